@@ -1,0 +1,73 @@
+"""Database URLs: what an operator may write, and one clear line when it is wrong.
+
+``postgresql://user:password@host:port/database`` and ``mysql://..`` (MariaDB too; ``mariadb://`` is
+the same). A part that is left out comes from the driver's own defaults. So that no password stands
+on a command line, ``env:NAME`` takes the URL from the environment variable NAME.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from changecapture.core.catalogue import Engine
+from changecapture.errors import ConfigError
+
+SCHEMES: dict[str, Engine] = {
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+}
+FORM = "postgresql://user:password@host:port/database or mysql://user:password@host:port/database"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseURL:
+    """A parsed database URL. ``options`` are the query parameters, passed to the driver."""
+
+    engine: Engine
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    options: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        """Return the URL without its password: fit for messages."""
+        return f"{self.engine}://{self.user}@{self.host}:{self.port}/{self.database}"
+
+
+def parse_url(text: str, environ: Mapping[str, str] = os.environ) -> DatabaseURL:
+    """Return the parsed URL; raise ConfigError with what to write instead."""
+    if text.startswith("env:"):
+        name = text.removeprefix("env:")
+        if name not in environ:
+            raise ConfigError(
+                f"no database URL in the environment variable {name}",
+                mend=f"export {name}=postgresql://user:password@host:port/database",
+            )
+        text = environ[name]
+    parts = urlsplit(text)
+    engine = SCHEMES.get(parts.scheme)
+    if engine is None:
+        raise ConfigError(
+            "not a database URL", why=f"it begins with '{parts.scheme}:'", mend=f"write {FORM}"
+        )
+    database = unquote(parts.path.lstrip("/"))
+    if not database:
+        raise ConfigError("the database URL names no database", mend=f"write {FORM}")
+    try:
+        port = parts.port or (5432 if engine == "postgresql" else 3306)
+    except ValueError as error:
+        raise ConfigError("the port in the database URL is not a number", why=str(error)) from error
+    return DatabaseURL(
+        engine=engine,
+        host=parts.hostname or "127.0.0.1",
+        port=port,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        database=database,
+        options=tuple(parse_qsl(parts.query)),
+    )

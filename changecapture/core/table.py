@@ -1,0 +1,142 @@
+"""What a synced table is: the installed plan of one table, as publish, apply and the triggers read it.
+
+It is made once by the plan (catalogue x profile), stored as JSON in ``synced_table`` beside the
+triggers that were made from it, and read from there at run time: what is captured and how it is
+read can therefore never disagree. Names are local spellings; the wire uses them in lower case.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+IdentityKind = Literal["uuid", "natural", "composite", "assigned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A column that names a row of another table (design: references travel as keys).
+
+    ``by_key`` is true when the column already holds the referenced row's identity (a textual natural
+    key): the value travels as it is. Otherwise it holds a local integer and travels as the row's key.
+    ``required`` is true when the column is NOT NULL: a row is not shown without the referenced one.
+    """
+
+    table: str
+    target_column: str
+    required: bool
+    by_key: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedColumn:
+    """A column whose value travels."""
+
+    name: str
+    type: str
+    """The local database's own spelling of the type."""
+    kind: str
+    nullable: bool
+    reference: Reference | None = None
+
+    @property
+    def wire(self) -> str:
+        """Return the name on the wire: sites spell columns in different case."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How a row is named in the world (design: identity of a row).
+
+    kind: ``uuid`` the application's uuid column; ``natural`` a textual primary key; ``composite``
+    several columns, the key being a canonical JSON array of them; ``assigned`` a uuid of ours kept in
+    ``local_key``. ``columns`` is empty for ``assigned``. ``missing`` lists values of a uuid column that
+    mean "none" ('' and the column's constant default); such a row gets an assigned key.
+    """
+
+    kind: IdentityKind
+    columns: tuple[SyncedColumn, ...] = ()
+    missing: tuple[str, ...] = ()
+    indexed: bool = True
+    """False when no unique index covers the identity: the installation makes a plain one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedFlag:
+    """The application's own deleted flag: ``deleted`` and ``live`` are its two values as text."""
+
+    column: str
+    deleted: str
+    live: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedTable:
+    """One synced table. ``columns`` are those that travel, identity and deleted flag not among them."""
+
+    name: str
+    scope: str
+    """The profile's module; vectors and permissions are counted by it."""
+    locator: tuple[SyncedColumn, ...]
+    """The columns that find a row locally: the primary key, else a unique key, else the identity."""
+    identity: Identity
+    columns: tuple[SyncedColumn, ...]
+    deleted_flag: DeletedFlag | None = None
+    modified: str | None = None
+    """A datetime column that the application sets on change; only backfill reads it."""
+    fill: tuple[tuple[str, str], ...] = ()
+    """(column, literal) for NOT NULL columns that do not travel and have no default."""
+    touch: tuple[str, ...] = ()
+    """ON UPDATE CURRENT_TIMESTAMP columns: apply sets them explicitly, also to themselves."""
+
+    @property
+    def wire(self) -> str:
+        """Return the table's name on the wire."""
+        return self.name.lower()
+
+    @property
+    def key_columns(self) -> tuple[SyncedColumn, ...]:
+        """Return what ``captured.key`` holds, in order: the locator, then the rest of the identity."""
+        known = {column.name for column in self.locator}
+        return self.locator + tuple(c for c in self.identity.columns if c.name not in known)
+
+    def to_json(self) -> str:
+        """Return canonical JSON text; ``from_json`` is its inverse."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "SyncedTable":
+        """Return the table that ``to_json`` wrote."""
+        data: dict[str, Any] = json.loads(text)
+        identity = data["identity"]
+        flag = data["deleted_flag"]
+        return cls(
+            name=data["name"],
+            scope=data["scope"],
+            locator=_columns(data["locator"]),
+            identity=Identity(
+                identity["kind"],
+                _columns(identity["columns"]),
+                tuple(identity["missing"]),
+                identity["indexed"],
+            ),
+            columns=_columns(data["columns"]),
+            deleted_flag=None if flag is None else DeletedFlag(**flag),
+            modified=data["modified"],
+            fill=tuple((name, literal) for name, literal in data["fill"]),
+            touch=tuple(data["touch"]),
+        )
+
+
+def _columns(items: list[Mapping[str, Any]]) -> tuple[SyncedColumn, ...]:
+    return tuple(
+        SyncedColumn(
+            item["name"],
+            item["type"],
+            item["kind"],
+            item["nullable"],
+            None if item["reference"] is None else Reference(**item["reference"]),
+        )
+        for item in items
+    )
