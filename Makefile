@@ -1,0 +1,37 @@
+# The only door. Every target makes the virtual environment first, once per change of setup.cfg.
+#   make setup     the virtual environment and the system's packages that the tests need
+#   make demo      two sites that find each other and converge, on servers of their own
+#   make test      every test but the long ones; ARGS='tests/unit -k clock' goes to pytest
+#   make test-all  every test
+#   make lint      ruff, mypy and the import rules
+#   make bench     SUITE=name runs one suite, JSON=file keeps the figures
+PYTHON := .venv/bin/python
+READY := .venv/ready
+ARGS :=
+
+.PHONY: setup demo test test-all lint bench
+.DEFAULT_GOAL := test
+
+setup: $(READY)
+
+$(READY): setup.cfg pyproject.toml scripts/setup.sh
+	@scripts/setup.sh .venv
+	@touch $@
+
+demo: $(READY)
+	@$(PYTHON) -m demo
+
+test: $(READY)
+	@$(PYTHON) -m pytest -m 'not long' $(ARGS)
+
+test-all: $(READY)
+	@$(PYTHON) -m pytest $(ARGS)
+
+lint: $(READY)
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+
+bench: $(READY)
+	@$(PYTHON) -m tests.benchmark $(if $(SUITE),--suite $(SUITE)) $(if $(JSON),--json $(JSON))
