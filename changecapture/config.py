@@ -52,9 +52,7 @@ def parse_url(text: str, environ: Mapping[str, str] = os.environ) -> DatabaseURL
     parts = urlsplit(text)
     engine = SCHEMES.get(parts.scheme)
     if engine is None:
-        raise ConfigError(
-            "not a database URL", why=f"it begins with '{parts.scheme}:'", mend=f"write {FORM}"
-        )
+        raise ConfigError("not a database URL", why=f"it begins with '{parts.scheme}:'", mend=f"write {FORM}")
     database = unquote(parts.path.lstrip("/"))
     if not database:
         raise ConfigError("the database URL names no database", mend=f"write {FORM}")

@@ -43,4 +43,9 @@ class RetryLater(ChangeCaptureError):
 
 
 class DataError(ChangeCaptureError):
-    """This change cannot be written here."""
+    """This change cannot be written here. ``reason`` is the word that a parked row is listed with."""
+
+    def __init__(self, what: str, *, reason: str = "value", why: str = "", mend: str = "") -> None:
+        """Keep the reason beside the three parts."""
+        super().__init__(what, why=why, mend=mend)
+        self.reason = reason

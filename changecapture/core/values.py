@@ -48,7 +48,8 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 
 def dump(value: Any) -> str:
     """Return the compact JSON text of a value, in the order in which it holds its names."""
-    return _encode(value)
+    text: str = _encode(value)
+    return text
 
 
 def canonical(kind: str, raw: Any) -> Any:

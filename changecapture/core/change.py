@@ -1,0 +1,117 @@
+"""A change on its way: captured by a trigger, published as an entry, shipped with its pass.
+
+An *entry* is what travels: some columns of one row, with their values, as its origin wrote them. Its
+*name* (origin, epoch, number) is unique in the world; its *order* (stamp, origin, epoch, number)
+decides which of two values of one column stays. ``columns`` is canonical JSON text: an object from
+wire column name to canonical value. Names that begin with ``@`` are ours:
+
+- ``@alive``   true or false: whether the row exists. It is merged like any other column.
+- ``@unseen``  a list of names (as text) that the author's context covers but that the author's
+  application could not see, because they were parked there.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple
+
+ALIVE = "@alive"
+UNSEEN = "@unseen"
+
+INSERT = "I"
+UPDATE = "U"
+DELETE = "D"
+BACKFILL = "B"
+"""A row from before the installation: published like an insert, but as old as its row says."""
+
+
+class Row(NamedTuple):
+    """The identity of a row: wire table name and key."""
+
+    table: str
+    key: str
+
+
+class Name(NamedTuple):
+    """The name of an entry in the world."""
+
+    origin: str
+    epoch: int
+    number: int
+
+    def __str__(self) -> str:
+        """Return the name as text, as ``@unseen`` and messages write it."""
+        return f"{self.origin}/{self.epoch}/{self.number}"
+
+
+class Order(NamedTuple):
+    """Where an entry stands among all entries: the later wins each column."""
+
+    stamp: int
+    origin: str
+    epoch: int
+    number: int
+
+
+class Captured(NamedTuple):
+    """What a trigger wrote. ``key``, ``old_key``: JSON array of the key columns' local values.
+
+    ``changed``: JSON object, column to new local value (updates). ``image``: JSON object, the full old
+    row (deletes), for people only. ``captured_at``: microseconds since 1970 UTC.
+    """
+
+    id: int
+    table_id: int
+    operation: str
+    key: str
+    old_key: str | None
+    changed: str | None
+    image: str | None
+    transaction_id: int
+    captured_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the changelog. ``stamp``: microseconds since 1970 UTC (clock.py); ``base_seen``: the
+    author's ``seen`` of the row before it, signed 64 bit; ``scope``: the origin's module of the table."""
+
+    origin: str
+    epoch: int
+    number: int
+    pass_number: int
+    stamp: int
+    base_seen: int
+    scope: str
+    table: str
+    key: str
+    columns: str
+
+    @property
+    def name(self) -> Name:
+        """Return the entry's name in the world."""
+        return Name(self.origin, self.epoch, self.number)
+
+    @property
+    def order(self) -> Order:
+        """Return where the entry stands among all entries."""
+        return Order(self.stamp, self.origin, self.epoch, self.number)
+
+    @property
+    def row(self) -> Row:
+        """Return the row that the entry is about."""
+        return Row(self.table, self.key)
+
+
+class Version(NamedTuple):
+    """What a site knows of a row. ``seen``: XOR of the hashes of all entries merged into it."""
+
+    stamp: int
+    origin: str
+    alive: bool
+    seen: int
+
+
+def hash_name(origin: str, epoch: int, number: int) -> int:
+    """Return the signed 64-bit hash of an entry's name that ``seen`` is made of."""
+    digest = blake2b(f"{origin}/{epoch}/{number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)

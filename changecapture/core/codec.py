@@ -1,0 +1,209 @@
+"""The batch: what one pull or push carries, as zlib over JSON lines.
+
+    {"protocol":1,"site":..,"epoch":..,"since":vector,"target":vector,"after":n,"position":n,"end":n}
+    {"context":digest,"vector":vector}              contexts that the passes below mention, once each
+    {"pass":[origin,epoch,pass],"context":digest}   passes that the entries below belong to
+    [origin,epoch,number,pass,stamp,"base_seen",scope,table,key,{columns}]
+
+The head names the range for which the batch is complete: with all batches of one pull a receiver that
+held ``since`` holds ``target``. ``after`` < position <= ``end`` are positions in the sender's changelog;
+``position`` is where this batch stops; ``position`` == ``end`` ends the pull. base_seen is 64 bit and
+so travels as text; the other numbers stay below 2**53. The columns stand last and unparsed: what was
+stored is what is shipped.
+
+Everything here may come from a stranger: sizes are bounded, and whatever is malformed raises PeerError.
+"""
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from changecapture.core.change import Entry
+from changecapture.core.clock import check_stamp
+from changecapture.core.vector import Component, Vector, dump_vector, tree_vector
+from changecapture.errors import PeerError
+
+PROTOCOL = 1
+MAX_BYTES = 64 * 1024 * 1024
+"""A batch never unpacks to more: a larger one is refused unread."""
+KEY_LENGTH = 512
+TABLE_LENGTH = 128
+
+PassName = tuple[str, int, int]
+"""(origin, epoch, pass)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first line of a batch; see the module."""
+
+    site: str
+    epoch: int
+    since: Vector
+    target: Vector
+    after: int
+    position: int
+    end: int
+
+    @property
+    def last(self) -> bool:
+        """Return whether the pull ends with this batch."""
+        return self.position >= self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A decoded batch. ``passes`` names the context digest of each pass, ``contexts`` the vectors."""
+
+    head: Head
+    entries: tuple[Entry, ...] = ()
+    passes: Mapping[PassName, str] = field(default_factory=dict)
+    contexts: Mapping[str, Vector] = field(default_factory=dict)
+
+
+def encode_batch(batch: Batch) -> bytes:
+    """Return the compressed batch."""
+    head = batch.head
+    lines = [
+        f'{{"protocol":{PROTOCOL},"site":{json.dumps(head.site)},"epoch":{head.epoch},'
+        f'"since":{dump_vector(head.since)},"target":{dump_vector(head.target)},'
+        f'"after":{head.after},"position":{head.position},"end":{head.end}}}'
+    ]
+    for digest, vector in batch.contexts.items():
+        lines.append(f'{{"context":{json.dumps(digest)},"vector":{dump_vector(vector)}}}')
+    for name, digest in batch.passes.items():
+        lines.append(f'{{"pass":{_dump(name)},"context":{json.dumps(digest)}}}')
+    lines.extend(encode_entries(batch.entries))
+    return zlib.compress("\n".join(lines).encode(), 1)
+
+
+def encode_entries(entries: Iterable[Entry]) -> Iterable[str]:
+    """Yield one line for each entry."""
+    for e in entries:
+        head = _dump(
+            (e.origin, e.epoch, e.number, e.pass_number, e.stamp, str(e.base_seen), e.scope)
+            + (e.table, e.key)
+        )
+        yield f"{head[:-1]},{e.columns}]"
+
+
+def decode_batch(payload: bytes) -> Batch:
+    """Return the batch; raise PeerError, with what is wrong, when it is malformed."""
+    lines = _unpack(payload).split("\n")
+    try:
+        head = _decode_head(json.loads(lines[0]))
+        entries: list[Entry] = []
+        passes: dict[PassName, str] = {}
+        contexts: dict[str, Vector] = {}
+        for line in lines[1:]:
+            item = json.loads(line)
+            if isinstance(item, list):
+                entries.append(_decode_entry(item))
+            elif "pass" in item:
+                passes[_decode_pass(item["pass"])] = _text(item["context"], 64)
+            else:
+                contexts[_text(item["context"], 64)] = tree_vector(item["vector"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise PeerError("malformed batch", why=f"{type(error).__name__}: {error}") from error
+    _check_passes(entries, passes, contexts)
+    return Batch(head, tuple(entries), passes, contexts)
+
+
+def _unpack(payload: bytes) -> str:
+    unpacker = zlib.decompressobj()
+    try:
+        data = unpacker.decompress(payload, MAX_BYTES)
+        if unpacker.unconsumed_tail or not unpacker.eof:
+            raise PeerError("malformed batch", why="it is cut short or unpacks to more than 64 MiB")
+        return data.decode()
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise PeerError("malformed batch", why=str(error)) from error
+
+
+def _decode_head(item: Any) -> Head:
+    if item["protocol"] != PROTOCOL:
+        raise PeerError(
+            f"the other site speaks protocol {item['protocol']}, this one {PROTOCOL}",
+            mend="install the same version of changecapture at both sites",
+        )
+    return Head(
+        site=_text(item["site"], 64),
+        epoch=_number(item["epoch"]),
+        since=tree_vector(item["since"]),
+        target=tree_vector(item["target"]),
+        after=_number(item["after"]),
+        position=_number(item["position"]),
+        end=_number(item["end"]),
+    )
+
+
+def _decode_entry(item: Sequence[Any]) -> Entry:
+    origin, epoch, number, pass_number, stamp, base_seen, scope, table, key, columns = item
+    if not isinstance(columns, dict):
+        raise ValueError("the columns of an entry are not an object")
+    return Entry(
+        origin=_text(origin, 64),
+        epoch=_number(epoch),
+        number=_number(number),
+        pass_number=_number(pass_number),
+        stamp=check_stamp(_number(stamp)),
+        base_seen=_signed(base_seen),
+        scope=_text(scope, 64),
+        table=_text(table, TABLE_LENGTH),
+        key=_text(key, KEY_LENGTH),
+        columns=_dump(columns),
+    )
+
+
+def _decode_pass(item: Any) -> PassName:
+    origin, epoch, number = item
+    return _text(origin, 64), _number(epoch), _number(number)
+
+
+def _check_passes(
+    entries: Iterable[Entry], passes: Mapping[PassName, str], contexts: Mapping[str, Any]
+) -> None:
+    for entry in entries:
+        digest = passes.get((entry.origin, entry.epoch, entry.pass_number))
+        if digest is None:
+            raise PeerError("malformed batch", why=f"the pass of entry {entry.name} is missing")
+    for digest in passes.values():
+        if digest not in contexts:
+            raise PeerError("malformed batch", why=f"the context {digest} is missing")
+
+
+def _text(value: Any, length: int) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= length:
+        raise ValueError(f"{value!r:.80} is not a text of 1 to {length} characters")
+    return value
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**53:
+        raise ValueError(f"{value!r:.80} is not a number from 0 to 2**53")
+    return value
+
+
+def _signed(value: Any) -> int:
+    number = int(_text(value, 20))
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{value} is not a signed 64-bit number")
+    return number
+
+
+_dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+__all__ = [
+    "KEY_LENGTH",
+    "MAX_BYTES",
+    "PROTOCOL",
+    "Batch",
+    "Component",
+    "Head",
+    "PassName",
+    "decode_batch",
+    "encode_batch",
+    "encode_entries",
+]

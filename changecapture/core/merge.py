@@ -1,0 +1,182 @@
+"""Merge: pure, column by column (design: merge).
+
+A row is a map from column to a cell: a value and the entry that wrote it. The later entry, by
+(stamp, origin, epoch, number), wins each column; nothing else decides, so merging is commutative,
+associative and idempotent. Whether the row exists is one more column, ``@alive``.
+
+Two entries are concurrent when the author of neither had seen the other. A concurrent value that loses
+is a conflict: it is not shown, and kept for a person. A value that its winner's author had seen is
+simply older. What an author had seen is told by the context of the entry's pass, less the names that
+the entry lists as ``@unseen``.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from changecapture.core.change import ALIVE, UNSEEN, Entry, Version, hash_name
+from changecapture.core.vector import Vector, covers_name
+
+Contexts = Mapping[tuple[str, int, int], Vector]
+"""(origin, epoch, pass) to what the author of that pass had seen, its own entries left out."""
+
+
+class Cell(NamedTuple):
+    """The value of one column of a merged row, and who wrote it."""
+
+    entry: Entry
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A concurrent value that lost."""
+
+    column: str
+    kept: Cell
+    lost: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What merging some entries into a row comes to.
+
+    ``values``: the columns to write, with their values, ``@alive`` left out. ``whole``: whether they are
+    all columns that the row has (true when the merge saw every entry). ``version``: what is known of the
+    row afterwards.
+    """
+
+    values: dict[str, Any]
+    alive: bool
+    whole: bool
+    version: Version
+    conflicts: tuple[Conflict, ...] = ()
+
+
+def read_columns(entry: Entry) -> dict[str, Any]:
+    """Return the entry's columns, ours (``@``) included."""
+    columns: dict[str, Any] = json.loads(entry.columns)
+    return columns
+
+
+def merge_entries(entries: Iterable[Entry]) -> dict[str, Cell]:
+    """Return the merged row of a set of entries of one row, in any order and with repetitions."""
+    merged: dict[str, Cell] = {}
+    for entry in entries:
+        for column, value in read_columns(entry).items():
+            if column == UNSEEN:
+                continue
+            cell = merged.get(column)
+            if cell is None or cell.entry.order < entry.order:
+                merged[column] = Cell(entry, value)
+    return merged
+
+
+def has_seen(author: Entry, other: Entry, contexts: Contexts) -> bool:
+    """Return whether the author of the first entry had seen the second when writing it."""
+    if author.origin == other.origin and author.epoch == other.epoch:
+        return other.number <= author.number
+    context = contexts.get((author.origin, author.epoch, author.pass_number))
+    if context is None:
+        return False
+    if not covers_name(context, other.origin, other.epoch, other.scope, other.number):
+        return False
+    return str(other.name) not in read_columns(author).get(UNSEEN, ())
+
+
+def find_conflicts(
+    entries: Sequence[Entry], fresh: frozenset[tuple[str, int, int]], contexts: Contexts
+) -> tuple[Conflict, ...]:
+    """Return the values that lost to a concurrent one, where one of the two entries is fresh.
+
+    ``fresh`` names the entries that were not merged before: what was found earlier is not found again.
+    A value that a third entry replaced knowingly is no conflict.
+    """
+    writers: dict[str, list[Cell]] = {}
+    for entry in entries:
+        for column, value in read_columns(entry).items():
+            if column != UNSEEN:
+                writers.setdefault(column, []).append(Cell(entry, value))
+    found: list[Conflict] = []
+    for column, cells in writers.items():
+        kept = max(cells, key=lambda cell: cell.entry.order)
+        for lost in cells:
+            if lost.value == kept.value:
+                continue
+            if lost.entry.name not in fresh and kept.entry.name not in fresh:
+                continue
+            if any(
+                other.entry.name != lost.entry.name and has_seen(other.entry, lost.entry, contexts)
+                for other in cells
+            ):
+                continue
+            found.append(Conflict(column, kept, lost))
+    return tuple(found)
+
+
+def follows(version: Version | None, entries: Sequence[Entry]) -> bool:
+    """Return whether each entry was written by an author who had seen all that is merged before it.
+
+    Then all its columns win and nothing can conflict: the fast path.
+    """
+    seen = 0 if version is None else version.seen
+    stamp = 0 if version is None else version.stamp
+    for entry in entries:
+        if entry.base_seen != seen or entry.stamp <= stamp:
+            return False
+        seen ^= hash_name(entry.origin, entry.epoch, entry.number)
+        stamp = entry.stamp
+    return True
+
+
+def extend(version: Version | None, entries: Sequence[Entry]) -> Decision:
+    """Return the decision for entries that ``follows`` accepted, oldest first."""
+    values: dict[str, Any] = {}
+    for entry in entries:
+        values.update(read_columns(entry))
+    values.pop(UNSEEN, None)
+    alive = bool(values.pop(ALIVE, version is not None and version.alive))
+    last = entries[-1]
+    seen = 0 if version is None else version.seen
+    return Decision(
+        values=values,
+        alive=alive,
+        whole=version is None,
+        version=Version(last.stamp, last.origin, alive, _add_names(seen, entries)),
+    )
+
+
+def settle(
+    version: Version | None,
+    entries: Sequence[Entry],
+    fresh: frozenset[tuple[str, int, int]],
+    contexts: Contexts,
+) -> Decision:
+    """Return the decision for a row from all its entries; ``fresh`` names the not yet merged ones.
+
+    ``version`` is what was known of the row before; compaction may have taken entries that it counts.
+    """
+    merged = merge_entries(entries)
+    alive = merged.pop(ALIVE, None)
+    last = max(entries, key=lambda entry: entry.order)
+    shown = bool(alive.value) if alive is not None else version is not None and version.alive
+    seen = 0 if version is None else version.seen
+    return Decision(
+        values={column: cell.value for column, cell in merged.items()},
+        alive=shown,
+        whole=True,
+        version=Version(
+            last.stamp,
+            last.origin,
+            shown,
+            _add_names(seen, (entry for entry in entries if entry.name in fresh)),
+        ),
+        conflicts=find_conflicts(entries, fresh, contexts),
+    )
+
+
+def _add_names(seen: int, entries: Iterable[Entry]) -> int:
+    for entry in entries:
+        seen ^= hash_name(entry.origin, entry.epoch, entry.number)
+    return seen

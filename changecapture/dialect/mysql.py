@@ -1,0 +1,181 @@
+"""MySQL's and MariaDB's SQL text. Twin: postgresql.py."""
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+
+from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.dialect import FINGERPRINT_LENGTH, Capture
+from changecapture.sql import fill, read_statements
+
+PREFIX = "changecapture_"
+"""What stands before the name of each of our tables."""
+NOW = (
+    "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + "
+    "TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6))"
+)
+"""The time of this row, in UTC: UTC_TIMESTAMP is fixed per statement, SYSDATE is local."""
+TRIGGER_PREFIX = "changecapture_"
+NAME_LENGTH = 64
+TEXT = "CHARACTER SET utf8mb4"
+
+
+def quote(name: str) -> str:
+    """Return a quoted identifier."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def literal(text: str) -> str:
+    """Return a quoted literal, right under every sql_mode that we set."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def encode(column: SyncedColumn, expression: str) -> str:
+    """Return an expression that is the JSON text of the column's canonical value, or nearly."""
+    match column.kind:
+        case "integer" | "boolean":
+            plus = " + 0" if column.type.startswith("bit") else ""
+            return f"CAST({expression}{plus} AS CHAR)"
+        case "float64":
+            return f"CAST({expression} AS CHAR)"
+        case "float32":
+            return f"CAST(CAST({expression} AS DOUBLE) AS CHAR)"
+        case "decimal" | "date" | "time":
+            return f"CONCAT('\"', {expression}, '\"')"
+        case "datetime":
+            return f"CONCAT('\"', REPLACE({expression}, ' ', 'T'), '\"')"
+        case "instant":
+            epoch = f"TIMESTAMPADD(MICROSECOND, UNIX_TIMESTAMP({expression}) * 1000000, '1970-01-01')"
+            return f"CONCAT('\"', REPLACE({epoch}, ' ', 'T'), '\"')"
+        case "bytes":
+            return f"CONCAT('{{\"base64\":\"', REPLACE(TO_BASE64({expression}), '\\n', ''), '\"}}')"
+        case "geometry":
+            wkb = f"TO_BASE64(ST_AsWKB({expression}))"
+            return f"CONCAT('{{\"wkb\":\"', REPLACE({wkb}, '\\n', ''), '\"}}')"
+        case _:
+            return f"JSON_QUOTE(CONVERT({expression} USING utf8mb4))"
+
+
+def encode_json(column: SyncedColumn, expression: str) -> str:
+    """Return an expression that is the JSON text of the column's value, 'null' for NULL."""
+    return f"IFNULL({encode(column, expression)}, 'null')"
+
+
+def key_array(columns: Iterable[SyncedColumn], alias: str) -> str:
+    """Return an expression that is the JSON array of the columns' values, as captured.key has it."""
+    parts = ", ',', ".join(encode_json(c, f"{alias}.{quote(c.name)}") for c in columns)
+    return f"CONCAT('[', {parts}, ']')"
+
+
+def row_object(columns: Sequence[SyncedColumn], alias: str) -> str:
+    """Return an expression that is the JSON object of the columns' values, by wire name."""
+    if not columns:
+        return "'{}'"
+    items = ", ',', ".join(
+        f"{literal(_json_name(c))}, ':', {encode_json(c, f'{alias}.{quote(c.name)}')}" for c in columns
+    )
+    return f"CONCAT('{{', {items}, '}}')"
+
+
+def render_capture(table: SyncedTable, table_id: int, schema: str) -> Capture:
+    """Return the capture objects of one table; their names end in a fingerprint of their text."""
+    sections = read_statements("triggers", "mysql/capture.sql")
+    relation = quote(table.name)
+    shared = {"table": relation, "table_id": str(table_id), "now": NOW}
+    new_key = key_array(table.key_columns, "NEW")
+    old_key = key_array(table.key_columns, "OLD")
+    changes = ",\n".join(_change(column) for column in captured_columns(table)) or "NULL"
+    image = row_object(history_columns(table), "OLD")
+    holes = {
+        "insert_trigger": {"new_key": new_key},
+        "update_trigger": {"new_key": new_key, "old_key": old_key, "changes": changes},
+        "delete_trigger": {"old_key": old_key, "image": image},
+    }
+    text = "".join(sections.values()) + repr(shared) + repr(holes)
+    fingerprint = blake2b(text.encode(), digest_size=FINGERPRINT_LENGTH // 2).hexdigest()
+    triggers: dict[str, str] = {}
+    for section, own in holes.items():
+        trigger = f"{TRIGGER_PREFIX}{table_id}_{section.removesuffix('_trigger')}_{fingerprint}"
+        triggers[trigger] = fill(sections[section], trigger=quote(trigger), **shared, **own)
+    return Capture(
+        functions={},
+        triggers=triggers,
+        history=_render_history(table, table_id, relation),
+        history_view=quote(history_name(table, table_id)),
+    )
+
+
+def captured_columns(table: SyncedTable) -> tuple[SyncedColumn, ...]:
+    """Return the columns whose changes are captured: those that travel, and the deleted flag."""
+    if table.deleted_flag is None:
+        return table.columns
+    flag = SyncedColumn(table.deleted_flag.column, "char(1)", "text", True)
+    return (*table.columns, flag)
+
+
+def _change(column: SyncedColumn) -> str:
+    section = read_statements("triggers", "mysql/capture.sql")["change"]
+    new, old = (f"{alias}.{quote(column.name)}" for alias in ("NEW", "OLD"))
+    # Text compares without regard to case there: a change of case is a change.
+    cast = "BINARY " if column.kind in ("text", "json") else ""
+    return " " * 12 + fill(
+        section,
+        new=f"{cast}{new}",
+        old=f"{cast}{old}",
+        name=literal(_json_name(column)),
+        value=encode(column, new),
+    )
+
+
+def identity_text(table: SyncedTable, alias: str) -> str:
+    """Return an expression that is the row's key, for people: the history views."""
+    kind = table.identity.kind
+    columns = table.identity.columns
+    if kind in ("uuid", "natural"):
+        return f"CONVERT({alias}.{quote(columns[0].name)} USING utf8mb4) COLLATE utf8mb4_bin"
+    if kind == "composite":
+        return key_array(columns, alias)
+    return (
+        f"(SELECT k.row_key FROM {PREFIX}local_key AS k WHERE k.table_name = {literal(table.wire)} "
+        f"AND k.locator = {key_array(table.locator, alias)})"
+    )
+
+
+def _render_history(table: SyncedTable, table_id: int, relation: str) -> tuple[str, ...]:
+    sections = read_statements("triggers", "mysql/history.sql")
+    flag = table.deleted_flag
+    shown = [c for c in history_columns(table) if flag is None or c.name != flag.column]
+    taken = {c.name.lower() for c in shown}
+    ours = [
+        name if name not in taken else f"changecapture_{name}" for name in ("changed_at", "deleted", "origin")
+    ]
+    names = [c.name for c in shown] + ours
+    return (
+        fill(
+            sections["history_view"],
+            view=quote(history_name(table, table_id)),
+            table=relation,
+            table_id=table_id,
+            wire=literal(table.wire),
+            declarations=", ".join(quote(name) for name in names),
+            live_columns=", ".join(f"t.{quote(c.name)}" for c in shown),
+            image_columns=", ".join(f"JSON_VALUE(d.image, {literal(f'$.{_json_name(c)}')})" for c in shown),
+            row_key=key_array(table.key_columns, "t"),
+            identity=identity_text(table, "t"),
+            flagged="FALSE" if flag is None else f"t.{quote(flag.column)} <=> {literal(flag.deleted)}",
+        ),
+    )
+
+
+def history_columns(table: SyncedTable) -> tuple[SyncedColumn, ...]:
+    """Return the columns that a history view shows: locator, identity, then those that travel."""
+    return table.key_columns + tuple(c for c in table.columns if c not in table.key_columns)
+
+
+def history_name(table: SyncedTable, table_id: int) -> str:
+    """Return the name of the history view, within MySQL's limit."""
+    name = f"{PREFIX}{table.name}_history"
+    return name if len(name) <= NAME_LENGTH else f"{PREFIX}{table_id}_history"
+
+
+def _json_name(column: SyncedColumn) -> str:
+    return '"' + column.wire.replace("\\", "\\\\").replace('"', '\\"') + '"'

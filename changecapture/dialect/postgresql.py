@@ -1,0 +1,193 @@
+"""PostgreSQL's SQL text. Twin: mysql.py."""
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+
+from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.dialect import FINGERPRINT_LENGTH, Capture
+from changecapture.sql import fill, read_statements
+
+PREFIX = "changecapture."
+"""What stands before the name of each of our tables."""
+NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+TRIGGER_PREFIX = "00_changecapture_"
+"""Digits sort before letters: our trigger fires before the application's."""
+PLAIN_TYPES = frozenset(
+    ("integer", "bigint", "smallint", "boolean", "double precision", "real", "numeric", "text")
+    + ("date", "bytea", "uuid", "timestamp without time zone", "timestamp with time zone")
+)
+"""Types whose own equality pg_catalog has; all others are compared as text."""
+
+
+def quote(name: str) -> str:
+    """Return a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a quoted literal."""
+    escaped = text.replace("'", "''")
+    return f"E'{escaped.replace(chr(92), chr(92) * 2)}'" if "\\" in text else f"'{escaped}'"
+
+
+def encode(column: SyncedColumn, expression: str) -> str:
+    """Return an expression whose to_jsonb is the column's canonical value, or nearly (values.py)."""
+    match column.kind:
+        case "integer" | "float64" | "float32" | "date":
+            return expression
+        case "boolean":
+            return f"{expression}::int"
+        case "datetime":
+            return expression
+        case "instant":
+            return f"({expression} AT TIME ZONE 'UTC')"
+        case "bytes":
+            return (
+                f"CASE WHEN {expression} IS NOT NULL THEN jsonb_build_object('base64', "
+                f"replace(encode({expression}, 'base64'), E'\\n', '')) END"
+            )
+        case _:
+            return f"{expression}::text"
+
+
+def encode_json(column: SyncedColumn, expression: str) -> str:
+    """Return an expression that is the JSON text of the column's value."""
+    if column.kind == "integer":
+        return f"coalesce({expression}::text, 'null')"
+    return f"coalesce(to_json({encode(column, expression)})::text, 'null')"
+
+
+def key_array(columns: Iterable[SyncedColumn], alias: str) -> str:
+    """Return an expression that is the JSON array of the columns' values, as captured.key has it."""
+    parts = " || ',' || ".join(encode_json(c, f"{alias}.{quote(c.name)}") for c in columns)
+    return f"'[' || {parts} || ']'"
+
+
+def row_object(columns: Sequence[SyncedColumn], alias: str) -> str:
+    """Return an expression that is the JSON object of the columns' values, by wire name."""
+    if not columns:
+        return "'{}'"
+    items = ", ".join(f"{encode(c, f'{alias}.{quote(c.name)}')} AS {quote(c.wire)}" for c in columns)
+    return f"(SELECT row_to_json(r)::text FROM (SELECT {items}) AS r)"
+
+
+def render_capture(table: SyncedTable, table_id: int, schema: str) -> Capture:
+    """Return the capture objects of one table; their names end in a fingerprint of their text."""
+    sections = read_statements("triggers", "postgresql/capture.sql")
+    relation = f"{quote(schema)}.{quote(table.name)}"
+    holes = {
+        "table_id": str(table_id),
+        "now": NOW,
+        "new_key": key_array(table.key_columns, "NEW"),
+        "old_key": key_array(table.key_columns, "OLD"),
+        "image": "to_jsonb(OLD)::text",
+        "changes": "\n".join(_change(column) for column in captured_columns(table)),
+    }
+    text = sections["capture"] + sections["capture_truncate"] + relation + repr(holes)
+    fingerprint = blake2b(text.encode(), digest_size=FINGERPRINT_LENGTH // 2).hexdigest()
+    function = f"changecapture.capture_{table_id}_{fingerprint}"
+    trigger = f"{TRIGGER_PREFIX}{table_id}_{fingerprint}"
+    named = {"trigger": quote(trigger), "table": relation, "function": function}
+    truncating = {"trigger": f'"{trigger}_truncate"', "table": relation, "function": function}
+    return Capture(
+        functions={
+            function: fill(sections["capture"], function=function, **holes),
+            f"{function}_truncate": fill(
+                sections["capture_truncate"],
+                function=function,
+                table=relation,
+                table_id=table_id,
+                now=NOW,
+                row_key=key_array(table.key_columns, "t"),
+            ),
+        },
+        triggers={
+            trigger: fill(sections["row_trigger"], **named),
+            f"{trigger}_truncate": fill(
+                sections["truncate_trigger"].replace("{{trigger}}_truncate", "{{trigger}}"),
+                **truncating,
+            ),
+        },
+        history=_render_history(table, table_id, relation),
+        history_view=f"changecapture.{quote(f'{table.name}_history')}",
+    )
+
+
+def captured_columns(table: SyncedTable) -> tuple[SyncedColumn, ...]:
+    """Return the columns whose changes are captured: those that travel, and the deleted flag."""
+    if table.deleted_flag is None:
+        return table.columns
+    flag = SyncedColumn(table.deleted_flag.column, "text", "text", True)
+    return (*table.columns, flag)
+
+
+def _change(column: SyncedColumn) -> str:
+    section = read_statements("triggers", "postgresql/capture.sql")["change"]
+    new, old = (f"{alias}.{quote(column.name)}" for alias in ("NEW", "OLD"))
+    cast = "" if column.type in PLAIN_TYPES else "::text"
+    return " " * 8 + fill(
+        section,
+        new=f"{new}{cast}",
+        old=f"{old}{cast}",
+        name=literal(column.wire),
+        value=encode(column, new),
+    )
+
+
+def identity_text(table: SyncedTable, alias: str) -> str:
+    """Return an expression that is the row's key, for people: the history views."""
+    kind = table.identity.kind
+    columns = table.identity.columns
+    if kind in ("uuid", "natural"):
+        return f"{alias}.{quote(columns[0].name)}::text"
+    if kind == "composite":
+        return key_array(columns, alias)
+    return (
+        f"(SELECT k.row_key FROM {PREFIX}local_key AS k WHERE k.table_name = {literal(table.wire)} "
+        f"AND k.locator = {key_array(table.locator, alias)})"
+    )
+
+
+def _render_history(table: SyncedTable, table_id: int, relation: str) -> tuple[str, ...]:
+    sections = read_statements("triggers", "postgresql/history.sql")
+    flag = table.deleted_flag
+    shown = [c for c in history_columns(table) if flag is None or c.name != flag.column]
+    taken = {c.name.lower() for c in shown}
+    ours = [
+        (name if name not in taken else f"changecapture_{name}", type_)
+        for name, type_ in (
+            ("changed_at", "timestamptz"),
+            ("deleted", "boolean"),
+            ("origin", "text"),
+        )
+    ]
+    declared = [(c.name, c.type) for c in shown] + ours
+    columns = ", ".join(f"t.{quote(c.name)}" for c in shown)
+    function = f"changecapture.{quote(f'{table.name}_history_rows')}"
+    return (
+        fill(
+            sections["history_function"],
+            function=function,
+            table=relation,
+            table_id=table_id,
+            wire=literal(table.wire),
+            declarations=", ".join(f"{quote(name)} {type_}" for name, type_ in declared),
+            live_columns=columns,
+            image_columns=columns,
+            row_key=key_array(table.key_columns, "t"),
+            identity=identity_text(table, "t"),
+            flagged="false"
+            if flag is None
+            else f"t.{quote(flag.column)} IS NOT DISTINCT FROM {literal(flag.deleted)}",
+        ),
+        fill(
+            sections["history_view"],
+            function=function,
+            view=f"changecapture.{quote(f'{table.name}_history')}",
+        ),
+    )
+
+
+def history_columns(table: SyncedTable) -> tuple[SyncedColumn, ...]:
+    """Return the columns that a history view shows: locator, identity, then those that travel."""
+    return table.key_columns + tuple(c for c in table.columns if c not in table.key_columns)

@@ -1,0 +1,117 @@
+"""From local values to keys and back: the only place that knows how a row is named.
+
+A *local key* is the JSON array of a row's key columns, as the triggers and the late reads write it;
+a *key* is the row's name in the world (design: identity of a row). References inside a composite
+identity, and references in columns, travel as keys.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from changecapture.core import values
+from changecapture.core.table import Reference, SyncedTable
+from changecapture.store.interface import Store
+
+
+def name_rows(store: Store, table: SyncedTable, local_keys: Iterable[str]) -> dict[str, str]:
+    """Return the key of each local key. A row without an identity of its own is given a key."""
+    wanted = list(dict.fromkeys(local_keys))
+    parsed = {text: json.loads(text) for text in wanted}
+    identity = table.identity
+    if identity.kind == "assigned":
+        return _assign_keys(store, table, parsed)
+    places = _identity_places(table)
+    if identity.kind == "composite":
+        return _compose_keys(store, table, parsed, places)
+    place = places[0]
+    named: dict[str, str] = {}
+    nameless: dict[str, Any] = {}
+    for text, items in parsed.items():
+        value = items[place]
+        if value is None or value in identity.missing:
+            nameless[text] = items
+        else:
+            named[text] = str(value)
+    if nameless:
+        named.update(_assign_keys(store, table, nameless))
+    return named
+
+
+def name_references(
+    store: Store, tables: Mapping[str, SyncedTable], wanted: Mapping[tuple[str, str], set[Any]]
+) -> dict[tuple[str, str], dict[Any, str]]:
+    """Return the keys that local values refer to: {(table, target column): {value: key}}.
+
+    A value that refers to no row is left out.
+    """
+    found: dict[tuple[str, str], dict[Any, str]] = {}
+    for (name, column), references in wanted.items():
+        target = tables[name]
+        local_keys = store.read_local_keys(target, column, references)
+        keys = name_rows(store, target, local_keys.values())
+        found[name, column] = {value: keys[local] for value, local in local_keys.items()}
+    return found
+
+
+def identity_values(key: str, table: SyncedTable) -> list[Any]:
+    """Return the identity columns' values that a key stands for; references in it are still keys.
+
+    Empty for an assigned key. Raises ValueError when the key does not fit the table.
+    """
+    kind = table.identity.kind
+    if kind == "assigned":
+        return []
+    if kind != "composite":
+        column = table.identity.columns[0]
+        return [int(key) if column.kind == "integer" else key]
+    items = json.loads(key)
+    if not isinstance(items, list) or len(items) != len(table.identity.columns):
+        raise ValueError(f"the key {key:.80} does not fit {table.name}")
+    return items
+
+
+def _identity_places(table: SyncedTable) -> list[int]:
+    names = [column.name for column in table.key_columns]
+    return [names.index(column.name) for column in table.identity.columns]
+
+
+def _compose_keys(
+    store: Store, table: SyncedTable, parsed: Mapping[str, Sequence[Any]], places: Sequence[int]
+) -> dict[str, str]:
+    columns = table.identity.columns
+    wanted: dict[tuple[str, str], set[Any]] = defaultdict(set)
+    for items in parsed.values():
+        for place, column in zip(places, columns, strict=True):
+            if (target := local_reference(column.reference)) and items[place] is not None:
+                wanted[target].add(items[place])
+    found = name_references(store, store.tables_by_name, wanted)
+    keys: dict[str, str] = {}
+    for text, items in parsed.items():
+        parts: list[Any] = []
+        for place, column in zip(places, columns, strict=True):
+            value = items[place]
+            target = local_reference(column.reference)
+            parts.append(values.canonical(column.kind, value) if target is None else found[target].get(value))
+        keys[text] = values.dump(parts)
+    return keys
+
+
+def local_reference(reference: Reference | None) -> tuple[str, str] | None:
+    """Return (table, target column) of a reference that holds local values, None for any other."""
+    if reference is None or reference.by_key:
+        return None
+    return reference.table, reference.target_column
+
+
+def _assign_keys(store: Store, table: SyncedTable, parsed: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+    width = len(table.locator)
+    locators = {text: values.dump(list(items[:width])) for text, items in parsed.items()}
+    known = store.read_assigned(table, locators.values())
+    fresh = {locator: f"urn:uuid:{uuid4()}" for locator in locators.values() if locator not in known}
+    if fresh:
+        store.write_assigned(table, fresh)
+    known.update(fresh)
+    return {text: known[locator] for text, locator in locators.items()}

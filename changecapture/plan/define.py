@@ -1,0 +1,156 @@
+"""Makes the definition of one synced table (``core.table``) out of what was settled."""
+
+from dataclasses import dataclass
+
+from changecapture.core.catalogue import Column, Table
+from changecapture.core.table import DeletedFlag, Identity, Reference, SyncedColumn, SyncedTable
+from changecapture.plan.keys import Key, choose_locator, column_of, is_covered
+from changecapture.plan.settle import Settled
+
+UNSAFE_STORAGE = ("MyISAM", "Aria", "MEMORY")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A definition, the remarks on it, and its columns that do not travel with their reasons."""
+
+    definition: SyncedTable
+    notes: tuple[str, ...]
+    local: tuple[tuple[str, str], ...]
+
+
+def define_table(settled: Settled, name: str) -> Made:
+    """Return the definition of a synced table."""
+    table, key = settled.catalogue.tables[name], settled.keys[name]
+    flag = _deleted_flag(settled, table)
+    apart = {flag.column if flag else "", *key.columns}
+    candidates = [c for c in table.columns if not (c.name in apart or c.automatic or c.generated)]
+    local = {c.name: why for c in candidates if (why := _why_local(settled, table, c))}
+    columns = tuple(synced_column(settled, table, c) for c in candidates if c.name not in local)
+    definition = SyncedTable(
+        name=name,
+        scope=settled.profile.module_of(name),
+        locator=tuple(synced_column(settled, table, column_of(table, c)) for c in choose_locator(table, key)),
+        identity=_identity(settled, table, key),
+        columns=columns,
+        deleted_flag=flag,
+        modified=_modified(settled, table),
+        fill=_fill(settled, table, local),
+        touch=tuple(c.name for c in table.columns if c.on_update),
+    )
+    return Made(definition, tuple(_remarks(settled, table, definition)), tuple(local.items()))
+
+
+def synced_column(settled: Settled, table: Table, column: Column) -> SyncedColumn:
+    """Return a column as publish and apply see it, with its reference to a synced table."""
+    link = settled.links[table.name].of(column.name, settled.keys)
+    reference = None
+    if link is not None and link.target in settled.keys:
+        reference = Reference(
+            table=link.target,
+            target_column=link.target_column,
+            required=not column.nullable,
+            by_key=settled.keys[link.target].holds(link.target_column),
+        )
+    return SyncedColumn(column.name, column.type, column.kind, column.nullable, reference)
+
+
+def _identity(settled: Settled, table: Table, key: Key) -> Identity:
+    columns = [column_of(table, name) for name in key.columns]
+    missing: tuple[str, ...] = ()
+    if key.kind == "uuid":
+        missing = ("",) if columns[0].type != "uuid" else ()
+        default = columns[0].default
+        if default and _is_constant(default):
+            missing += (default,)
+    return Identity(
+        kind=key.kind,
+        columns=tuple(synced_column(settled, table, column) for column in columns),
+        missing=missing,
+        indexed=is_covered(table, key),
+    )
+
+
+def _is_constant(default: str) -> bool:
+    """Return whether a textual default is the same for every row; a call makes a new value."""
+    return "(" not in default
+
+
+def _deleted_flag(settled: Settled, table: Table) -> DeletedFlag | None:
+    flag = settled.profile.deleted
+    column = table.column(flag.column) if flag else None
+    if flag is None or column is None:
+        return None
+    return DeletedFlag(column.name, flag.deleted, flag.live)
+
+
+def _modified(settled: Settled, table: Table) -> str | None:
+    name = settled.profile.modified
+    column = table.column(name) if name else None
+    return column.name if column and column.kind in ("datetime", "instant") else None
+
+
+def _why_local(settled: Settled, table: Table, column: Column) -> str | None:
+    """Return why a column's values stay at their site, None when they travel."""
+    rule = settled.profile.column_rule(table.name, column.name)
+    if rule is not None and not rule.travels:
+        return rule.why
+    links = settled.links[table.name]
+    link = links.of(column.name, settled.keys)
+    if link is not None and link.target not in settled.keys:
+        return f"names a row of {link.target}, which stays"
+    for key in links.compound:
+        if column.name in key.columns and column.nullable and key.target not in settled.keys:
+            return f"is part of a reference to {key.target}, which stays"
+    return None
+
+
+def _fill(settled: Settled, table: Table, local: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    rules = {name: settled.profile.column_rule(table.name, name) for name in local}
+    return tuple((n, r.fill) for n, r in rules.items() if r and not r.travels and r.fill is not None)
+
+
+def _remarks(settled: Settled, table: Table, definition: SyncedTable) -> list[str]:
+    """Return what the operator should know about this table."""
+    remarks = []
+    identity = definition.identity
+    names = ", ".join(column.name for column in identity.columns)
+    if identity.kind == "assigned":
+        remarks.append("its rows have no name of their own: each is given a uuid, kept beside it")
+    elif not identity.indexed:
+        remarks.append(f"no unique index on {names}: the installation makes an index there")
+    for column in definition.locator:
+        if column in definition.columns and column.kind == "integer" and not column.reference:
+            remarks.append(f"{column.name} is a number that the application gives: sites may clash")
+    for one in table.columns:
+        if _is_dangling(settled, table, one):
+            remarks.append(f"{one.name} is its default, {one.default}, in rows from elsewhere")
+    for column in identity.columns:
+        if identity.kind == "composite" and column.kind == "integer" and not column.reference:
+            remarks.append(f"the number {column.name} is part of its name, as it stands")
+    for key in settled.links[table.name].compound:
+        remarks.extend(_compound_remarks(settled, key.target, key.columns, key.target_columns))
+    if table.storage in UNSAFE_STORAGE:
+        remarks.append(f"{table.storage}: a rollback takes back what was captured, not the row")
+    return remarks
+
+
+def _is_dangling(settled: Settled, table: Table, column: Column) -> bool:
+    """Return whether a column that cannot be NULL names a row that stays at its site."""
+    link = settled.links[table.name].of(column.name, settled.keys)
+    return link is not None and link.target not in settled.keys and not column.nullable
+
+
+def _compound_remarks(
+    settled: Settled, target: str, columns: tuple[str, ...], target_columns: tuple[str, ...]
+) -> list[str]:
+    other = settled.catalogue.tables.get(target)
+    pairs = zip(columns, target_columns, strict=True)
+    surrogates = [
+        here
+        for here, there in pairs
+        if other is not None and (column := other.column(there)) and column.automatic
+    ]
+    return [
+        f"{name} travels as the number it is, though {target} is numbered by each site" for name in surrogates
+    ]

@@ -1,0 +1,282 @@
+"""Publish: from ``captured`` to ``changelog`` (design: publish).
+
+One pass takes whole transactions in the order of their last captured id, reads the rows of the inserts
+late, in the same snapshot, and appends one entry for each row that changed. Several changes of one row
+become one entry that carries every column that any of them wrote, whatever the last operation; a value
+is never taken from a delete's image (R17). There is no cursor over a sequence, so no gap to miss: a
+transaction that commits late is simply found by a later pass.
+
+Publish and apply are the only writers of the changelog, one at a time (``Store.lock``). What a pass
+read is deleted in the same transaction; when less can be deleted than was read, someone else was here
+and the pass is rolled back (R18).
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from changecapture.core import values
+from changecapture.core.change import (
+    ALIVE,
+    BACKFILL,
+    DELETE,
+    INSERT,
+    UNSEEN,
+    Captured,
+    Entry,
+    Row,
+    Version,
+    hash_name,
+)
+from changecapture.core.clock import next_stamp
+from changecapture.core.table import SyncedTable
+from changecapture.core.vector import digest_vector, dump_vector
+from changecapture.identify import local_reference, name_references, name_rows
+from changecapture.store.interface import Store
+
+PASS_LIMIT = 2000
+"""Captured changes in a pass. A single transaction above it is cut."""
+
+
+@dataclass(slots=True)
+class Change:
+    """What one pass has learnt of one row. ``columns``: wire name to local value, not yet canonical."""
+
+    table: SyncedTable
+    row: Row
+    local_key: str
+    version: Version | None
+    whole: bool = False
+    alive: bool | None = None
+    columns: dict[str, Any] = field(default_factory=dict)
+    captured_at: int = 0
+    image: str | None = None
+
+
+def publish(store: Store, limit: int = PASS_LIMIT) -> int:
+    """Publish one pass; return how many captured changes it took, 0 when none were waiting."""
+    with store.lock(), store.snapshot():
+        captured = store.read_captured(limit)
+        if captured:
+            publish_captured(store, captured)
+    return len(captured)
+
+
+def publish_captured(store: Store, captured: Sequence[Captured]) -> None:
+    """Publish these captured changes as one pass, in the transaction that is open."""
+    changes = list(_coalesce(store, captured).values())
+    _read_late(store, changes)
+    _append(store, [change for change in changes if _has_effect(change)])
+    store.delete_captured([item.id for item in captured])
+
+
+def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
+    keys = _name_captured(store, captured)
+    rows = {
+        Row(store.tables[item.table_id].wire, key)
+        for item in captured
+        for key in (keys[item.table_id][item.key], keys[item.table_id].get(item.old_key or ""))
+        if key is not None
+    }
+    versions = store.read_versions(rows)
+    changes: dict[Row, Change] = {}
+
+    def change_of(table: SyncedTable, local_key: str, key: str) -> Change:
+        row = Row(table.wire, key)
+        if row not in changes:
+            changes[row] = Change(table, row, local_key, versions.get(row))
+        changes[row].local_key = local_key
+        return changes[row]
+
+    for item in sorted(captured):
+        table = store.tables[item.table_id]
+        named = keys[item.table_id]
+        change = change_of(table, item.key, named[item.key])
+        change.captured_at = max(change.captured_at, item.captured_at)
+        if item.old_key is not None and named[item.old_key] != named[item.key]:
+            left = change_of(table, item.old_key, named[item.old_key])
+            left.captured_at = max(left.captured_at, item.captured_at)
+            left.alive = False
+            change.whole, change.alive = True, True
+            for other in _referring(store, table, item.key):
+                changes.setdefault(other.row, other).whole = True
+        else:
+            _add(change, item)
+    return changes
+
+
+def _name_captured(store: Store, captured: Sequence[Captured]) -> dict[int, dict[str, str]]:
+    local_keys: dict[int, dict[str, None]] = defaultdict(dict)
+    for item in captured:
+        local_keys[item.table_id][item.key] = None
+        if item.old_key is not None:
+            local_keys[item.table_id][item.old_key] = None
+    return {
+        table_id: name_rows(store, store.tables[table_id], wanted) for table_id, wanted in local_keys.items()
+    }
+
+
+def _add(change: Change, item: Captured) -> None:
+    if item.operation == BACKFILL and change.version is not None:
+        return
+    if item.operation == DELETE:
+        change.alive, change.image = False, item.image
+    elif item.operation in (INSERT, BACKFILL):
+        change.whole, change.alive = True, True
+    else:
+        _add_update(change, json.loads(item.changed or "{}"))
+
+
+def _add_update(change: Change, columns: dict[str, Any]) -> None:
+    flag = change.table.deleted_flag
+    if flag is not None and flag.column.lower() in columns:
+        if columns.pop(flag.column.lower()) == flag.deleted:
+            # What else a soft delete nulls is not a change of the row (R3).
+            change.alive = False
+            return
+        if _is_deleted(change):
+            change.whole, change.alive = True, True
+    change.columns.update(columns)
+    if not _is_deleted(change):
+        change.alive = True
+
+
+def _is_deleted(change: Change) -> bool:
+    if change.alive is not None:
+        return not change.alive
+    return change.version is not None and not change.version.alive
+
+
+def _referring(store: Store, table: SyncedTable, local_key: str) -> Iterable[Change]:
+    """Yield the rows that refer by a local value to a row whose key has changed (R20)."""
+    for other in store.tables.values():
+        for column in other.columns:
+            reference = column.reference
+            if reference is None or reference.by_key or reference.table != table.name:
+                continue
+            texts = store.read_referring(other, column, table, local_key)
+            for text, key in name_rows(store, other, texts).items():
+                row = Row(other.wire, key)
+                yield Change(other, row, text, store.read_versions([row]).get(row))
+
+
+def _read_late(store: Store, changes: Sequence[Change]) -> None:
+    wanted: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        if change.whole and change.alive is not False:
+            wanted[change.table.name].append(change)
+    for group in wanted.values():
+        found = store.read_rows(group[0].table, [change.local_key for change in group])
+        for change in group:
+            text = found.get(change.local_key)
+            if text is None:
+                _leave(change)
+            else:
+                _take_late(change, json.loads(text))
+
+
+def _leave(change: Change) -> None:
+    """The row is gone or has another key by now: what took it there comes in a later pass."""
+    change.columns = {}
+    change.alive = False if change.version is not None else None
+
+
+def _take_late(change: Change, columns: dict[str, Any]) -> None:
+    flag = change.table.deleted_flag
+    change.columns = columns
+    change.alive = True
+    if flag is not None and columns.pop(flag.column.lower(), None) == flag.deleted:
+        # First seen in a deleted state: the references that the application nulled are unknown.
+        change.alive = False
+        for column in change.table.columns:
+            if column.reference is not None and columns.get(column.wire) is None:
+                columns.pop(column.wire, None)
+
+
+def _has_effect(change: Change) -> bool:
+    if change.alive is False and change.version is not None and not change.version.alive:
+        return bool(change.columns)
+    return change.alive is not None or bool(change.columns)
+
+
+def _append(store: Store, changes: list[Change]) -> None:
+    if not changes:
+        return
+    site = store.read_site()
+    vector = store.read_vector()
+    context = {c: n for c, n in vector.items() if c[:2] != (site.origin, site.epoch)}
+    number, pass_number = site.last_number, site.last_pass + 1
+    _translate(store, changes)
+    unseen = store.read_unapplied([change.row for change in changes])
+    entries: list[Entry] = []
+    versions: dict[Row, Version] = {}
+    for change in sorted(changes, key=lambda change: _place(store, change)):
+        number += 1
+        base = change.version or Version(0, "", False, 0)
+        columns = change.columns
+        if change.alive is not None:
+            columns[ALIVE] = change.alive
+        if change.row in unseen:
+            columns[UNSEEN] = unseen[change.row]
+        stamp = next_stamp(change.captured_at, base.stamp)
+        alive = base.alive if change.alive is None else change.alive
+        seen = base.seen ^ hash_name(site.origin, site.epoch, number)
+        versions[change.row] = Version(stamp, site.origin, alive, seen)
+        entries.append(
+            Entry(
+                site.origin,
+                site.epoch,
+                number,
+                pass_number,
+                stamp,
+                base.seen,
+                change.table.scope,
+                change.row.table,
+                change.row.key,
+                values.dump(columns),
+            )
+        )
+    digest = digest_vector(context)
+    store.write_contexts({digest: dump_vector(context)})
+    store.write_passes({(site.origin, site.epoch, pass_number): digest})
+    store.append_entries(entries, applied=True)
+    store.write_versions(versions)
+    store.write_images(
+        {c.row: c.image for c in changes if c.image and not c.alive},
+        [c.row for c in changes if c.alive],
+        site.origin,
+    )
+    raised = {(site.origin, site.epoch, entry.scope): entry.number for entry in entries}
+    store.write_vector(raised)
+    store.write_site(last_number=number, last_pass=pass_number)
+
+
+def _place(store: Store, change: Change) -> tuple[bool, int]:
+    """Parents before children; what is deleted comes last, children before parents."""
+    rank = store.ranks.get(change.table.name, 0)
+    return (True, -rank) if change.alive is False else (False, rank)
+
+
+def _translate(store: Store, changes: Sequence[Change]) -> None:
+    """Make the values canonical and the references keys."""
+    wanted: dict[tuple[str, str], set[Any]] = defaultdict(set)
+    for change in changes:
+        for column in change.table.columns:
+            target = local_reference(column.reference)
+            value = change.columns.get(column.wire)
+            if target is not None and value is not None:
+                wanted[target].add(value)
+    found = name_references(store, store.tables_by_name, wanted)
+    for change in changes:
+        columns = change.columns
+        for column in change.table.columns:
+            value = columns.get(column.wire)
+            if value is None:
+                continue
+            target = local_reference(column.reference)
+            if target is not None:
+                columns[column.wire] = found[target].get(value)
+            elif values.needs_canonical(column.kind):
+                columns[column.wire] = values.canonical(column.kind, value)

@@ -1,0 +1,29 @@
+"""The only code that talks to a database: one interface, one file for each engine."""
+
+from changecapture.config import DatabaseURL, parse_url
+from changecapture.store.sqlstore import SqlStore
+
+
+def open_store(url: str | DatabaseURL, *, installed: bool = True) -> SqlStore:
+    """Return an open store.
+
+    Raises ConfigError (wrong URL, password, right), RetryLater (server away). With ``installed`` it
+    also raises ConfigError when nothing is installed, DriftError when it is half installed.
+    """
+    parsed = parse_url(url) if isinstance(url, str) else url
+    # Imported late: a site needs only its own driver.
+    if parsed.engine == "postgresql":
+        from changecapture.store.postgresql import PostgresStore
+
+        store: SqlStore = PostgresStore(parsed)
+    else:
+        from changecapture.store.mysql import MySQLStore
+
+        store = MySQLStore(parsed)
+    if installed:
+        try:
+            store.load_tables()
+        except BaseException:
+            store.close()
+            raise
+    return store

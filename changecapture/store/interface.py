@@ -1,0 +1,235 @@
+"""The store: the only way to a database. One store is one connection, used by one thread at a time.
+
+A method outside a transaction is a transaction of its own. Driver errors come out as ours, mapped once:
+``RetryLater`` (busy, away), ``DataError`` (this row), ``DriftError`` (run install), ``ConfigError``.
+
+*Local key*: JSON array of a row's key columns. *Place*: the local values of a row's identity columns (of
+its locator when the key is assigned). Columns in rows are local names, values canonical (core.values),
+references local.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from changecapture.core.catalogue import Catalogue, Engine
+from changecapture.core.change import Captured, Entry, Name, Row, Version
+from changecapture.core.codec import PassName
+from changecapture.core.merge import Conflict
+from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.core.vector import Component, Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Who this site is. ``installed_at``: microseconds since 1970 UTC."""
+
+    origin: str
+    epoch: int
+    last_number: int
+    last_pass: int
+    profile: str
+    installed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a pull from a peer has come. ``end`` is 0 when none is under way."""
+
+    site: str
+    epoch: int = 0
+    position: int = 0
+    end: int = 0
+    target: str = "{}"
+    contact_at: int = 0
+    received: int = 0
+
+
+class Store(Protocol):
+    """See the module."""
+
+    engine: Engine
+    tables: dict[int, SyncedTable]
+    tables_by_name: dict[str, SyncedTable]
+    tables_by_wire: dict[str, SyncedTable]
+    ranks: dict[str, int]
+    """Table name to its place, parents first."""
+
+    # Transactions
+    def close(self) -> None:
+        """Close the connection."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the writers' lock: publish and apply exclude each other. Taken before a transaction."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Open a REPEATABLE READ transaction."""
+
+    def applying(self) -> AbstractContextManager[None]:
+        """Open a READ COMMITTED transaction in which capture is off and no row lock is waited for."""
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Undo what was written inside when it raises."""
+
+    def in_transaction(self) -> bool:
+        """Return whether the open transaction still stands (MySQL ends it on a deadlock)."""
+
+    # The site
+    def read_catalogue(self) -> Catalogue:
+        """Return what the database says about the application's tables."""
+
+    def load_tables(self) -> None:
+        """Read the installed definitions again."""
+
+    def read_site(self) -> Site:
+        """Return who this site is; raise ConfigError when nothing is installed."""
+
+    def write_site(self, *, last_number: int, last_pass: int) -> None:
+        """Keep the last names given."""
+
+    def read_clock(self) -> int:
+        """Return the server's clock, microseconds since 1970 UTC."""
+
+    def read_vector(self) -> dict[Component, int]:
+        """Return what this site holds."""
+
+    def write_vector(self, raised: Vector) -> None:
+        """Raise components of the vector; none is lowered."""
+
+    # Captured
+    def read_captured(self, limit: int | None) -> list[Captured]:
+        """Return captured changes: whole transactions, in the order of their last id, up to a limit."""
+
+    def delete_captured(self, ids: Sequence[int]) -> None:
+        """Delete what was published; raise RetryLater when some of it is gone already."""
+
+    def capture_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> None:
+        """Capture rows as they are, as backfill."""
+
+    def count_captured(self) -> int:
+        """Return how many captured changes wait."""
+
+    # The application's rows
+    def read_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> dict[str, str]:
+        """Return {local key: JSON object of the travelling columns and the flag}, gone ones left out."""
+
+    def read_local_keys(self, table: SyncedTable, column: str, wanted: Collection[Any]) -> dict[Any, str]:
+        """Return {value of the column: local key} of the rows that have one of the values."""
+
+    def read_referring(
+        self, table: SyncedTable, column: SyncedColumn, target: SyncedTable, local_key: str
+    ) -> list[str]:
+        """Return the local keys of the rows whose column refers to the target's row."""
+
+    def hold_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+        """Lock rows for writing, busy ones left out; return {key: local key}."""
+
+    def find_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> set[str]:
+        """Return the keys of the rows that are there, locked or not."""
+
+    def refer_rows(
+        self, table: SyncedTable, column: str, places: Mapping[str, Sequence[Any]]
+    ) -> dict[str, Any]:
+        """Lock rows against deletion; return {key: value of the column}, busy ones left out."""
+
+    def insert_rows(self, table: SyncedTable, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows; columns that a row leaves out get their default, the flag says live."""
+
+    def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
+        """Update rows by local key; all rows of one call have the same columns."""
+
+    def delete_rows(self, table: SyncedTable, local_keys: Sequence[str | None]) -> None:
+        """Delete rows by local key."""
+
+    def read_assigned(self, table: SyncedTable, locators: Collection[str]) -> dict[str, str]:
+        """Return {locator: key} of rows that were given a key."""
+
+    def write_assigned(self, table: SyncedTable, keys: Mapping[str, str]) -> None:
+        """Keep {locator: key}."""
+
+    def read_locators(self, table: SyncedTable, keys: Collection[str]) -> dict[str, list[Any]]:
+        """Return {key: locator values} of rows that were given a key."""
+
+    # Images of deleted rows, for people
+    def write_images(self, images: Mapping[Row, str | None], revived: Collection[Row], origin: str) -> None:
+        """Keep the images of deleted rows; forget those of revived ones."""
+
+    def keep_image(self, table: SyncedTable, row: Row, local_key: str | None, version: Version) -> None:
+        """Keep the image of a row that is about to be deleted."""
+
+    def forget_images(self, rows: Collection[Row]) -> None:
+        """Forget the images of rows that are alive."""
+
+    # Versions, entries, contexts
+    def read_versions(self, rows: Collection[Row]) -> dict[Row, Version]:
+        """Return what is known of the rows."""
+
+    def write_versions(self, versions: Mapping[Row, Version]) -> None:
+        """Keep what is known of the rows."""
+
+    def append_entries(self, entries: Sequence[Entry], *, applied: bool) -> None:
+        """Append to the changelog."""
+
+    def find_names(self, names: Collection[Name]) -> set[Name]:
+        """Return those of the names that are in the changelog."""
+
+    def read_entries(self, after: int, end: int, limit: int) -> list[tuple[int, Entry]]:
+        """Return (position, entry) with after < position <= end, in order."""
+
+    def last_position(self) -> int:
+        """Return the greatest position, 0 when the changelog is empty."""
+
+    def read_row_entries(self, rows: Collection[Row]) -> dict[Row, list[tuple[Entry, bool]]]:
+        """Return all entries of the rows, each with whether it is applied."""
+
+    def read_unapplied(self, rows: Collection[Row]) -> dict[Row, list[str]]:
+        """Return the names, as text, of the entries of parked rows that are not applied."""
+
+    def mark_applied(self, rows: Collection[Row]) -> None:
+        """Say that all entries of the rows are applied."""
+
+    def write_contexts(self, contexts: Mapping[str, str]) -> None:
+        """Keep {digest: vector as JSON}."""
+
+    def write_passes(self, passes: Mapping[PassName, str]) -> None:
+        """Keep {pass: digest of its context}."""
+
+    def read_passes(self, passes: Collection[PassName]) -> dict[PassName, str]:
+        """Return {pass: digest of its context}."""
+
+    def read_contexts(self, passes: Collection[PassName]) -> dict[PassName, Vector]:
+        """Return what the authors of the passes had seen."""
+
+    # Parked, waiting, conflicts
+    def read_parked(self, rows: Collection[Row]) -> set[Row]:
+        """Return those of the rows that are parked."""
+
+    def write_parked(self, parked: Mapping[Row, tuple[str, str]]) -> None:
+        """Park rows: {row: (reason, detail)}."""
+
+    def forget_parked(self, rows: Collection[Row]) -> None:
+        """The rows are shown."""
+
+    def count_parked(self) -> int:
+        """Return how many rows are parked."""
+
+    def read_stuck(self, after: Row | None, limit: int) -> list[Row]:
+        """Return rows worth another try, in order, after a row: parked ones, and waiting ones whose
+        target is alive."""
+
+    def read_waiting_for(self, rows: Collection[Row]) -> list[Row]:
+        """Return the rows that wait for one of these."""
+
+    def write_waiting(self, waiting: Mapping[Row, Iterable[tuple[str, str, str]]]) -> None:
+        """Replace what each row waits for: (column, target table, target key)."""
+
+    def write_conflicts(self, conflicts: Sequence[tuple[Row, Conflict]]) -> None:
+        """Keep values that lost."""
+
+    # Peers
+    def read_progress(self, site: str) -> Progress:
+        """Return how far the pull from a peer has come."""
+
+    def write_progress(self, progress: Progress) -> None:
+        """Keep how far the pull from a peer has come."""

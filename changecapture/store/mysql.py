@@ -1,0 +1,226 @@
+"""The store on MariaDB 10.6 and later, and written for MySQL 8. Twin: postgresql.py.
+
+Run on MariaDB 10.11 only. Where the two differ the line says so.
+"""
+
+from base64 import b64decode
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import pymysql
+from pymysql.constants import CLIENT, ER
+
+from changecapture.catalogue import read_catalogue
+from changecapture.config import DatabaseURL
+from changecapture.core.catalogue import Catalogue, Engine
+from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.dialect import mysql as dialect
+from changecapture.errors import ConfigError, DataError, DriftError, RetryLater
+from changecapture.store.session import LOCK_SECONDS
+from changecapture.store.sqlstore import SqlStore
+
+CONNECT_SECONDS = 10
+SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+"""Strict: nothing is shortened silently, what does not fit is parked."""
+UNIQUE_ERRORS = (ER.DUP_ENTRY, 1586)
+REFERENCE_ERRORS = (1216, 1217, 1451, 1452)
+VALUE_ERRORS = (1048, 1264, 1265, 1292, 1364, 1366, 1406, 1411, 1416, 1425, 3819, 4025, 22001)
+BUSY_ERRORS = (1205, 1213, 3572, 1969, 3024)
+GONE_ERRORS = (1053, 2003, 2006, 2013, 2055, 1040, 1203, 1927, 0)
+DRIFT_ERRORS = (1054, 1146, 1305, 1360)
+RIGHT_ERRORS = (1044, 1045, 1049, 1142, 1143, 1227, 1370, 1419)
+
+
+class MySQLStore(SqlStore):
+    """See interface.py."""
+
+    engine: Engine = "mysql"
+    prefix = dialect.PREFIX
+    key_column = "`key`"
+    dialect = dialect
+    write_lock = "FOR UPDATE SKIP LOCKED"
+    share_lock = "LOCK IN SHARE MODE SKIP LOCKED"
+    transaction_id = "CONNECTION_ID()"
+    connection: "pymysql.connections.Connection[Any]"
+
+    def _connect(self) -> "pymysql.connections.Connection[Any]":
+        url: DatabaseURL = self.url
+        connection = pymysql.connect(
+            host=url.host,
+            port=url.port,
+            user=url.user or None,
+            password=url.password,
+            database=url.database,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+            client_flag=CLIENT.FOUND_ROWS,
+        )
+        self.mariadb = "mariadb" in connection.get_server_info().lower()
+        if not self.mariadb:
+            # mysql 8 only, not run: LOCK IN SHARE MODE takes no SKIP LOCKED there.
+            self.share_lock = "FOR SHARE SKIP LOCKED"
+        wait = 0 if self.mariadb else 1
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', "
+                f"innodb_lock_wait_timeout = {wait}, lock_wait_timeout = 10, "
+                "collation_connection = utf8mb4_bin"
+            )
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        return connection
+
+    def _map_error(self, error: Exception) -> Exception:
+        if not isinstance(error, pymysql.MySQLError):
+            return error
+        code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        text = " ".join(str(error.args[-1] if error.args else error).split())
+        if code in UNIQUE_ERRORS:
+            return DataError("a unique value is taken", reason="unique", why=text)
+        if code in REFERENCE_ERRORS:
+            return DataError("a row is referred to", reason="reference", why=text)
+        if code in VALUE_ERRORS:
+            return DataError("a value does not fit", reason="value", why=text)
+        if code in DRIFT_ERRORS:
+            return DriftError("the database is not as installed", why=text, mend="run install")
+        if code in RIGHT_ERRORS:
+            return ConfigError(f"{self.url} refuses", why=text, mend="correct the URL or grant the right")
+        if code in BUSY_ERRORS:
+            return RetryLater("the database is busy", why=text)
+        if code in GONE_ERRORS:
+            return RetryLater(f"cannot reach {self.url}", why=text, mend="is the server running?")
+        return error
+
+    def _ends_transaction(self, error: Exception) -> bool:
+        code = error.args[0] if error.args else 0
+        return code == 1213 or code in GONE_ERRORS
+
+    def _lock_name(self) -> str:
+        return f"changecapture:{self.url.database}"[:64]
+
+    def _take_lock(self) -> bool:
+        return bool(self.query("SELECT GET_LOCK(%s, %s)", (self._lock_name(), LOCK_SECONDS))[0][0])
+
+    def _give_lock(self) -> None:
+        self.query("SELECT RELEASE_LOCK(%s)", (self._lock_name(),))
+
+    def _begin_snapshot(self) -> None:
+        self.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        self.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+
+    def _begin_applying(self) -> None:
+        self.execute("SET @changecapture_applying = 1")
+        self.execute("START TRANSACTION")
+
+    def _end_applying(self) -> None:
+        self.execute("SET @changecapture_applying = NULL")
+
+    def _among(self, expression: str, wanted: Collection[Any], type_: str) -> tuple[str, list[Any]]:
+        if not wanted:
+            return "FALSE", []
+        return f"{expression} IN ({', '.join(['%s'] * len(wanted))})", list(wanted)
+
+    def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        places = ", ".join(["%s"] * len(columns))
+        self.execute_many(
+            f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES ({places})",
+            list(rows),
+        )
+
+    def _upsert(
+        self, table: str, keys: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        names = [*keys, *columns]
+        fresh = ", ".join(f"{name} = VALUES({name})" for name in columns)
+        self.execute_many(
+            f"INSERT INTO {self.prefix}{table} ({', '.join(names)}) "
+            f"VALUES ({', '.join(['%s'] * len(names))}) ON DUPLICATE KEY UPDATE {fresh}",
+            rows,
+        )
+
+    def read_catalogue(self) -> Catalogue:
+        """Return what the database says about the application's tables."""
+        return read_catalogue(self.connection, self.engine)
+
+    def read_clock(self) -> int:
+        """Return the server's clock, microseconds since 1970 UTC."""
+        return int(self.query(f"SELECT {dialect.NOW}")[0][0])
+
+    def _matching(
+        self, table: SyncedTable, columns: Sequence[SyncedColumn], wanted: Sequence[Sequence[Any]]
+    ) -> tuple[str, list[Any]]:
+        names = ", ".join(f"t.{self._quote(column.name)}" for column in columns)
+        if len(columns) == 1:
+            return self._among(names, [self._adapt(columns[0], row[0]) for row in wanted], "")
+        group = f"({', '.join(['%s'] * len(columns))})"
+        flat = [self._adapt(c, v) for row in wanted for c, v in zip(columns, row, strict=True)]
+        return f"({names}) IN ({', '.join([group] * len(wanted))})", flat
+
+    def _adapt(self, column: SyncedColumn | None, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return b64decode(next(iter(value.values())))
+        return value
+
+    def _delete_sql(self, table: SyncedTable, condition: str) -> str:
+        return f"DELETE t FROM {self._quote(table.name)} AS t WHERE {condition}"
+
+    def _image(self, table: SyncedTable) -> str:
+        return dialect.row_object(dialect.history_columns(table), "t")
+
+    def _microseconds(self, expression: str) -> str:
+        return f"TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {expression})"
+
+    def insert_rows(self, table: SyncedTable, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows; columns that a row leaves out get their default, the flag says live."""
+        shapes: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+        for row in rows:
+            shapes[tuple(row)].append(row)
+        known = _columns(table)
+        constants = {name: value for name, value in table.fill}
+        if table.deleted_flag is not None:
+            constants[table.deleted_flag.column] = table.deleted_flag.live
+        for names, group in shapes.items():
+            columns = [known[name] for name in names]
+            targets = ", ".join(self._quote(name) for name in (*names, *constants))
+            places = [_place(column) for column in columns] + ["%s"] * len(constants)
+            self.execute_many(
+                f"INSERT INTO {self._quote(table.name)} ({targets}) VALUES ({', '.join(places)})",
+                [(*(self._adapt(c, row[c.name]) for c in columns), *constants.values()) for row in group],
+            )
+
+    def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
+        """Update rows by local key; all rows of one call have the same columns."""
+        if not rows:
+            return
+        known = _columns(table)
+        columns = [known[name] for name in rows[0][1]]
+        locators = self._locators(table, [key for key, _ in rows if key is not None])
+        # ON UPDATE CURRENT_TIMESTAMP columns move unless they are named.
+        kept = [name for name in table.touch if name not in rows[0][1]]
+        sets = [f"t.{self._quote(c.name)} = {_place(c)}" for c in columns]
+        sets += [f"t.{self._quote(name)} = t.{self._quote(name)}" for name in kept]
+        match = " AND ".join(f"t.{self._quote(c.name)} = %s" for c in table.locator)
+        self.execute_many(
+            f"UPDATE {self._quote(table.name)} AS t SET {', '.join(sets)} WHERE {match}",
+            [
+                (
+                    *(self._adapt(c, row[c.name]) for c in columns),
+                    *(self._adapt(c, v) for c, v in zip(table.locator, locator, strict=True)),
+                )
+                for (_, row), locator in zip(rows, locators, strict=True)
+            ],
+        )
+
+
+def _columns(table: SyncedTable) -> dict[str, SyncedColumn]:
+    return {column.name: column for column in dialect.captured_columns(table)} | {
+        column.name: column for column in table.key_columns
+    }
+
+
+def _place(column: SyncedColumn) -> str:
+    return "ST_GeomFromWKB(%s)" if column.kind == "geometry" else "%s"
+
+
+__all__ = ["MySQLStore"]

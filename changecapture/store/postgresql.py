@@ -1,0 +1,257 @@
+"""The store on PostgreSQL 13 and later. Twin: mysql.py."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from json import dumps
+from typing import Any
+
+import psycopg
+
+
+from changecapture.catalogue import read_catalogue
+from changecapture.config import DatabaseURL
+from changecapture.core.catalogue import Catalogue, Engine
+from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.dialect import postgresql as dialect
+from changecapture.errors import ConfigError, DataError, DriftError, RetryLater
+from changecapture.store.session import LOCK_SECONDS
+from changecapture.store.sqlstore import SqlStore
+
+WRITERS_LOCK = 0x5A4A_4E43_4841_4E47
+"""The advisory lock of publish and apply; advisory locks belong to one database."""
+ROW_WAIT_MS = 200
+"""At most a fifth of deadlock_timeout: it is never the application that a deadlock kills."""
+DIRECT_TYPES = ("character varying", "character(", "character", "numeric", "timestamp", "time ")
+CONNECT_SECONDS = 10
+
+
+class PostgresStore(SqlStore):
+    """See interface.py."""
+
+    engine: Engine = "postgresql"
+    prefix = dialect.PREFIX
+    key_column = "key"
+    dialect = dialect
+    write_lock = "FOR NO KEY UPDATE OF t SKIP LOCKED"
+    share_lock = "FOR KEY SHARE OF t SKIP LOCKED"
+    transaction_id = "txid_current()"
+    connection: psycopg.Connection[tuple[Any, ...]]
+
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        url: DatabaseURL = self.url
+        options = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "changecapture"}
+        options.update(url.options)
+        connection = psycopg.connect(
+            host=url.host,
+            port=url.port,
+            user=url.user or None,
+            password=url.password or None,
+            dbname=url.database,
+            autocommit=True,
+            **options,  # type: ignore[arg-type]
+        )
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET client_min_messages = warning")
+        connection.execute("SET extra_float_digits = 1")
+        return connection
+
+    def _map_error(self, error: Exception) -> Exception:
+        if not isinstance(error, psycopg.Error):
+            return error
+        state = error.sqlstate or ""
+        text = " ".join(str(error).split("\n")[0].split())
+        if state == "23505":
+            return DataError("a unique value is taken", reason="unique", why=_detail(error))
+        if state == "23503":
+            return DataError("a row is referred to", reason="reference", why=_detail(error))
+        if state[:2] in ("22", "23"):
+            return DataError("a value does not fit", reason="value", why=text)
+        if state in ("42P01", "42703", "3F000", "42883"):
+            return DriftError("the database is not as installed", why=text, mend="run install")
+        if state == "42501":
+            return ConfigError(f"{self.url.user} lacks a right", why=text, mend="grant it or use the owner")
+        if state[:2] in ("28", "3D"):
+            return ConfigError(f"cannot connect to {self.url}", why=text, mend="correct the URL")
+        if state in ("55P03", "40001", "40P01", "57014"):
+            return RetryLater("the database is busy", why=text)
+        if isinstance(error, psycopg.OperationalError) or state[:2] in ("08", "53", "57"):
+            return _unreachable(self.url, text)
+        return error
+
+    def _ends_transaction(self, error: Exception) -> bool:
+        return self.connection.closed
+
+    def _take_lock(self) -> bool:
+        self.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        try:
+            self.query("SELECT pg_advisory_lock(%s)", (WRITERS_LOCK,))
+        except RetryLater:
+            if self.connection.closed:
+                raise
+            return False
+        self.execute("SET lock_timeout = 0")
+        return True
+
+    def _give_lock(self) -> None:
+        self.query("SELECT pg_advisory_unlock(%s)", (WRITERS_LOCK,))
+
+    def _begin_snapshot(self) -> None:
+        self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+
+    def _begin_applying(self) -> None:
+        self.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        self.execute(f"SET LOCAL lock_timeout = {ROW_WAIT_MS}")
+        self.execute("SET LOCAL changecapture.applying = 'on'")
+
+    def _end_applying(self) -> None:
+        """Both settings were local to the transaction."""
+
+    def _among(self, expression: str, wanted: Collection[Any], type_: str) -> tuple[str, list[Any]]:
+        return f"{expression} = ANY(%s::{type_}[])", [list(wanted)]
+
+    def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        every = list(rows)
+        if not every:
+            return
+        statement = f"COPY {self.prefix}{table} ({', '.join(columns)}) FROM STDIN"
+        with self.connection.cursor() as cursor:
+            try:
+                with cursor.copy(statement.encode()) as copy:
+                    for row in every:
+                        copy.write_row(row)
+            except psycopg.Error as error:
+                raise self._failed(error) from error
+
+    def _upsert(
+        self, table: str, keys: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        if not rows:
+            return
+        names = [*keys, *columns]
+        fresh = ", ".join(f"{name} = excluded.{name}" for name in columns)
+        self.execute(
+            f"INSERT INTO {self.prefix}{table} ({', '.join(names)}) "
+            f"SELECT {', '.join(names)} "
+            f"FROM json_populate_recordset(NULL::{self.prefix}{table}, %s::json) "
+            f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {fresh}",
+            (dumps([dict(zip(names, row, strict=True)) for row in rows]),),
+        )
+
+    def read_catalogue(self) -> Catalogue:
+        """Return what the database says about the application's tables."""
+        return read_catalogue(self.connection, self.engine)
+
+    def read_clock(self) -> int:
+        """Return the server's clock, microseconds since 1970 UTC."""
+        return int(self.query(f"SELECT {dialect.NOW}")[0][0])
+
+    def _matching(
+        self, table: SyncedTable, columns: Sequence[SyncedColumn], wanted: Sequence[Sequence[Any]]
+    ) -> tuple[str, list[Any]]:
+        if len(columns) == 1:
+            name, type_ = self._quote(columns[0].name), columns[0].type
+            return f"t.{name} = ANY(%s::{type_}[])", [[row[0] for row in wanted]]
+        names = ", ".join(f"t.{self._quote(column.name)}" for column in columns)
+        declared = ", ".join(f'"{n}" {column.type}' for n, column in enumerate(columns))
+        rows = [{str(n): value for n, value in enumerate(row)} for row in wanted]
+        return (
+            f"({names}) IN (SELECT * FROM json_to_recordset(%s::json) AS r({declared}))",
+            [dumps(rows, ensure_ascii=False)],
+        )
+
+    def _delete_sql(self, table: SyncedTable, condition: str) -> str:
+        return f"DELETE FROM {self._quote(table.name)} AS t WHERE {condition}"
+
+    def _image(self, table: SyncedTable) -> str:
+        return "to_jsonb(t)::text"
+
+    def _microseconds(self, expression: str) -> str:
+        return f"(extract(epoch FROM {expression}) * 1000000)::bigint"
+
+    def insert_rows(self, table: SyncedTable, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows; columns that a row leaves out get their default, the flag says live."""
+        shapes: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+        for row in rows:
+            shapes[tuple(row)].append(row)
+        known = _columns(table)
+        constants = {name: value for name, value in table.fill}
+        if table.deleted_flag is not None:
+            constants[table.deleted_flag.column] = table.deleted_flag.live
+        for names, group in shapes.items():
+            columns = [known[name] for name in names]
+            targets = [self._quote(n) for n in (*names, *constants)]
+            values_ = [_read(column) for column in columns]
+            values_ += [dialect.literal(value) for value in constants.values()]
+            self.execute(
+                f"INSERT INTO {self._quote(table.name)} ({', '.join(targets)}) "
+                f"SELECT {', '.join(values_)} "
+                f"FROM json_to_recordset(%s::json) AS r({_declare(columns)})",
+                (dumps(group, ensure_ascii=False),),
+            )
+
+    def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
+        """Update rows by local key; all rows of one call have the same columns."""
+        if not rows:
+            return
+        known = _columns(table)
+        columns = [known[name] for name in rows[0][1]]
+        locators = self._locators(table, [key for key, _ in rows if key is not None])
+        places = [f"@{n}" for n in range(len(table.locator))]
+        declared = ", ".join(
+            f'"{place}" {column.type}' for place, column in zip(places, table.locator, strict=True)
+        )
+        match = " AND ".join(
+            f't.{self._quote(column.name)} = r."{place}"'
+            for place, column in zip(places, table.locator, strict=True)
+        )
+        sets = [f"{self._quote(column.name)} = {_read(column)}" for column in columns]
+        records = [
+            {**row, **dict(zip(places, locator, strict=True))}
+            for (_, row), locator in zip(rows, locators, strict=True)
+        ]
+        self.execute(
+            f"UPDATE {self._quote(table.name)} AS t SET {', '.join(sets)} "
+            f"FROM json_to_recordset(%s::json) AS r({_declare(columns)}, {declared}) WHERE {match}",
+            (dumps(records, ensure_ascii=False),),
+        )
+
+
+def _columns(table: SyncedTable) -> dict[str, SyncedColumn]:
+    return {column.name: column for column in dialect.captured_columns(table)} | {
+        column.name: column for column in table.key_columns
+    }
+
+
+def _declare(columns: Iterable[SyncedColumn]) -> str:
+    return ", ".join(f"{dialect.quote(c.name)} {_record_type(c)}" for c in columns)
+
+
+def _record_type(column: SyncedColumn) -> str:
+    """Return the type by which a value is read from JSON: by its input function, which never cuts."""
+    if column.kind == "bytes":
+        return "json"
+    if column.type in dialect.PLAIN_TYPES or column.type.startswith(DIRECT_TYPES):
+        return column.type
+    return "text"
+
+
+def _read(column: SyncedColumn) -> str:
+    expression = f"r.{dialect.quote(column.name)}"
+    if column.kind == "bytes":
+        return f"decode({expression}->>'base64', 'base64')"
+    if _record_type(column) == "text" and column.type != "text":
+        return f"{expression}::{column.type}"
+    return expression
+
+
+def _detail(error: psycopg.Error) -> str:
+    return " ".join((error.diag.message_detail or str(error)).split())
+
+
+def _unreachable(url: DatabaseURL, why: str) -> RetryLater | ConfigError:
+    if "password authentication failed" in why or "does not exist" in why:
+        return ConfigError(f"cannot connect to {url}", why=why, mend="correct the URL")
+    return RetryLater(f"cannot reach {url}", why=why, mend="is the server running?")
+
+
+__all__ = ["PostgresStore"]

@@ -1,0 +1,217 @@
+"""The application's rows, as a store reads and writes them. See interface.py for the words used."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from changecapture.core.change import BACKFILL, Row, Version
+from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.core.values import dump
+from changecapture.store.log import CHUNK, LogStore
+
+
+class RowStore(LogStore):
+    """The part of a store that reads and writes the application's tables."""
+
+    dialect: ModuleType
+    """changecapture.dialect.postgresql or .mysql"""
+    write_lock: str
+    """What a SELECT ends with that locks rows for writing and leaves busy ones out."""
+    share_lock: str
+    """What a SELECT ends with that locks rows against deletion and leaves busy ones out."""
+
+    def _matching(
+        self, table: SyncedTable, columns: Sequence[SyncedColumn], wanted: Sequence[Sequence[Any]]
+    ) -> tuple[str, list[Any]]:
+        """Return a condition, and its parameters: the columns of ``t`` equal one of the values."""
+        raise NotImplementedError
+
+    def _adapt(self, column: SyncedColumn | None, value: Any) -> Any:
+        """Return a canonical value as a parameter for a column of that kind."""
+        return value
+
+    # Reading
+    def read_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> dict[str, str]:
+        """Return {local key: JSON object of the travelling columns and the flag}, gone ones left out."""
+        columns = self.dialect.captured_columns(table)
+        return dict(self._select_local(table, local_keys, self.dialect.row_object(columns, "t")))  # type: ignore[arg-type]
+
+    def read_local_keys(self, table: SyncedTable, column: str, wanted: Collection[Any]) -> dict[Any, str]:
+        """Return {value of the column: local key} of the rows that have one of the values."""
+        own = _column(table, column)
+        found: dict[Any, str] = {}
+        for part in _parts(list(wanted)):
+            condition, parameters = self._matching(table, [own], [[value] for value in part])
+            rows = self.query(
+                f"SELECT t.{self._quote(column)}, {self._key(table)} "
+                f"FROM {self._quote(table.name)} AS t WHERE {condition}",
+                parameters,
+            )
+            found.update(dict(rows))  # type: ignore[arg-type]
+        return found
+
+    def read_local_keys_after(self, table: SyncedTable, after: str | None, limit: int) -> list[str]:
+        """Return the local keys of the next rows, in the order of the locator, after a local key."""
+        names = ", ".join(f"t.{self._quote(column.name)}" for column in table.locator)
+        condition, parameters = "", []
+        if after is not None:
+            places = ", ".join(["%s"] * len(table.locator))
+            condition = f"WHERE ({names}) > ({places})"
+            parameters = [
+                self._adapt(column, value)
+                for column, value in zip(table.locator, json.loads(after), strict=False)
+            ]
+        rows = self.query(
+            f"SELECT {self._key(table)} FROM {self._quote(table.name)} AS t {condition} "
+            f"ORDER BY {names} LIMIT {limit}",
+            parameters,
+        )
+        return [text for (text,) in rows]
+
+    def read_referring(
+        self, table: SyncedTable, column: SyncedColumn, target: SyncedTable, local_key: str
+    ) -> list[str]:
+        """Return the local keys of the rows whose column refers to the target's row."""
+        assert column.reference is not None
+        condition, parameters = self._matching(
+            target, target.locator, [json.loads(local_key)[: len(target.locator)]]
+        )
+        rows = self.query(
+            f"SELECT {self._key(table, 'c')} FROM {self._quote(table.name)} AS c "
+            f"JOIN {self._quote(target.name)} AS t "
+            f"ON c.{self._quote(column.name)} = t.{self._quote(column.reference.target_column)} "
+            f"WHERE {condition}",
+            parameters,
+        )
+        return [text for (text,) in rows]
+
+    def read_locators(self, table: SyncedTable, keys: Collection[str]) -> dict[str, list[Any]]:
+        """Return {key: locator values} of rows that were given a key."""
+        found = self._assigned(table, "row_key", keys, "locator")
+        return {key: json.loads(locator) for key, locator in found.items()}
+
+    # Locking
+    def hold_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+        """Lock rows for writing, busy ones left out; return {key: local key}."""
+        return {
+            key: text for key, text in self._select_places(table, places, self._key(table), self.write_lock)
+        }
+
+    def find_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> set[str]:
+        """Return the keys of the rows that are there, locked or not."""
+        return {key for key, _ in self._select_places(table, places, "1", "")}
+
+    def refer_rows(
+        self, table: SyncedTable, column: str, places: Mapping[str, Sequence[Any]]
+    ) -> dict[str, Any]:
+        """Lock rows against deletion; return {key: value of the column}, busy ones left out."""
+        value = f"t.{self._quote(column)}"
+        return dict(self._select_places(table, places, value, self.share_lock))
+
+    # Writing
+    def delete_rows(self, table: SyncedTable, local_keys: Sequence[str | None]) -> None:
+        """Delete rows by local key."""
+        for part in _parts([key for key in local_keys if key is not None]):
+            condition, parameters = self._matching(table, table.locator, self._locators(table, part))
+            self.execute(self._delete_sql(table, condition), parameters)
+
+    def _delete_sql(self, table: SyncedTable, condition: str) -> str:
+        raise NotImplementedError
+
+    def _image(self, table: SyncedTable) -> str:
+        """Return an expression that is the full row, as a delete trigger keeps it."""
+        raise NotImplementedError
+
+    def keep_image(self, table: SyncedTable, row: Row, local_key: str | None, version: Version) -> None:
+        """Keep the image of a row that is about to be deleted."""
+        if local_key is None:
+            return
+        for _, image in self._select_local(table, [local_key], self._image(table)):
+            self.write_images({row: image}, (), version.origin)
+
+    def capture_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> None:
+        """Capture rows as they are, as backfill."""
+        for part in _parts(local_keys):
+            condition, parameters = self._matching(table, table.locator, self._locators(table, part))
+            self.execute(f"{self.backfill_sql(table)} WHERE {condition}", parameters)
+
+    def backfill_sql(self, table: SyncedTable) -> str:
+        """Return the INSERT .. SELECT, without its WHERE, that captures rows ``t`` as they are.
+
+        They are as old as the profile's modified column says, else as old as can be.
+        """
+        table_id = next(id_ for id_, other in self.tables.items() if other.name == table.name)
+        age = "0"
+        if table.modified is not None:
+            age = f"coalesce({self._microseconds(f't.{self._quote(table.modified)}')}, 0)"
+        return (
+            f"INSERT INTO {self.prefix}captured "
+            f"(table_id, operation, {self.key_column}, transaction_id, captured_at) "
+            f"SELECT {table_id}, '{BACKFILL}', {self._key(table)}, {self.transaction_id}, {age} "
+            f"FROM {self._quote(table.name)} AS t"
+        )
+
+    transaction_id: str
+    """An expression: the transaction that is open."""
+
+    def _microseconds(self, expression: str) -> str:
+        """Return an expression: a UTC datetime as microseconds since 1970."""
+        raise NotImplementedError
+
+    # Helpers
+    def _quote(self, name: str) -> str:
+        text: str = self.dialect.quote(name)
+        return text
+
+    def _key(self, table: SyncedTable, alias: str = "t") -> str:
+        text: str = self.dialect.key_array(table.key_columns, alias)
+        return text
+
+    def _locators(self, table: SyncedTable, local_keys: Iterable[str]) -> list[list[Any]]:
+        return [json.loads(key)[: len(table.locator)] for key in local_keys]
+
+    def _select_local(
+        self, table: SyncedTable, local_keys: Sequence[str], expression: str
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield (local key, value of the expression) of the rows whose local key is one of these."""
+        wanted = set(local_keys)
+        for part in _parts(local_keys):
+            condition, parameters = self._matching(table, table.locator, self._locators(table, part))
+            rows = self.query(
+                f"SELECT {self._key(table)}, {expression} FROM {self._quote(table.name)} AS t "
+                f"WHERE {condition}",
+                parameters,
+            )
+            yield from ((key, value) for key, value in rows if key in wanted)
+
+    def _select_places(
+        self, table: SyncedTable, places: Mapping[str, Sequence[Any]], expression: str, lock: str
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield (key, value of the expression) of the rows at these places; keys compare as bytes."""
+        columns = table.locator if table.identity.kind == "assigned" else table.identity.columns
+        names = {dump(list(place)): key for key, place in places.items()}
+        place_text = self.dialect.key_array(columns, "t")
+        for part in _parts(list(places.values())):
+            condition, parameters = self._matching(table, columns, part)
+            rows = self.query(
+                f"SELECT {place_text}, {expression} FROM {self._quote(table.name)} AS t "
+                f"WHERE {condition} {lock}",
+                parameters,
+            )
+            for text, value in rows:
+                key = names.get(dump(json.loads(text)))
+                if key is not None:
+                    yield key, value
+
+
+def _column(table: SyncedTable, name: str) -> SyncedColumn:
+    for column in (*table.key_columns, *table.columns):
+        if column.name == name:
+            return column
+    return SyncedColumn(name, "integer", "integer", True)
+
+
+def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

@@ -1,0 +1,188 @@
+"""One connection: statements, transactions, the writers' lock, errors mapped once.
+
+Both drivers are used in autocommit; transactions are opened and closed by statements of ours, so that
+the lock can be taken before the snapshot and given back after the commit.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from changecapture.config import DatabaseURL
+from changecapture.core.catalogue import Catalogue, Engine
+from changecapture.errors import ChangeCaptureError, RetryLater
+
+LOCK_SECONDS = 60
+"""How long the writers' lock is waited for before RetryLater."""
+
+
+class Session:
+    """The part of a store that both engines share below the log and the rows."""
+
+    engine: Engine
+    prefix: str
+    """What stands before the name of each of our tables."""
+
+    def __init__(self, url: DatabaseURL) -> None:
+        """Connect; raise ConfigError or RetryLater."""
+        self.url = url
+        self._lock_depth = 0
+        self._open_transaction = False
+        try:
+            self.connection = self._connect()
+        except Exception as error:
+            raise self._map_error(error) from error
+
+    # What an engine must say
+    def _connect(self) -> Any:
+        raise NotImplementedError
+
+    def _map_error(self, error: Exception) -> Exception:
+        raise NotImplementedError
+
+    def _take_lock(self) -> bool:
+        raise NotImplementedError
+
+    def _give_lock(self) -> None:
+        raise NotImplementedError
+
+    def _begin_snapshot(self) -> None:
+        raise NotImplementedError
+
+    def _begin_applying(self) -> None:
+        raise NotImplementedError
+
+    def _end_applying(self) -> None:
+        raise NotImplementedError
+
+    def _among(self, expression: str, wanted: Collection[Any], type_: str) -> tuple[str, list[Any]]:
+        """Return a condition, and its parameters, that is true when the expression is in ``wanted``."""
+        raise NotImplementedError
+
+    def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Append many rows to a table of ours, the fastest way there is."""
+        raise NotImplementedError
+
+    def read_catalogue(self) -> Catalogue:
+        """Return what the database says about the application's tables."""
+        raise NotImplementedError
+
+    def read_clock(self) -> int:
+        """Return the server's clock, microseconds since 1970 UTC."""
+        raise NotImplementedError
+
+    # Statements
+    def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> int:
+        """Run a statement; return how many rows it touched."""
+        with self.connection.cursor() as cursor:
+            try:
+                cursor.execute(sql, parameters)
+            except Exception as error:
+                raise self._failed(error) from error
+            return int(cursor.rowcount)
+
+    def query(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a query; return its rows."""
+        with self.connection.cursor() as cursor:
+            try:
+                cursor.execute(sql, parameters)
+                return list(cursor.fetchall())
+            except Exception as error:
+                raise self._failed(error) from error
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement for each row of parameters."""
+        if not rows:
+            return
+        with self.connection.cursor() as cursor:
+            try:
+                cursor.executemany(sql, rows)
+            except Exception as error:
+                raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> Exception:
+        mapped = self._map_error(error)
+        if isinstance(mapped, RetryLater) and self._ends_transaction(error):
+            self._open_transaction = False
+        return mapped
+
+    def _ends_transaction(self, error: Exception) -> bool:
+        """Return whether the server has rolled the whole transaction back, or is gone."""
+        return False
+
+    def close(self) -> None:
+        """Close the connection; a lock that is held goes with it."""
+        try:
+            self.connection.close()
+        except Exception as error:
+            if not isinstance(self._map_error(error), ChangeCaptureError):
+                raise
+
+    # Transactions
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the writers' lock; raise RetryLater when another writer keeps it for too long."""
+        if self._lock_depth == 0 and not self._take_lock():
+            raise RetryLater(
+                "another process is writing the changelog",
+                why=f"it held the lock for {LOCK_SECONDS} s",
+                mend="is a second relay running on this database?",
+            )
+        self._lock_depth += 1
+        try:
+            yield
+        finally:
+            self._lock_depth -= 1
+            if self._lock_depth == 0:
+                self._quietly(self._give_lock)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Open a REPEATABLE READ transaction."""
+        with self._transaction(self._begin_snapshot, lambda: None):
+            yield
+
+    @contextmanager
+    def applying(self) -> Iterator[None]:
+        """Open a READ COMMITTED transaction in which capture is off and no row lock is waited for."""
+        with self._transaction(self._begin_applying, self._end_applying):
+            yield
+
+    @contextmanager
+    def _transaction(self, begin: Any, end: Any) -> Iterator[None]:
+        begin()
+        self._open_transaction = True
+        try:
+            yield
+            if not self._open_transaction:
+                raise RetryLater("the database ended the transaction", why="a deadlock")
+            self.execute("COMMIT")
+        except BaseException:
+            self._quietly(lambda: self.execute("ROLLBACK"))
+            raise
+        finally:
+            self._open_transaction = False
+            self._quietly(end)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what was written inside when it raises."""
+        self.execute("SAVEPOINT changecapture")
+        try:
+            yield
+        except BaseException:
+            if self._open_transaction:
+                self.execute("ROLLBACK TO SAVEPOINT changecapture")
+            raise
+        self.execute("RELEASE SAVEPOINT changecapture")
+
+    def in_transaction(self) -> bool:
+        """Return whether the open transaction still stands."""
+        return self._open_transaction
+
+    def _quietly(self, action: Any) -> None:
+        """Run a clean-up that must not hide the error that led to it: a lost connection ends all."""
+        try:
+            action()
+        except ChangeCaptureError:
+            self._open_transaction = False

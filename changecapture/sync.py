@@ -1,0 +1,260 @@
+"""Sync: what two sites say to each other, and the exchange of two databases without any network.
+
+A pull is a few requests: the receiver names its vector and where it stands in the sender's changelog;
+the sender answers with the next entries that the vector does not cover. With its first answer the sender
+names the end of the pull and its own vector, the target; the receiver's vector is raised to the target
+only when that end is reached (R11). Until then it resumes by (sender, epoch, position) and keeps what
+it has. Resending is harmless: entries have names.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from changecapture.apply import Applied, apply_entries, drain, retry
+from changecapture.core.change import Entry
+from changecapture.core.codec import PROTOCOL, Batch, Head, decode_batch, encode_batch
+from changecapture.core.vector import (
+    Vector,
+    covers_name,
+    covers_vector,
+    dump_vector,
+    load_vector,
+)
+from changecapture.errors import PeerError
+from changecapture.store.interface import Progress, Store
+
+BATCH_ENTRIES = 5000
+"""Entries that one answer carries at most, unless the request asks for fewer."""
+APPLY_ENTRIES = 2000
+"""Entries that one apply transaction takes: it must stay below 200 ms or so."""
+ROUNDS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a site says of itself. ``clock``: microseconds since 1970 UTC."""
+
+    site: str
+    epoch: int
+    vector: str
+    clock: int
+    protocol: int = PROTOCOL
+
+    def to_json(self) -> str:
+        """Return JSON text; ``from_json`` is its inverse."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Greeting":
+        """Return the greeting; raise PeerError when it is none."""
+        return cls(**_fields(text, cls.__annotations__))
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """What a receiver asks for: what its vector does not cover, from a position on.
+
+    ``epoch`` is the sender's, as the receiver knows it: another one makes the positions void.
+    ``end`` is 0 to begin a pull.
+    """
+
+    site: str
+    epoch: int
+    vector: str
+    after: int
+    end: int
+    limit: int = BATCH_ENTRIES
+    protocol: int = PROTOCOL
+
+    def to_json(self) -> str:
+        """Return JSON text; ``from_json`` is its inverse."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "PullRequest":
+        """Return the request; raise PeerError when it is none."""
+        request = cls(**_fields(text, cls.__annotations__))
+        load_vector(request.vector)
+        if request.limit < 1 or request.after < 0 or request.end < 0:
+            raise PeerError("malformed request", why="a limit or a position is negative")
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A batch ready to ship, and what is in it."""
+
+    payload: bytes
+    entries: int
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a batch came to here."""
+
+    entries: int
+    applied: int
+    parked: int
+    last: bool
+
+
+def greet(store: Store) -> Greeting:
+    """Return what this site says of itself."""
+    site = store.read_site()
+    return Greeting(site.origin, site.epoch, dump_vector(store.read_vector()), store.read_clock())
+
+
+def next_request(store: Store, peer: str) -> PullRequest:
+    """Return what to ask a peer for next."""
+    site, progress = store.read_site(), store.read_progress(peer)
+    return PullRequest(
+        site=site.origin,
+        epoch=progress.epoch,
+        vector=dump_vector(store.read_vector()),
+        after=progress.position,
+        end=progress.end,
+    )
+
+
+def answer(store: Store, request: PullRequest) -> Answer:
+    """Return the next batch for a request."""
+    if request.protocol != PROTOCOL:
+        raise PeerError(f"the other site speaks protocol {request.protocol}, this one {PROTOCOL}")
+    site, vector, since = store.read_site(), store.read_vector(), load_vector(request.vector)
+    known = request.epoch == site.epoch
+    after = request.after if known else 0
+    end = request.end if known and request.end else store.last_position()
+    found = store.read_entries(after, end, min(request.limit, BATCH_ENTRIES))
+    position = found[-1][0] if len(found) == min(request.limit, BATCH_ENTRIES) else end
+    entries = tuple(entry for _, entry in found if not _covers(since, entry))
+    passes = store.read_passes({(e.origin, e.epoch, e.pass_number) for e in entries})
+    contexts = store.read_contexts(passes)
+    batch = Batch(
+        Head(site.origin, site.epoch, since, vector, after, position, end),
+        entries,
+        passes,
+        {digest: contexts[name] for name, digest in passes.items()},
+    )
+    return Answer(encode_batch(batch), len(entries), position >= end)
+
+
+def receive(store: Store, peer: str, payload: bytes) -> Received:
+    """Apply a batch of a peer; raise PeerError when it is malformed or does not fit what is here."""
+    batch = decode_batch(payload)
+    head = batch.head
+    progress = store.read_progress(peer)
+    if head.site != peer:
+        raise PeerError(f"the batch is from {head.site}, not from {peer}")
+    if not covers_vector(store.read_vector(), head.since):
+        raise PeerError(
+            "the batch begins above what is here",
+            why="the other site believes that this one holds more than it does",
+        )
+    if head.epoch == progress.epoch and head.after != progress.position:
+        raise PeerError(
+            "the batch does not follow the last one",
+            why=f"it begins at {head.after}, the last one ended at {progress.position}",
+        )
+    if head.epoch != progress.epoch and head.after != 0:
+        raise PeerError("the batch does not begin at the beginning of a new epoch")
+    return _apply(store, batch, progress)
+
+
+def _apply(store: Store, batch: Batch, progress: Progress) -> Received:
+    head, entries = batch.head, list(batch.entries)
+    resumed = progress.end and progress.epoch == head.epoch
+    target = load_vector(progress.target) if resumed else head.target
+    after = replace(
+        progress,
+        epoch=head.epoch,
+        position=head.position,
+        end=0 if head.last else head.end,
+        target="{}" if head.last else dump_vector(target),
+        contact_at=store.read_clock(),
+        received=progress.received + len(entries),
+    )
+
+    def record() -> None:
+        store.write_progress(after)
+        if head.last:
+            store.write_vector(target)
+
+    if not entries and head.last and _is_idle(store, progress, after, target):
+        return Received(0, 0, 0, True)
+    total = Applied(0, 0, 0)
+    parts = [entries[i : i + APPLY_ENTRIES] for i in range(0, len(entries), APPLY_ENTRIES)]
+    for number, part in enumerate(parts or [[]], start=1):
+        done = apply_entries(
+            store,
+            part,
+            batch.passes if number == 1 else {},
+            batch.contexts if number == 1 else {},
+            record if number >= len(parts) else lambda: None,
+        )
+        total = Applied(
+            total.entries + done.entries,
+            total.applied + done.applied,
+            total.parked + done.parked,
+        )
+    return Received(total.entries, total.applied, total.parked, head.last)
+
+
+def _is_idle(store: Store, before: Progress, after: Progress, target: Vector) -> bool:
+    """Return whether a batch without entries would change nothing that is kept."""
+    same = (before.epoch, before.position, before.end) == (after.epoch, after.position, after.end)
+    return same and covers_vector(store.read_vector(), target)
+
+
+def _covers(since: Vector, entry: Entry) -> bool:
+    return covers_name(since, entry.origin, entry.epoch, entry.scope, entry.number)
+
+
+def pull(source: Store, target: Store, report: Callable[[Received], None] = lambda received: None) -> int:
+    """Pull from a store into another until its end; return how many entries were new."""
+    peer, total = source.read_site().origin, 0
+    while True:
+        received = receive(target, peer, answer(source, next_request(target, peer)).payload)
+        total += received.entries
+        report(received)
+        if received.last:
+            return total
+
+
+def synchronise(
+    left: Store, right: Store, report: Callable[[str, Received], None] = lambda site, received: None
+) -> int:
+    """Exchange until both sites hold the same and nothing waits; return how many entries travelled."""
+    if left.read_site().origin == right.read_site().origin:
+        raise PeerError(
+            "both databases are the same site",
+            why="one is a copy of the other",
+            mend="uninstall and install again in the copy",
+        )
+    total = 0
+    for _ in range(ROUNDS):
+        drain(left)
+        drain(right)
+        moved = pull(left, right, lambda received: report("right", received))
+        moved += pull(right, left, lambda received: report("left", received))
+        total += moved
+        if not moved and left.read_vector() == right.read_vector():
+            break
+    retry(left)
+    retry(right)
+    return total
+
+
+def _fields(text: str, annotations: dict[str, Any]) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise PeerError("malformed message", why=str(error)) from error
+    if not isinstance(data, dict) or set(data) != set(annotations):
+        raise PeerError("malformed message", why=f"it must have {', '.join(sorted(annotations))}")
+    for name, type_ in annotations.items():
+        if type(data[name]) is not type_:
+            raise PeerError("malformed message", why=f"{name} is not a {type_.__name__}")
+    return data

@@ -1,0 +1,1 @@
+"""Alembic's side of the installation: frozen, one revision after the other."""

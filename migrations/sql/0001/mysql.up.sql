@@ -1,0 +1,173 @@
+-- The fixed objects: what the relay keeps in the application's database.
+-- Twin: ../postgresql/schema.sql (same statements, same order, same columns).
+-- Indexes stand inside their tables, so that a killed installation can be run again.
+-- Times are microseconds since 1970 UTC. Keys compare as bytes.
+
+-- statement: site
+-- One row: who this site is, and the last name that it gave.
+CREATE TABLE IF NOT EXISTS changecapture_site (
+    `one`         smallint     NOT NULL DEFAULT 1 PRIMARY KEY CHECK (`one` = 1),
+    origin        varchar(64)  NOT NULL,
+    epoch         bigint       NOT NULL,
+    last_number   bigint       NOT NULL,
+    last_pass     bigint       NOT NULL,
+    profile       longtext     NOT NULL,
+    installed_at  bigint       NOT NULL
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: synced_table
+-- One row for each table that is or was synced: its installed definition (core/table.py, as JSON).
+CREATE TABLE IF NOT EXISTS changecapture_synced_table (
+    table_id      int          NOT NULL PRIMARY KEY,
+    table_name    varchar(128) NOT NULL UNIQUE,
+    scope         varchar(64)  NOT NULL,
+    definition    longtext     NOT NULL,
+    active        smallint     NOT NULL DEFAULT 1,
+    backfilled    smallint     NOT NULL DEFAULT 0,
+    backfill_key  longtext
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: captured
+-- The queue that the triggers write, in the transaction of the change. Emptied by publish.
+CREATE TABLE IF NOT EXISTS changecapture_captured (
+    id              bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    table_id        int        NOT NULL,
+    operation       char(1)    NOT NULL,
+    `key`           longtext   NOT NULL,
+    old_key         longtext,
+    changed         longtext,
+    image           longtext,
+    transaction_id  bigint     NOT NULL,
+    captured_at     bigint     NOT NULL
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: changelog
+-- The canonical log: what is shipped. position: order of arrival here; (origin, epoch, number): its name.
+CREATE TABLE IF NOT EXISTS changecapture_changelog (
+    `position`    bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    origin        varchar(64)  NOT NULL,
+    epoch         bigint       NOT NULL,
+    `number`      bigint       NOT NULL,
+    `pass`        bigint       NOT NULL,
+    stamp         bigint       NOT NULL,
+    base_seen     bigint       NOT NULL,
+    scope         varchar(64)  NOT NULL,
+    table_name    varchar(128) NOT NULL,
+    row_key       varchar(512) NOT NULL,
+    `columns`     longtext     NOT NULL,
+    applied       smallint     NOT NULL,
+    UNIQUE KEY changelog_name (origin, epoch, `number`),
+    KEY changelog_row (table_name, row_key)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: pass
+-- What the author of a pass had seen, as the digest of a vector in context.
+CREATE TABLE IF NOT EXISTS changecapture_pass (
+    origin   varchar(64) NOT NULL,
+    epoch    bigint      NOT NULL,
+    `pass`   bigint      NOT NULL,
+    `context` varchar(64) NOT NULL,
+    PRIMARY KEY (origin, epoch, `pass`)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: context
+CREATE TABLE IF NOT EXISTS changecapture_context (
+    `context` varchar(64) NOT NULL PRIMARY KEY,
+    `vector` longtext    NOT NULL
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: vector
+-- Of each origin, epoch and scope this site holds every entry up to number.
+CREATE TABLE IF NOT EXISTS changecapture_vector (
+    origin  varchar(64) NOT NULL,
+    epoch   bigint      NOT NULL,
+    scope   varchar(64) NOT NULL,
+    `number` bigint      NOT NULL,
+    PRIMARY KEY (origin, epoch, scope)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: row_version
+-- What this site knows of each row; never dropped, not for deleted rows either.
+CREATE TABLE IF NOT EXISTS changecapture_row_version (
+    table_name  varchar(128) NOT NULL,
+    row_key     varchar(512) NOT NULL,
+    stamp       bigint       NOT NULL,
+    origin      varchar(64)  NOT NULL,
+    alive       smallint     NOT NULL,
+    seen        bigint       NOT NULL,
+    PRIMARY KEY (table_name, row_key)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: deleted_row
+-- The last image of each deleted row, for people: audit and the history views. Never merged.
+CREATE TABLE IF NOT EXISTS changecapture_deleted_row (
+    table_name  varchar(128) NOT NULL,
+    row_key     varchar(512) NOT NULL,
+    image       longtext     NOT NULL,
+    origin      varchar(64)  NOT NULL,
+    deleted_at  bigint       NOT NULL,
+    PRIMARY KEY (table_name, row_key)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: local_key
+-- The keys that we gave to rows whose table has no identity of its own.
+CREATE TABLE IF NOT EXISTS changecapture_local_key (
+    table_name  varchar(128) NOT NULL,
+    locator     varchar(512) NOT NULL,
+    row_key     varchar(512) NOT NULL,
+    PRIMARY KEY (table_name, locator),
+    UNIQUE KEY local_key_row (table_name, row_key)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: parked
+-- Rows that are alive in the log but cannot be shown here, and why.
+CREATE TABLE IF NOT EXISTS changecapture_parked (
+    table_name  varchar(128) NOT NULL,
+    row_key     varchar(512) NOT NULL,
+    reason      varchar(32)  NOT NULL,
+    detail      longtext     NOT NULL,
+    parked_at   bigint       NOT NULL,
+    PRIMARY KEY (table_name, row_key)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: waiting
+-- References that wait for the row that they name: column_name is NULL here, or its row is parked.
+CREATE TABLE IF NOT EXISTS changecapture_waiting (
+    table_name    varchar(128) NOT NULL,
+    row_key       varchar(512) NOT NULL,
+    column_name   varchar(64)  NOT NULL,
+    target_table  varchar(128) NOT NULL,
+    target_key    varchar(512) NOT NULL,
+    PRIMARY KEY (table_name, row_key, column_name),
+    KEY waiting_target (target_table, target_key)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: conflict
+-- Concurrent values that lost, kept for a person to see. Values are canonical JSON.
+CREATE TABLE IF NOT EXISTS changecapture_conflict (
+    id           bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    table_name   varchar(128) NOT NULL,
+    row_key      varchar(512) NOT NULL,
+    column_name  varchar(64)  NOT NULL,
+    kept_value   longtext     NOT NULL,
+    kept_name    varchar(128) NOT NULL,
+    kept_stamp   bigint       NOT NULL,
+    lost_value   longtext     NOT NULL,
+    lost_name    varchar(128) NOT NULL,
+    lost_stamp   bigint       NOT NULL,
+    found_at     bigint       NOT NULL,
+    resolved_at  bigint
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: peer
+-- How far the pull from each peer has come: position and end in its changelog, target the vector that
+-- is ours when position reaches end.
+CREATE TABLE IF NOT EXISTS changecapture_peer (
+    site          varchar(64) NOT NULL PRIMARY KEY,
+    epoch         bigint      NOT NULL,
+    `position`    bigint      NOT NULL,
+    end_position  bigint      NOT NULL,
+    target        longtext    NOT NULL,
+    contact_at    bigint      NOT NULL,
+    received      bigint      NOT NULL
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin

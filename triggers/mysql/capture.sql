@@ -1,0 +1,51 @@
+-- Capture of one table: thin triggers that write changecapture_captured and nothing else.
+-- Twin: ../postgresql/capture.sql. Holes: see ../README.md.
+-- INSERT .. VALUES inside IF, never INSERT .. SELECT: that would hold the AUTO-INC lock to the end of
+-- the application's statement. Names end in a fingerprint of all that is here.
+
+-- statement: insert_trigger
+-- Reads: the new row. Writes: one row of captured. Silent when: this site's applier is writing.
+CREATE TRIGGER {{trigger}} AFTER INSERT ON {{table}} FOR EACH ROW
+BEGIN
+    IF @changecapture_applying IS NULL THEN
+        INSERT INTO changecapture_captured
+            (table_id, operation, `key`, transaction_id, captured_at)
+        VALUES ({{table_id}}, 'I', {{new_key}}, CONNECTION_ID(), {{now}});
+    END IF;
+END
+
+-- statement: update_trigger
+-- Reads: the old and the new row. Writes: one row of captured.
+-- Silent when: this site's applier is writing; no column that travels has changed.
+CREATE TRIGGER {{trigger}} AFTER UPDATE ON {{table}} FOR EACH ROW
+BEGIN
+    DECLARE changed, new_key, old_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    IF @changecapture_applying IS NULL THEN
+        SET changed = CONCAT_WS(',',
+{{changes}});
+        SET new_key = {{new_key}};
+        SET old_key = {{old_key}};
+        IF changed <> '' OR BINARY new_key <> BINARY old_key THEN
+            INSERT INTO changecapture_captured
+                (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)
+            VALUES ({{table_id}}, 'U', new_key,
+                    IF(BINARY new_key = BINARY old_key, NULL, old_key),
+                    CONCAT('{', changed, '}'), CONNECTION_ID(), {{now}});
+        END IF;
+    END IF;
+END
+
+-- statement: change
+-- One line of {{changes}} for each column that travels.
+            IF({{new}} <=> {{old}}, NULL, CONCAT({{name}}, ':', IFNULL({{value}}, 'null')))
+
+-- statement: delete_trigger
+-- Reads: the old row. Writes: one row of captured. Silent when: this site's applier is writing.
+CREATE TRIGGER {{trigger}} AFTER DELETE ON {{table}} FOR EACH ROW
+BEGIN
+    IF @changecapture_applying IS NULL THEN
+        INSERT INTO changecapture_captured
+            (table_id, operation, `key`, image, transaction_id, captured_at)
+        VALUES ({{table_id}}, 'D', {{old_key}}, {{image}}, CONNECTION_ID(), {{now}});
+    END IF;
+END

@@ -1,0 +1,71 @@
+-- Capture of one table: a thin trigger that writes changecapture.captured and nothing else.
+-- Twin: ../mysql/capture.sql. Holes: see ../README.md.
+-- The trigger's name sorts before the application's, so that what the application's own triggers
+-- change afterwards is captured after it. Its name ends in a fingerprint of all that is here.
+
+-- statement: capture
+-- Reads: the old and the new row. Writes: one row of captured.
+-- Silent when: this site's applier is writing; an update changes no column that travels.
+CREATE OR REPLACE FUNCTION {{function}}() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+DECLARE
+    changed jsonb := '{}';
+    new_key text;
+    old_key text;
+BEGIN
+    IF current_setting('changecapture.applying', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO changecapture.captured
+            (table_id, operation, key, transaction_id, captured_at)
+        VALUES ({{table_id}}, 'I', {{new_key}}, txid_current(), {{now}});
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO changecapture.captured
+            (table_id, operation, key, image, transaction_id, captured_at)
+        VALUES ({{table_id}}, 'D', {{old_key}}, {{image}}, txid_current(), {{now}});
+    ELSE
+{{changes}}
+        new_key := {{new_key}};
+        old_key := {{old_key}};
+        IF changed <> '{}' OR new_key <> old_key THEN
+            INSERT INTO changecapture.captured
+                (table_id, operation, key, old_key, changed, transaction_id, captured_at)
+            VALUES ({{table_id}}, 'U', new_key, nullif(old_key, new_key), changed::text,
+                    txid_current(), {{now}});
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$capture$
+
+-- statement: change
+-- One line of {{changes}} for each column that travels.
+        IF {{new}} IS DISTINCT FROM {{old}} THEN
+            changed := changed || jsonb_build_object({{name}}, {{value}});
+        END IF;
+
+-- statement: row_trigger
+CREATE TRIGGER {{trigger}} AFTER INSERT OR UPDATE OR DELETE ON {{table}}
+FOR EACH ROW EXECUTE FUNCTION {{function}}()
+
+-- statement: capture_truncate
+-- postgresql only: MySQL has no trigger on TRUNCATE.
+-- Reads: the whole table. Writes: one row of captured for each row that goes.
+CREATE OR REPLACE FUNCTION {{function}}_truncate() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+BEGIN
+    IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
+        INSERT INTO changecapture.captured
+            (table_id, operation, key, image, transaction_id, captured_at)
+        SELECT {{table_id}}, 'D', {{row_key}}, to_jsonb(t)::text, txid_current(), {{now}}
+        FROM {{table}} AS t;
+    END IF;
+    RETURN NULL;
+END
+$capture$
+
+-- statement: truncate_trigger
+-- postgresql only: MySQL has no trigger on TRUNCATE.
+CREATE TRIGGER {{trigger}}_truncate BEFORE TRUNCATE ON {{table}}
+FOR EACH STATEMENT EXECUTE FUNCTION {{function}}_truncate()

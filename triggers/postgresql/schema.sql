@@ -1,0 +1,188 @@
+-- The fixed objects: what the relay keeps in the application's database.
+-- Twin: ../mysql/schema.sql (same statements, same order, same columns).
+-- Times are microseconds since 1970 UTC. Keys compare as bytes.
+
+-- statement: schema
+-- postgresql only: a schema of our own; MySQL has the prefix changecapture_.
+CREATE SCHEMA IF NOT EXISTS changecapture
+
+-- statement: site
+-- One row: who this site is, and the last name that it gave.
+CREATE TABLE IF NOT EXISTS changecapture.site (
+    one           smallint     NOT NULL DEFAULT 1 PRIMARY KEY CHECK (one = 1),
+    origin        varchar(64)  NOT NULL,
+    epoch         bigint       NOT NULL,
+    last_number   bigint       NOT NULL,
+    last_pass     bigint       NOT NULL,
+    profile       text         NOT NULL,
+    installed_at  bigint       NOT NULL
+)
+
+-- statement: synced_table
+-- One row for each table that is or was synced: its installed definition (core/table.py, as JSON).
+CREATE TABLE IF NOT EXISTS changecapture.synced_table (
+    table_id      int          NOT NULL PRIMARY KEY,
+    table_name    varchar(128) COLLATE "C" NOT NULL UNIQUE,
+    scope         varchar(64)  NOT NULL,
+    definition    text         NOT NULL,
+    active        smallint     NOT NULL DEFAULT 1,
+    backfilled    smallint     NOT NULL DEFAULT 0,
+    backfill_key  text
+)
+
+-- statement: captured
+-- The queue that the triggers write, in the transaction of the change. Emptied by publish.
+CREATE TABLE IF NOT EXISTS changecapture.captured (
+    id              bigserial  NOT NULL PRIMARY KEY,
+    table_id        int        NOT NULL,
+    operation       char(1)    NOT NULL,
+    key             text       NOT NULL,
+    old_key         text,
+    changed         text,
+    image           text,
+    transaction_id  bigint     NOT NULL,
+    captured_at     bigint     NOT NULL
+)
+
+-- statement: changelog
+-- The canonical log: what is shipped. position: order of arrival here; (origin, epoch, number): its name.
+CREATE TABLE IF NOT EXISTS changecapture.changelog (
+    position      bigserial    NOT NULL PRIMARY KEY,
+    origin        varchar(64)  COLLATE "C" NOT NULL,
+    epoch         bigint       NOT NULL,
+    number        bigint       NOT NULL,
+    pass          bigint       NOT NULL,
+    stamp         bigint       NOT NULL,
+    base_seen     bigint       NOT NULL,
+    scope         varchar(64)  NOT NULL,
+    table_name    varchar(128) COLLATE "C" NOT NULL,
+    row_key       varchar(512) COLLATE "C" NOT NULL,
+    columns       text         NOT NULL,
+    applied       smallint     NOT NULL
+)
+
+-- statement: changelog_name
+-- postgresql only: MySQL has it inside the table.
+CREATE UNIQUE INDEX IF NOT EXISTS changelog_name ON changecapture.changelog (origin, epoch, number)
+
+-- statement: changelog_row
+-- postgresql only: MySQL has it inside the table.
+CREATE INDEX IF NOT EXISTS changelog_row ON changecapture.changelog (table_name, row_key)
+
+-- statement: pass
+-- What the author of a pass had seen, as the digest of a vector in context.
+CREATE TABLE IF NOT EXISTS changecapture.pass (
+    origin   varchar(64) COLLATE "C" NOT NULL,
+    epoch    bigint      NOT NULL,
+    pass     bigint      NOT NULL,
+    context  varchar(64) COLLATE "C" NOT NULL,
+    PRIMARY KEY (origin, epoch, pass)
+)
+
+-- statement: context
+CREATE TABLE IF NOT EXISTS changecapture.context (
+    context  varchar(64) COLLATE "C" NOT NULL PRIMARY KEY,
+    vector   text        NOT NULL
+)
+
+-- statement: vector
+-- Of each origin, epoch and scope this site holds every entry up to number.
+CREATE TABLE IF NOT EXISTS changecapture.vector (
+    origin  varchar(64) COLLATE "C" NOT NULL,
+    epoch   bigint      NOT NULL,
+    scope   varchar(64) COLLATE "C" NOT NULL,
+    number  bigint      NOT NULL,
+    PRIMARY KEY (origin, epoch, scope)
+)
+
+-- statement: row_version
+-- What this site knows of each row; never dropped, not for deleted rows either.
+CREATE TABLE IF NOT EXISTS changecapture.row_version (
+    table_name  varchar(128) COLLATE "C" NOT NULL,
+    row_key     varchar(512) COLLATE "C" NOT NULL,
+    stamp       bigint       NOT NULL,
+    origin      varchar(64)  NOT NULL,
+    alive       smallint     NOT NULL,
+    seen        bigint       NOT NULL,
+    PRIMARY KEY (table_name, row_key)
+)
+
+-- statement: deleted_row
+-- The last image of each deleted row, for people: audit and the history views. Never merged.
+CREATE TABLE IF NOT EXISTS changecapture.deleted_row (
+    table_name  varchar(128) COLLATE "C" NOT NULL,
+    row_key     varchar(512) COLLATE "C" NOT NULL,
+    image       text         NOT NULL,
+    origin      varchar(64)  NOT NULL,
+    deleted_at  bigint       NOT NULL,
+    PRIMARY KEY (table_name, row_key)
+)
+
+-- statement: local_key
+-- The keys that we gave to rows whose table has no identity of its own.
+CREATE TABLE IF NOT EXISTS changecapture.local_key (
+    table_name  varchar(128) COLLATE "C" NOT NULL,
+    locator     varchar(512) COLLATE "C" NOT NULL,
+    row_key     varchar(512) COLLATE "C" NOT NULL,
+    PRIMARY KEY (table_name, locator)
+)
+
+-- statement: local_key_row
+-- postgresql only: MySQL has it inside the table.
+CREATE UNIQUE INDEX IF NOT EXISTS local_key_row ON changecapture.local_key (table_name, row_key)
+
+-- statement: parked
+-- Rows that are alive in the log but cannot be shown here, and why.
+CREATE TABLE IF NOT EXISTS changecapture.parked (
+    table_name  varchar(128) COLLATE "C" NOT NULL,
+    row_key     varchar(512) COLLATE "C" NOT NULL,
+    reason      varchar(32)  NOT NULL,
+    detail      text         NOT NULL,
+    parked_at   bigint       NOT NULL,
+    PRIMARY KEY (table_name, row_key)
+)
+
+-- statement: waiting
+-- References that wait for the row that they name: column_name is NULL here, or its row is parked.
+CREATE TABLE IF NOT EXISTS changecapture.waiting (
+    table_name    varchar(128) COLLATE "C" NOT NULL,
+    row_key       varchar(512) COLLATE "C" NOT NULL,
+    column_name   varchar(64)  COLLATE "C" NOT NULL,
+    target_table  varchar(128) COLLATE "C" NOT NULL,
+    target_key    varchar(512) COLLATE "C" NOT NULL,
+    PRIMARY KEY (table_name, row_key, column_name)
+)
+
+-- statement: waiting_target
+-- postgresql only: MySQL has it inside the table.
+CREATE INDEX IF NOT EXISTS waiting_target ON changecapture.waiting (target_table, target_key)
+
+-- statement: conflict
+-- Concurrent values that lost, kept for a person to see. Values are canonical JSON.
+CREATE TABLE IF NOT EXISTS changecapture.conflict (
+    id           bigserial    NOT NULL PRIMARY KEY,
+    table_name   varchar(128) COLLATE "C" NOT NULL,
+    row_key      varchar(512) COLLATE "C" NOT NULL,
+    column_name  varchar(64)  NOT NULL,
+    kept_value   text         NOT NULL,
+    kept_name    varchar(128) NOT NULL,
+    kept_stamp   bigint       NOT NULL,
+    lost_value   text         NOT NULL,
+    lost_name    varchar(128) NOT NULL,
+    lost_stamp   bigint       NOT NULL,
+    found_at     bigint       NOT NULL,
+    resolved_at  bigint
+)
+
+-- statement: peer
+-- How far the pull from each peer has come: position and end in its changelog, target the vector that
+-- is ours when position reaches end.
+CREATE TABLE IF NOT EXISTS changecapture.peer (
+    site          varchar(64) COLLATE "C" NOT NULL PRIMARY KEY,
+    epoch         bigint      NOT NULL,
+    position      bigint      NOT NULL,
+    end_position  bigint      NOT NULL,
+    target        text        NOT NULL,
+    contact_at    bigint      NOT NULL,
+    received      bigint      NOT NULL
+)
