@@ -7,7 +7,6 @@ name servers to use instead, see CONTRIBUTING.md.
 
 import os
 import signal
-import sys
 from collections.abc import Collection, Iterator
 from itertools import count
 from pathlib import Path
@@ -53,7 +52,7 @@ def pytest_configure() -> None:
     hypothesis.settings.register_profile("changecapture", deadline=None, print_blob=True)
     hypothesis.settings.load_profile("changecapture")
     # `timeout` and CI end a run with SIGTERM: leave through the fixtures, which stop the servers.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """Servers of our own: they come back after a stop and after a kill, and leave nothing running."""
 
+import subprocess
+
 import psutil
 import psycopg
 import pytest
@@ -72,6 +74,15 @@ def test_copy_of_a_database_holds_its_rows(server, new_database):
         assert fetch(copy, "SELECT n FROM t") == [(7,)]
     finally:
         server.drop_database(f"{template}_copy")
+
+
+@pytest.mark.parametrize("version", [16, 18])
+def test_lent_programs_run_where_they_were_lent_to(scratch, version):
+    programs = servers.find_postgres(version)
+    lent = servers.lend_programs(programs, scratch / f"lent{version}")
+    assert lent != programs
+    answer = subprocess.run([lent / "initdb", "--version"], check=True, capture_output=True)
+    assert f"PostgreSQL) {version}." in answer.stdout.decode()
 
 
 def test_setting_of_a_server_is_passed_on(scratch):

