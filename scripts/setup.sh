@@ -58,5 +58,4 @@ if [ -n "$missing" ]; then
 fi
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-# compat: one path entry, so that tools which do not run import hooks (editors, mypy) see the tree too.
-"$venv/bin/python" -m pip install --quiet --editable '.[dev]' --config-settings editable_mode=compat
+"$venv/bin/python" -m pip install --quiet --editable '.[dev]'
