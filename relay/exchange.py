@@ -1,0 +1,109 @@
+"""What the relay asks of a database: the seam between the network and changecapture.
+
+The verbs of a ``Connection`` block and run in a database thread (``relay.database``), never in the
+reactor. Each may raise RetryLater (busy, or the connection is lost) and PeerError (what came from the
+peer is malformed); ``open`` may raise ConfigError and DriftError too. ``DatabaseExchange`` is the
+real one; tests bring their own.
+"""
+
+from typing import Protocol
+
+from changecapture import publish, sync
+from changecapture.apply import retry
+from changecapture.store import open_store
+from changecapture.store.interface import Store
+from changecapture.sync import Answer, Greeting, PullRequest, Received
+
+
+class Connection(Protocol):
+    """One connection to one database, used by one thread at a time."""
+
+    def close(self) -> None:
+        """Give it back; never fails."""
+
+    def publish(self) -> int:
+        """Put captured changes into the changelog; return how many. Bounded: again while > 0."""
+
+    def greet(self) -> Greeting:
+        """Return who this site is, now."""
+
+    def next_request(self, peer: str) -> PullRequest:
+        """Return what to ask the peer for."""
+
+    def answer(self, request: PullRequest) -> Answer:
+        """Return what the asking site lacks: one payload of bounded size."""
+
+    def receive(self, peer: str, payload: bytes) -> Received:
+        """Make a payload of the peer durable here, and show what can be shown."""
+
+    def retry(self) -> int:
+        """Try to show parked rows again; return how many are still parked."""
+
+
+class Exchange(Protocol):
+    """One database. The readers of what arrived do not block."""
+
+    def open(self) -> Connection:
+        """Return a new connection."""
+
+    def read_greeting(self, text: str) -> Greeting:
+        """Return a greeting that arrived; raise PeerError."""
+
+    def read_request(self, text: str) -> PullRequest:
+        """Return a request that arrived; raise PeerError."""
+
+
+class DatabaseConnection:
+    """The verbs over a store."""
+
+    def __init__(self, store: Store) -> None:
+        """Take an open store; ``close`` closes it."""
+        self._store = store
+
+    def close(self) -> None:
+        """See Connection."""
+        self._store.close()
+
+    def publish(self) -> int:
+        """See Connection."""
+        return publish.publish(self._store)
+
+    def greet(self) -> Greeting:
+        """See Connection."""
+        return sync.greet(self._store)
+
+    def next_request(self, peer: str) -> PullRequest:
+        """See Connection."""
+        return sync.next_request(self._store, peer)
+
+    def answer(self, request: PullRequest) -> Answer:
+        """See Connection."""
+        return sync.answer(self._store, request)
+
+    def receive(self, peer: str, payload: bytes) -> Received:
+        """See Connection."""
+        return sync.receive(self._store, peer, payload)
+
+    def retry(self) -> int:
+        """See Connection."""
+        return retry(self._store)
+
+
+class DatabaseExchange:
+    """The database at a URL, with changecapture installed in it."""
+
+    def __init__(self, url: str) -> None:
+        """Nothing is opened yet."""
+        self._url = url
+
+    def open(self) -> DatabaseConnection:
+        """See Exchange."""
+        return DatabaseConnection(open_store(self._url))
+
+    def read_greeting(self, text: str) -> Greeting:
+        """See Exchange."""
+        return Greeting.from_json(text)
+
+    def read_request(self, text: str) -> PullRequest:
+        """See Exchange."""
+        return PullRequest.from_json(text)

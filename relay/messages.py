@@ -1,0 +1,162 @@
+"""What is said between two relays: XML-RPC methods whose parameters are strings and one Binary.
+
+| method | parameters                     | answer                                                 |
+|--------|--------------------------------|--------------------------------------------------------|
+| hello  | greeting (JSON), name          | greeting (JSON), name                                  |
+| pull   | request (JSON), wait_s         | payload; empty: "I have news, ask again"               |
+| poke   | site                           | true: heard ("I have news" or "try me again")          |
+
+``site`` is the caller's. 64-bit numbers stand inside the JSON texts (XML-RPC has 32 bits).
+
+Everything here comes from outside: a document type is refused (entities could expand it without
+bound), so are deep nesting and anything but the types above. The size is bounded by who reads the
+body (``BODY_LIMIT``). Reading the largest payload takes about 25 ms, writing it 15 ms.
+"""
+
+import re
+import xmlrpc.client
+from dataclasses import dataclass
+from typing import Any
+from xml.parsers import expat
+
+from changecapture.errors import PeerError, RetryLater
+
+BODY_LIMIT = 8 * 1024 * 1024
+PATH = b"/RPC2"
+NESTING_LIMIT = 16
+NAME_LIMIT = 64
+TEXT_LIMIT = 500
+
+WRONG = 1
+BUSY = 2
+BROKEN = 3
+"""Fault codes: you sent what you must not; try again later; a mistake of ours."""
+
+Parameters = tuple[Any, ...]
+CALLS: dict[str, tuple[type, ...]] = {"hello": (str, str), "pull": (str, int), "poke": (str,)}
+SITE = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that has the form of CALLS."""
+
+    method: str
+    parameters: Parameters
+
+
+class _Parser:
+    """Expat without document types and without depth; otherwise xmlrpc.client's own."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+        self._depth = 0
+        self._expat = expat.ParserCreate(None, None)
+        self._expat.StartDoctypeDeclHandler = self._refuse
+        self._expat.StartElementHandler = self._start
+        self._expat.EndElementHandler = self._end
+        self._expat.CharacterDataHandler = target.data
+
+    def parse(self, body: bytes) -> None:
+        # Expat has decoded it: without this the target would do so again.
+        self._target.xml(None, None)
+        self._expat.Parse(body, True)
+
+    def _refuse(self, *_: object) -> None:
+        raise PeerError("a document type is not allowed")
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > NESTING_LIMIT:
+            raise PeerError("too deeply nested")
+        self._target.start(tag, attributes)
+
+    def _end(self, tag: str) -> None:
+        self._depth -= 1
+        self._target.end(tag)
+
+
+def clean(text: str, limit: int = TEXT_LIMIT) -> str:
+    """Return foreign text as one printable line of bounded length, fit for a log or for XML."""
+    return "".join(c if c.isprintable() else " " for c in text[:limit]).strip()
+
+
+def check_site(text: str) -> str:
+    """Return a site's id; raise PeerError when it is not one."""
+    if not SITE.fullmatch(text):
+        raise PeerError("not a site id", why=clean(repr(text), 40))
+    return text
+
+
+def write_call(method: str, *parameters: Any) -> bytes:
+    """Return the body of a call."""
+    return xmlrpc.client.dumps(parameters, method).encode()
+
+
+def write_answer(answer: Any) -> bytes:
+    """Return the body of an answer: strings, a list of strings, a boolean, or bytes (a Binary)."""
+    return xmlrpc.client.dumps((answer,), methodresponse=True).encode()
+
+
+def write_fault(code: int, text: str) -> bytes:
+    """Return the body of a refusal."""
+    fault = xmlrpc.client.Fault(code, clean(text))
+    return xmlrpc.client.dumps(fault, methodresponse=True).encode()
+
+
+def read_call(body: bytes) -> Call:
+    """Return the call in a request's body; raise PeerError for anything but a call of CALLS."""
+    parameters, method = _read(body)
+    types = CALLS.get(method or "")
+    if method is None or types is None:
+        raise PeerError("no such method", why=clean(str(method), 40))
+    if tuple(type(p) for p in parameters) != types:
+        names = ", ".join(t.__name__ for t in types)
+        raise PeerError(f"{method} takes ({names})")
+    return Call(method, parameters)
+
+
+def read_payload(body: bytes) -> bytes:
+    """Return the payload in the answer to a pull; raise PeerError or RetryLater."""
+    answer = _read_answer(body)
+    if not isinstance(answer, bytes):
+        raise PeerError("the answer to a pull is not a Binary")
+    return answer
+
+
+def read_greeting(body: bytes) -> tuple[str, str]:
+    """Return greeting (JSON) and name in the answer to a hello; raise PeerError or RetryLater."""
+    answer = _read_answer(body)
+    if not isinstance(answer, list) or [type(a) for a in answer] != [str, str]:
+        raise PeerError("the answer to a hello is not a greeting and a name")
+    return answer[0], clean(answer[1], NAME_LIMIT)
+
+
+def read_done(body: bytes) -> None:
+    """Read the answer to a poke; raise PeerError or RetryLater."""
+    _read_answer(body)
+
+
+def _read_answer(body: bytes) -> Any:
+    try:
+        parameters, method = _read(body)
+    except xmlrpc.client.Fault as fault:
+        text = clean(str(fault.faultString))
+        if fault.faultCode == BUSY:
+            raise RetryLater(text) from None
+        raise PeerError(text) from None
+    if method is not None or len(parameters) != 1:
+        raise PeerError("not an answer")
+    return parameters[0]
+
+
+def _read(body: bytes) -> tuple[Parameters, str | None]:
+    target = xmlrpc.client.Unmarshaller(use_builtin_types=True)
+    try:
+        _Parser(target).parse(body)
+        return tuple(target.close()), target.getmethodname()
+    except (PeerError, xmlrpc.client.Fault):
+        raise
+    except Exception as error:
+        # Unmarshaller raises whatever its int(), float() or pop() raise on nonsense.
+        raise PeerError("not XML-RPC", why=clean(str(error), 100)) from error

@@ -1,0 +1,172 @@
+"""A session made live: obeys its commands and hands it what became of them.
+
+One task at a time runs for a peer (a greeting, a pull or a receive), so that one payload at a time
+is in memory. Events are taken one after the other: an event that a command brings about waits for
+the commands before it.
+"""
+
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+
+from changecapture.errors import PeerError, RetryLater
+from relay import session as states
+from relay.address import Address
+from relay.client import Client
+from relay.clock import Clock, Timer, cancel, cancelled
+from relay.database import Database, DatabaseAway
+from relay.log import Log
+from relay.messages import check_site
+from relay.session import Session
+from relay.watch import Watch
+
+POKE_S = 1.0
+
+
+class Leaders(Protocol):
+    """Knows over which address each site is spoken to (``relay.roster``)."""
+
+    def taken(self, site: str, address: Address) -> bool:
+        """Return whether another address leads."""
+
+    def lead(self, site: str, address: Address) -> None:
+        """From now on this one leads."""
+
+    def release(self, site: str, address: Address) -> None:
+        """It does no longer."""
+
+
+class Peer:
+    """What happens at one address."""
+
+    def __init__(
+        self,
+        address: Address,
+        session: Session,
+        *,
+        name: str,
+        own_site: str,
+        client: Client,
+        database: Database,
+        watch: Watch,
+        leaders: Leaders,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        """``name`` and ``own_site`` are this site's."""
+        self.address = address
+        self.session = session
+        self._name = name
+        self._own_site = own_site
+        self._client = client
+        self._database = database
+        self._watch = watch
+        self._leaders = leaders
+        self._clock = clock
+        self._log = log
+        self._events: deque[states.Event] = deque()
+        self._handling = False
+        self._task: Deferred[states.Event] | None = None
+        self._timer: Timer | None = None
+        self._poking: Deferred[None] | None = None
+        self._poked_at = float("-inf")
+
+    def handle(self, event: states.Event) -> None:
+        """Give the session an event, after those that wait, and obey."""
+        self._events.append(event)
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            while self._events:
+                for command in self.session.handle(self._events.popleft(), self._clock.seconds()):
+                    self._obey(command)
+        finally:
+            self._handling = False
+        if self.session.state is states.State.STOPPED:
+            self._clear()
+
+    def stop(self) -> None:
+        """End whatever runs; when called out of a command, after the commands that follow it."""
+        self.handle(states.Stopped())
+
+    def _clear(self) -> None:
+        cancel(self._timer)
+        for running in (self._task, self._poking):
+            if running is not None:
+                running.cancel()
+
+    def poke(self) -> None:
+        """Tell the peer that there is news here, at most once a second; it need not arrive."""
+        now = self._clock.seconds()
+        if not self.session.leads or self._poking is not None or now < self._poked_at + POKE_S:
+            return
+        self._poked_at = now
+        self._poking = Deferred.fromCoroutine(self._client.poke(self.address, self._own_site))
+        self._poking.addBoth(self._poke_done)
+
+    def _poke_done(self, _: Failure | None) -> None:
+        self._poking = None
+
+    def _obey(self, command: states.Command) -> None:
+        match command:
+            case states.Greet():
+                self._begin(self._greet())
+            case states.Pull(site, wait_s):
+                self._begin(self._pull(site, wait_s))
+            case states.Receive(site, payload):
+                self._begin(self._receive(site, payload))
+            case states.Sleep(seconds):
+                cancel(self._timer)
+                self._timer = self._clock.callLater(seconds, self.handle, states.Woken())
+            case states.Lead(site):
+                self._leaders.lead(site, self.address)
+            case states.Release(site):
+                self._leaders.release(site, self.address)
+            case states.Report(text, warning):
+                (self._log.warning if warning else self._log.info)(text)
+
+    def _begin(self, work: Coroutine[Deferred[Any], Any, states.Event]) -> None:
+        cancel(self._timer)
+        self._task = Deferred.fromCoroutine(self._guard(work))
+        self._task.addCallbacks(self.handle, cancelled)
+
+    async def _guard(self, work: Coroutine[Deferred[Any], Any, states.Event]) -> states.Event:
+        """Return the event that the work ends in; whatever it raises is a Failed."""
+        try:
+            return await work
+        except CancelledError:
+            raise
+        except DatabaseAway as error:
+            return states.Failed(str(error), "here")
+        except PeerError as error:
+            return states.Failed(str(error), "peer")
+        except RetryLater as error:
+            return states.Failed(str(error), "link")
+        except Exception:
+            self._log.failure(f"a mistake in the relay, with {self.session.label}")
+            return states.Failed("a mistake in the relay, see the log", "here")
+
+    async def _greet(self) -> states.Event:
+        known = self.session.site
+        if known is not None and self._leaders.taken(known, self.address):
+            return states.Taken(known)
+        own = await self._database.greet()
+        text, name = await self._client.hello(self.address, own.to_json(), self._name)
+        greeting = self._database.exchange.read_greeting(text)
+        site = check_site(greeting.site)
+        if self._leaders.taken(site, self.address):
+            return states.Taken(site)
+        return states.Greeted(site, name, greeting.protocol)
+
+    async def _pull(self, site: str, wait_s: int) -> states.Event:
+        request = await self._database.next_request(site)
+        return states.Answered(await self._client.pull(self.address, request.to_json(), wait_s))
+
+    async def _receive(self, site: str, payload: bytes) -> states.Event:
+        received = await self._database.receive(site, payload)
+        self._watch.received(site, received)
+        return states.Received(received.entries, received.applied, received.parked, received.last)

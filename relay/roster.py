@@ -1,0 +1,93 @@
+"""Which addresses are tried, who said so, and which of them leads for its site.
+
+Sources are the configuration and, by name, what discovery finds; one address may have several. An
+address that nobody names any more is dropped, but not while it leads: whether a peer is alive is
+known from calls, and an announcement may get lost on a bad network.
+"""
+
+from collections.abc import Callable, Iterable
+
+from relay.address import Address
+from relay.log import Log
+from relay.peer import Peer
+from relay.session import Poked, Started
+
+MAX_PEERS = 256
+
+
+class Roster:
+    """All addresses, one ``Peer`` each."""
+
+    def __init__(
+        self,
+        make_peer: Callable[["Roster", Address], Peer],
+        *,
+        holds_poll: Callable[[str], bool],
+        log: Log,
+    ) -> None:
+        """``holds_poll`` tells whether a site will hear of news by a poll that it has open here."""
+        self._make_peer = make_peer
+        self._holds_poll = holds_poll
+        self._log = log
+        self._sources: dict[str, frozenset[Address]] = {}
+        self._peers: dict[Address, Peer] = {}
+        self._leaders: dict[str, Address] = {}
+
+    def announce(self, source: str, addresses: Iterable[Address], site: str | None = None) -> None:
+        """Try these addresses, in place of those that the source named before."""
+        self._sources[source] = frozenset(addresses)
+        for address in sorted(self._sources[source] - self._peers.keys()):
+            if len(self._peers) >= MAX_PEERS:
+                self._log.warning(f"{address} is not tried: there are {MAX_PEERS} already")
+                continue
+            peer = self._peers[address] = self._make_peer(self, address)
+            peer.session.site = site
+            peer.handle(Started())
+        self._drop_unnamed()
+
+    def forget(self, source: str) -> None:
+        """The source names none any more."""
+        self._sources.pop(source, None)
+        self._drop_unnamed()
+
+    def taken(self, site: str, address: Address) -> bool:
+        """Return whether the site is spoken to over another address."""
+        return self._leaders.get(site, address) != address
+
+    def lead(self, site: str, address: Address) -> None:
+        """Speak to the site over this address."""
+        self._leaders[site] = address
+
+    def release(self, site: str, address: Address) -> None:
+        """Let another address of the site have its turn."""
+        if self._leaders.get(site) != address:
+            return
+        del self._leaders[site]
+        self.poked(site, but=address)
+        self._drop_unnamed()
+
+    def poked(self, site: str, but: Address | None = None) -> None:
+        """The site called us, or its leader failed: try it now."""
+        for peer in list(self._peers.values()):
+            if peer.session.site == site and peer.address != but:
+                peer.handle(Poked())
+
+    def news(self, source: str | None) -> None:
+        """Poke the peers that do not wait for our news anyway, but not the one that it is from."""
+        for site, address in list(self._leaders.items()):
+            if site != source and not self._holds_poll(site):
+                self._peers[address].poke()
+
+    def stop(self) -> None:
+        """End all sessions."""
+        self._sources.clear()
+        peers, self._peers = self._peers, {}
+        self._leaders.clear()
+        for peer in peers.values():
+            peer.stop()
+
+    def _drop_unnamed(self) -> None:
+        named = frozenset[Address]().union(*self._sources.values())
+        for address in [a for a in self._peers if a not in named]:
+            if address not in self._leaders.values():
+                self._peers.pop(address).stop()

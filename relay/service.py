@@ -1,0 +1,184 @@
+# mypy: untyped-calls-exclude=twisted
+"""The relay of one database, built from a configuration, as a Twisted service.
+
+It comes up whatever is missing. The port is opened first, so that a wrong configuration is seen at
+once; then it waits for the database, which alone knows who this site is; only then does it look
+for others.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
+
+from changecapture.errors import ConfigError
+from changecapture.sync import Greeting
+from relay.address import Address
+from relay.client import Client
+from relay.clock import Reactor, pause
+from relay.config import RelayConfig
+from relay.database import Database, DatabaseAway
+from relay.discovery import Discovery, Network
+from relay.exchange import Exchange
+from relay.log import Log
+from relay.peer import Peer
+from relay.polls import Polls
+from relay.resource import Api, Server
+from relay.roster import Roster
+from relay.session import MAX_WAIT_HERE_S, Session, back_off
+from relay.watch import Watch
+
+
+class SiteService(Service):
+    """One site: its database, its port, its peers."""
+
+    def __init__(
+        self,
+        config: RelayConfig,
+        exchange: Exchange,
+        *,
+        reactor: Any,
+        rng: Random,
+        log: Log,
+        network: Network | None = None,
+    ) -> None:
+        """Make the parts; nothing is opened before ``startService``."""
+        self.port = 0
+        """The port that it listens on, once started."""
+        self.site: str | None = None
+        """The id of this site, once the database has told it."""
+        self._config = config
+        self._reactor: Reactor = reactor
+        self._rng = rng
+        self._log = log
+        self._network = network
+        self._polls = Polls()
+        self._roster: Roster | None = None
+        self._discovery: Discovery | None = None
+        self._meeting: Deferred[None] | None = None
+        self._database = Database(exchange, reactor=reactor, log=log)
+        self._watch = Watch(self._database, news=self._news, clock=reactor, rng=rng, log=log)
+        self._client = Client(reactor)
+        api = Api(
+            database=self._database,
+            polls=self._polls,
+            name=config.name,
+            heard=self._heard,
+            clock=reactor,
+            log=log,
+        )
+        self._server = Server(api, reactor)
+
+    def startService(self) -> None:
+        """Open the port and begin; raise ConfigError when the port cannot be had."""
+        host = self._config.host
+        try:
+            self.port = self._server.listen(host, self._config.port)
+        except CannotListenError as error:
+            raise ConfigError(
+                f"cannot listen on {Address(host, self._config.port)}",
+                why=str(error.socketError),
+                mend="stop what holds the port, or set another [listen] port",
+            ) from error
+        Service.startService(self)
+        self._log.info(f"listening on {Address(host, self.port)}")
+        self._database.start()
+        self._watch.start()
+        self._meeting = Deferred.fromCoroutine(self._meet())
+        self._meeting.addErrback(self._meeting_failed)
+
+    def stopService(self) -> Deferred[None]:
+        """End everything, peers first, within bounds; fire when it has ended."""
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self._meeting is not None:
+            self._meeting.cancel()
+        self._watch.stop()
+        if self._roster is not None:
+            self._roster.stop()
+        self._polls.let_go()
+        if self._discovery is not None:
+            await self._discovery.stop()
+        await self._client.close()
+        await self._server.close()
+        await self._database.stop()
+
+    async def _meet(self) -> None:
+        """Learn who this site is, then look for others."""
+        greeting = await self._first_greeting()
+        self.site = greeting.site
+        self._log.info(f"this is {self._config.name}, site {self.site}")
+        self._roster = Roster(
+            lambda roster, address: self._make_peer(roster, address, greeting),
+            holds_poll=self._polls.holds,
+            log=self._log,
+        )
+        self._roster.announce("configuration", self._config.peers)
+        if self._config.discovery:
+            self._discovery = Discovery(
+                site=greeting.site,
+                protocol=greeting.protocol,
+                address=Address(self._config.host, self.port),
+                interfaces=self._config.interfaces,
+                found=self._roster,
+                reactor=self._reactor,
+                in_thread=deferToThread,
+                rng=self._rng,
+                log=self._log,
+                network=self._network,
+            )
+            self._discovery.start()
+
+    async def _first_greeting(self) -> Greeting:
+        failures = 0
+        while True:
+            try:
+                return await self._database.greet()
+            except DatabaseAway:
+                await pause(self._reactor, back_off(failures, MAX_WAIT_HERE_S, self._rng))
+                failures += 1
+
+    def _meeting_failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is None:
+            self._log.warning(f"other sites are not looked for: {failure.getErrorMessage()}")
+
+    def _make_peer(self, roster: Roster, address: Address, own: Greeting) -> Peer:
+        session = Session(str(address), own_site=own.site, protocol=own.protocol, rng=self._rng)
+        return Peer(
+            address,
+            session,
+            name=self._config.name,
+            own_site=own.site,
+            client=self._client,
+            database=self._database,
+            watch=self._watch,
+            leaders=roster,
+            clock=self._reactor,
+            log=self._log,
+        )
+
+    def _news(self, source: str | None) -> None:
+        self._polls.tell(source)
+        if self._roster is not None:
+            self._roster.news(source)
+
+    def _heard(self, site: str) -> None:
+        if self._roster is not None:
+            self._roster.poked(site)
+
+
+def make_service(
+    config: RelayConfig, open_exchange: Callable[[str], Exchange], *, reactor: Any, log: Log
+) -> MultiService:
+    """Return the whole relay: one child per database."""
+    relay = MultiService()
+    site = SiteService(config, open_exchange(config.url), reactor=reactor, rng=Random(), log=log)
+    Service.setServiceParent(site, relay)
+    return relay

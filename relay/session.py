@@ -1,0 +1,355 @@
+"""One address at which a peer may be, as a table of states: events in, commands out.
+
+Nothing here does anything: no network, no database, no clock (``now``, in seconds, comes with each
+event) and no chance of its own (``rng`` is an argument). ``relay.peer`` obeys the commands and
+reports what became of them.
+
+    idle -> greeting -> pulling <-> applying <-> listening
+               |  \\         \\_________|___________/
+               |   \\                  failed
+               |    refused            |
+          standing_by             backing_off  -> greeting
+
+- A round: ask for what we lack, apply it, again until the peer has no more; then *listen*, which
+  is the same call held open by the peer until it has news.
+- One site may have several addresses (IPv4, IPv6, an old one still announced). The site is spoken
+  to over one of them, the leader; the others stand by until the leader fails.
+- Any failure backs off, doubling, with jitter, and begins again by a greeting: the peer may have
+  become another one. Only an exchange that worked makes the next back-off short again.
+- A peer cannot make us busy: empty answers in a row are paused, and ``Poked`` never shortens a wait
+  below ``MIN_WAIT_S``.
+- What a person should know is reported when it changes, not each time that it is so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+from typing import ClassVar, Literal
+
+LISTEN_S = 25
+"""How long a peer may hold a pull: the strictest routers forget a silent connection after 30 s."""
+MIN_WAIT_S = 1.0
+MAX_WAIT_S = 60.0
+MAX_WAIT_HERE_S = 10.0
+"""Our own database: it costs nobody anything to look again soon."""
+REFUSED_S = 120.0
+QUICK_S = 1.0
+MAX_QUICK = 8
+"""After so many empty answers in a row, each in less than QUICK_S, we pause."""
+MAX_EMPTY = 1000
+"""The same for answers that are empty but not the last: the peer skips what we already have."""
+
+Whose = Literal["peer", "link", "here"]
+
+
+class State(Enum):
+    """Where a session stands."""
+
+    IDLE = "idle"
+    GREETING = "greeting"
+    PULLING = "pulling"
+    APPLYING = "applying"
+    LISTENING = "listening"
+    PAUSING = "pausing"
+    BACKING_OFF = "backing off"
+    STANDING_BY = "standing by"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """The peer said who it is, and nobody else leads its site."""
+
+    site: str
+    name: str
+    protocol: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The site at this address is spoken to over another one."""
+
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A pull was answered; an empty payload says "ask again"."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A payload is durable here; ``last``: the peer had no more when it answered."""
+
+    entries: int
+    applied: int
+    parked: int
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A command failed: the peer sent nonsense, the link is down, or our database is away."""
+
+    why: str
+    whose: Whose
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """A Sleep is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poked:
+    """A reason to try now: the peer called us, or the leader of its site failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The end."""
+
+
+Event = Started | Greeted | Taken | Answered | Received | Failed | Woken | Poked | Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Greet:
+    """Exchange greetings: Greeted, Taken or Failed follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """From now on the site is spoken to over this address."""
+
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """No longer: another address of the site may lead."""
+
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """Ask for what we lack; the site may hold the answer. Answered or Failed follows."""
+
+    site: str
+    wait_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """Apply a payload. Received or Failed follows."""
+
+    site: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Woken follows after so many seconds; a later command takes its place."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A line for a person."""
+
+    text: str
+    warning: bool = False
+
+
+Command = Greet | Lead | Release | Pull | Receive | Sleep | Report
+Commands = tuple[Command, ...]
+
+
+def back_off(failures: int, longest: float, rng: Random) -> float:
+    """Return the seconds to wait after so many failures: doubling, the upper half at random."""
+    full = min(longest, MIN_WAIT_S * 2.0 ** min(failures, 30))
+    return max(MIN_WAIT_S, full * rng.uniform(0.5, 1.0))
+
+
+class Session:
+    """The state of one address. ``handle`` is its only verb."""
+
+    def __init__(self, address: str, *, own_site: str, protocol: int, rng: Random) -> None:
+        """Begin idle. ``own_site`` and ``protocol`` are ours; ``address`` is for people."""
+        self.state = State.IDLE
+        self.site: str | None = None
+        """The site that answered here last, whether or not we lead it."""
+        self.leads = False
+        self._address = address
+        self._name = ""
+        self._own_site = own_site
+        self._protocol = protocol
+        self._rng = rng
+        self._failures = 0
+        self._quick = 0
+        self._asked_at = 0.0
+        self._slept_at = 0.0
+        self._wake_at = 0.0
+        self._told = ""
+        """What was last reported about the health of this address."""
+
+    def handle(self, event: Event, now: float) -> Commands:
+        """Take an event; return the commands that follow from it.
+
+        Raises RuntimeError for an event that cannot happen in this state: the caller's mistake.
+        """
+        if self.state is State.STOPPED:
+            return ()
+        row = self._TABLE.get((self.state, type(event))) or self._ALWAYS.get(type(event))
+        if row is None:
+            raise RuntimeError(f"{type(event).__name__} while {self.state.value}")
+        return row(self, event, now)
+
+    @property
+    def label(self) -> str:
+        """Return what a person calls the peer: its name and address, or the address alone."""
+        return f"{self._name} ({self._address})" if self._name else self._address
+
+    def _greet(self, _: Event, now: float) -> Commands:
+        self.state = State.GREETING
+        return (Greet(),)
+
+    def _greeted(self, event: Greeted, now: float) -> Commands:
+        self.site, self._name = event.site, event.name
+        if event.site == self._own_site:
+            return self._refuse(f"{self._address} is this site itself: not a peer", now)
+        if event.protocol != self._protocol:
+            return self._refuse(
+                f"{self.label} speaks protocol {event.protocol}, this site {self._protocol}: "
+                "the older one needs an upgrade",
+                now,
+            )
+        self.leads = True
+        return (Lead(event.site), self._pull(0, now))
+
+    def _refuse(self, why: str, now: float) -> Commands:
+        self.state = State.REFUSED
+        return (*self._tell(why, warning=True), self._sleep(REFUSED_S, now))
+
+    def _taken(self, event: Taken, now: float) -> Commands:
+        self.state, self.site = State.STANDING_BY, event.site
+        return ()
+
+    def _answered(self, event: Answered, now: float) -> Commands:
+        assert self.site is not None
+        if not event.payload:
+            return self._next(last=True, progress=False, now=now)
+        self.state = State.APPLYING
+        return (Receive(self.site, event.payload),)
+
+    def _received(self, event: Received, now: float) -> Commands:
+        self._failures = 0
+        reports: Commands = ()
+        if event.entries:
+            noun = "change" if event.entries == 1 else "changes"
+            reports = (
+                Report(
+                    f"received {event.entries} {noun} from {self._name or self._address} "
+                    f"(applied {event.applied}, parked {event.parked})"
+                ),
+            )
+        if event.last:
+            reports += self._tell(f"in step with {self.label}")
+        return reports + self._next(event.last, progress=event.entries > 0, now=now)
+
+    def _next(self, last: bool, *, progress: bool, now: float) -> Commands:
+        """Return the next pull of the round, or a pause when the peer only keeps us running."""
+        quick = not progress and now - self._asked_at < QUICK_S
+        self._quick = self._quick + 1 if quick else 0
+        if self._quick > (MAX_QUICK if last else MAX_EMPTY):
+            self.state = State.PAUSING
+            return (self._sleep(MIN_WAIT_S, now),)
+        return (self._pull(LISTEN_S if last else 0, now),)
+
+    def _pull(self, wait_s: int, now: float) -> Pull:
+        assert self.site is not None
+        self.state = State.LISTENING if wait_s else State.PULLING
+        self._asked_at = now
+        return Pull(self.site, wait_s)
+
+    def _resume(self, _: Event, now: float) -> Commands:
+        return (self._pull(LISTEN_S, now),)
+
+    def _failed(self, event: Failed, now: float) -> Commands:
+        release = self._release()
+        self.state = State.BACKING_OFF
+        longest = MAX_WAIT_HERE_S if event.whose == "here" else MAX_WAIT_S
+        seconds = back_off(self._failures, longest, self._rng)
+        self._failures += 1
+        reports: Commands = ()
+        if event.whose == "peer":
+            reports = self._tell(f"{self.label} answers wrongly: {event.why}", warning=True)
+        elif event.whose == "link":
+            reports = self._tell(f"cannot reach {self.label}: {event.why}", warning=True)
+        return (*release, *reports, self._sleep(seconds, now))
+
+    def _poked_asleep(self, event: Event, now: float) -> Commands:
+        earliest = self._slept_at + MIN_WAIT_S
+        if now >= earliest:
+            return self._greet(event, now)
+        if earliest >= self._wake_at:
+            return ()
+        self._wake_at = earliest
+        return (Sleep(earliest - now),)
+
+    def _ignored(self, _: Event, now: float) -> Commands:
+        return ()
+
+    def _stopped(self, _: Event, now: float) -> Commands:
+        release = self._release()
+        self.state = State.STOPPED
+        return release
+
+    def _release(self) -> Commands:
+        if not self.leads or self.site is None:
+            return ()
+        self.leads = False
+        return (Release(self.site),)
+
+    def _sleep(self, seconds: float, now: float) -> Sleep:
+        self._slept_at, self._wake_at = now, now + seconds
+        return Sleep(seconds)
+
+    def _tell(self, text: str, *, warning: bool = False) -> Commands:
+        if text == self._told:
+            return ()
+        self._told = text
+        return (Report(text, warning),)
+
+    _TABLE: ClassVar[dict[tuple[State, type[Event]], Callable[..., Commands]]] = {
+        (State.IDLE, Started): _greet,
+        (State.GREETING, Greeted): _greeted,
+        (State.GREETING, Taken): _taken,
+        (State.GREETING, Failed): _failed,
+        (State.PULLING, Answered): _answered,
+        (State.PULLING, Failed): _failed,
+        (State.LISTENING, Answered): _answered,
+        (State.LISTENING, Failed): _failed,
+        (State.APPLYING, Received): _received,
+        (State.APPLYING, Failed): _failed,
+        (State.PAUSING, Woken): _resume,
+        (State.BACKING_OFF, Woken): _greet,
+        (State.BACKING_OFF, Poked): _poked_asleep,
+        (State.STANDING_BY, Poked): _greet,
+        (State.REFUSED, Woken): _greet,
+    }
+    _ALWAYS: ClassVar[dict[type[Event], Callable[..., Commands]]] = {
+        Poked: _ignored,
+        Stopped: _stopped,
+    }

@@ -1,0 +1,168 @@
+"""Stand-ins for the relay's tests: a site in memory, a log in a list, a reactor without threads."""
+
+import json
+import threading
+import zlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from changecapture.core.codec import PROTOCOL
+from changecapture.errors import PeerError, RetryLater
+from changecapture.sync import Answer, Greeting, PullRequest, Received
+
+T = TypeVar("T")
+PAGE = 10
+
+
+def site_id(letter: str) -> str:
+    """Return the id of site "a" to "f"."""
+    return letter * 32
+
+
+@dataclass
+class FakeSite:
+    """A site: what its application wrote, and its changelog of [origin, number, text]."""
+
+    id: str
+    protocol: int = PROTOCOL
+    captured: list[str] = field(default_factory=list)
+    changelog: list[tuple[str, int, str]] = field(default_factory=list)
+    sent: int = 0
+    """Entries that were put into answers, the ones sent twice included."""
+    away: bool = False
+    opened: int = 0
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def write(self, *texts: str) -> None:
+        with self.lock:
+            self.captured.extend(texts)
+
+    @property
+    def texts(self) -> set[str]:
+        with self.lock:
+            return {text for _, _, text in self.changelog}
+
+    @property
+    def vector(self) -> dict[str, int]:
+        with self.lock:
+            return {origin: number for origin, number, _ in sorted(self.changelog)}
+
+    def open(self) -> "FakeConnection":
+        self.check()
+        self.opened += 1
+        return FakeConnection(self)
+
+    def read_greeting(self, text: str) -> Greeting:
+        try:
+            return Greeting(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise PeerError("not a greeting") from error
+
+    def read_request(self, text: str) -> PullRequest:
+        try:
+            return PullRequest(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise PeerError("not a request") from error
+
+    def check(self) -> None:
+        if self.away:
+            raise RetryLater("connection refused")
+
+
+class FakeConnection:
+    """The verbs over a FakeSite."""
+
+    def __init__(self, site: FakeSite) -> None:
+        self.site = site
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+    def publish(self) -> int:
+        self.site.check()
+        with self.site.lock:
+            batch, self.site.captured = self.site.captured[:PAGE], self.site.captured[PAGE:]
+            number = self.site.vector.get(self.site.id, 0)
+            for offset, text in enumerate(batch, 1):
+                self.site.changelog.append((self.site.id, number + offset, text))
+            return len(batch)
+
+    def greet(self) -> Greeting:
+        self.site.check()
+        return Greeting(self.site.id, 1, json.dumps(self.site.vector), 0, self.site.protocol)
+
+    def next_request(self, peer: str) -> PullRequest:
+        self.site.check()
+        return PullRequest(self.site.id, 1, json.dumps(self.site.vector), 0, 0)
+
+    def answer(self, request: PullRequest) -> Answer:
+        self.site.check()
+        if request.protocol != PROTOCOL:
+            raise PeerError("another protocol")
+        vector = json.loads(request.vector)
+        with self.site.lock:
+            wanted = [e for e in self.site.changelog if e[1] > vector.get(e[0], 0)]
+            page, last = wanted[:PAGE], len(wanted) <= PAGE
+            self.site.sent += len(page)
+        body = json.dumps({"entries": page, "last": last}).encode()
+        return Answer(zlib.compress(body), len(page), last)
+
+    def receive(self, peer: str, payload: bytes) -> Received:
+        self.site.check()
+        try:
+            content = json.loads(zlib.decompress(payload))
+        except (ValueError, zlib.error) as error:
+            raise PeerError("not a payload") from error
+        with self.site.lock:
+            new = [tuple(e) for e in content["entries"] if tuple(e) not in self.site.changelog]
+            self.site.changelog.extend(new)
+        return Received(len(content["entries"]), len(new), 0, content["last"])
+
+    def retry(self) -> int:
+        self.site.check()
+        return 0
+
+
+@dataclass
+class FakeLog:
+    """Lines, as (level, text)."""
+
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+    def info(self, text: str) -> None:
+        self.lines.append(("info", text))
+
+    def warning(self, text: str) -> None:
+        self.lines.append(("warning", text))
+
+    def failure(self, text: str) -> None:
+        import traceback
+
+        self.lines.append(("failure", f"{text}\n{traceback.format_exc()}"))
+
+    def count(self, part: str) -> int:
+        return sum(part in text for _, text in self.lines)
+
+
+class FakeReactor(Clock):
+    """A clock that takes calls from threads at once."""
+
+    def callFromThread(self, callable: Callable[..., Any], *args: Any) -> None:
+        callable(*args)
+
+
+def result(work: Coroutine[Deferred[Any], Any, T] | Deferred[T]) -> T:
+    """Return what work ended in that needs nobody else; raise what it raised."""
+    done = work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
+    outcome: list[Any] = []
+    done.addBoth(outcome.append)
+    assert outcome, "it waits for something"
+    if isinstance(outcome[0], Failure):
+        outcome[0].raiseException()
+    return outcome[0]

@@ -1,0 +1,149 @@
+"""The configuration is read strictly, and nothing but loopback is taken."""
+
+from pathlib import Path
+
+import pytest
+
+from changecapture.errors import ConfigError
+from relay.address import Address, is_loopback, parse_address
+from relay.config import make_config, read_config
+
+SITE = {"name": "north"}
+DATABASE = {"url": "postgresql://u:secret@127.0.0.1/eden"}
+
+
+def make(**tables: object):
+    return make_config({"site": SITE, "database": DATABASE} | tables, {})
+
+
+def test_a_whole_file_is_read(tmp_path: Path):
+    file = tmp_path / "relay.toml"
+    file.write_text(
+        """
+        [site]
+        name = "north"
+        [database]
+        url_env = "EDEN"
+        [listen]
+        host = "localhost"
+        port = 8001
+        [discovery]
+        enabled = false
+        interfaces = ["127.0.0.2"]
+        [[peer]]
+        address = "127.0.0.1:8002"
+        [[peer]]
+        address = "[::1]:8003"
+        """
+    )
+    config = read_config(file, {"EDEN": "mysql://u:secret@h/eden"})
+    assert (config.name, config.url) == ("north", "mysql://u:secret@h/eden")
+    assert (config.host, config.port) == ("127.0.0.1", 8001)
+    assert (config.discovery, config.interfaces) == (False, ("127.0.0.2",))
+    assert config.peers == (Address("127.0.0.1", 8002), Address("::1", 8003))
+
+
+def test_site_and_database_are_enough():
+    config = make()
+    assert (config.host, config.port, config.peers) == ("127.0.0.1", 0, ())
+    assert (config.discovery, config.interfaces) == (True, ("127.0.0.1",))
+
+
+def test_the_password_does_not_show():
+    assert "secret" not in repr(make())
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"sites": {}}, "[sites] is not known"),
+        ({"site": {"name": "n", "nme": "x"}}, "[site] nme is not known"),
+        ({"site": {}}, "[site] name is missing"),
+        ({"site": {"name": 3}}, "[site] name must be a text"),
+        ({"site": {"name": "a\nb"}}, "[site] name cannot be used"),
+        ({"site": "north"}, "[site] must be a table"),
+        ({"database": {}}, "[database] needs one of url and url_env"),
+        ({"database": DATABASE | {"url_env": "X"}}, "[database] needs one of"),
+        ({"database": {"url_env": "X"}}, "environment variable X"),
+        ({"database": {"url": "sqlite:///x"}}, "not a database URL"),
+        ({"listen": {"port": "80"}}, "[listen] port must be a whole number"),
+        ({"listen": {"port": True}}, "[listen] port must be a whole number"),
+        ({"listen": {"port": 65536}}, "[listen] port cannot be used"),
+        ({"discovery": {"enabled": 1}}, "[discovery] enabled must be true or false"),
+        ({"discovery": {"interfaces": []}}, "[discovery] interfaces must be"),
+        ({"discovery": {"interfaces": [1]}}, "[discovery] interfaces must be"),
+        ({"peer": {"address": "127.0.0.1:1"}}, "peer must be a list"),
+        ({"peer": [{}]}, "[[peer]] address is missing"),
+        ({"peer": [{"address": "127.0.0.1"}]}, "is not an address"),
+        ({"peer": [{"address": "127.0.0.1:0"}]}, "is not an address"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(tables, message):
+    with pytest.raises(ConfigError) as caught:
+        make(**tables)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"listen": {"host": "0.0.0.0"}},
+        {"listen": {"host": ""}},
+        {"listen": {"host": "192.168.1.4"}},
+        {"listen": {"host": "::"}},
+        {"listen": {"host": "camp-north.local"}},
+        {"peer": [{"address": "10.0.0.1:8000"}]},
+        {"peer": [{"address": "127.0.0.1.example.org:8000"}]},
+        {"discovery": {"interfaces": ["127.0.0.1", "192.168.1.4"]}},
+    ],
+)
+def test_what_is_not_loopback_is_refused_with_the_reason(tables):
+    with pytest.raises(ConfigError, match="not paired and the connection is not encrypted"):
+        make(**tables)
+
+
+def test_a_file_that_is_missing_or_not_toml_is_one_line(tmp_path: Path):
+    with pytest.raises(ConfigError, match="cannot read"):
+        read_config(tmp_path / "none.toml", {})
+    file = tmp_path / "bad.toml"
+    file.write_text("[site\nname")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        read_config(file, {})
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        read_config(file, {})
+
+
+def test_an_error_names_the_file(tmp_path: Path):
+    file = tmp_path / "relay.toml"
+    file.write_text("[site]\n")
+    with pytest.raises(ConfigError, match=r"relay\.toml: \[site\] name is missing"):
+        read_config(file, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:80", Address("127.0.0.1", 80)),
+        ("LOCALHOST:80", Address("127.0.0.1", 80)),
+        ("[::1]:80", Address("::1", 80)),
+        ("[0:0::1]:80", Address("::1", 80)),
+    ],
+)
+def test_an_address_has_one_spelling(text, address):
+    assert parse_address(text) == address
+    assert parse_address(str(address)) == address
+
+
+@pytest.mark.parametrize("text", ["", ":80", "::1:80", "h:", "h:-1", "h:²", "h:80:", "h"])
+def test_what_is_not_an_address_is_refused(text):
+    with pytest.raises(ConfigError):
+        parse_address(text)
+
+
+def test_loopback_is_known_in_every_spelling():
+    for host in ("127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost", "LocalHost"):
+        assert is_loopback(host)
+    for host in ("", "0.0.0.0", "::", "10.0.0.1", "localhost.example.org", "1", "127.1"):
+        assert not is_loopback(host)

@@ -1,0 +1,129 @@
+"""Which addresses are tried, and over which of them a site is spoken to."""
+
+from dataclasses import dataclass, field
+
+from relay.address import Address
+from relay.roster import MAX_PEERS, Roster
+from relay.session import Event, Poked, Started, Stopped
+from tests.unit.relay_fake import FakeLog
+
+A = "a" * 32
+ONE, TWO, THREE = (Address("127.0.0.1", port) for port in (1, 2, 3))
+
+
+@dataclass
+class FakeSession:
+    site: str | None = None
+
+
+@dataclass
+class FakePeer:
+    address: Address
+    session: FakeSession = field(default_factory=FakeSession)
+    events: list[Event] = field(default_factory=list)
+    pokes: int = 0
+
+    def handle(self, event: Event) -> None:
+        self.events.append(event)
+
+    def stop(self) -> None:
+        self.handle(Stopped())
+
+    def poke(self) -> None:
+        self.pokes += 1
+
+
+class Fixture:
+    def __init__(self) -> None:
+        self.peers: dict[Address, FakePeer] = {}
+        self.holding: set[str] = set()
+        self.log = FakeLog()
+        self.roster = Roster(self.make, holds_poll=self.holding.__contains__, log=self.log)
+
+    def make(self, _: Roster, address: Address) -> FakePeer:
+        self.peers[address] = FakePeer(address)
+        return self.peers[address]
+
+
+def test_each_address_is_started_once_whoever_names_it():
+    f = Fixture()
+    f.roster.announce("configuration", [ONE, TWO])
+    f.roster.announce("found", [TWO, THREE], A)
+    assert all(peer.events == [Started()] for peer in f.peers.values())
+    assert f.peers[THREE].session.site == A
+
+
+def test_an_address_that_nobody_names_any_more_is_dropped():
+    f = Fixture()
+    f.roster.announce("configuration", [ONE])
+    f.roster.announce("found", [ONE, TWO], A)
+    f.roster.forget("found")
+    assert f.peers[ONE].events == [Started()]
+    assert f.peers[TWO].events == [Started(), Stopped()]
+
+
+def test_a_changed_address_takes_the_place_of_the_old_one():
+    f = Fixture()
+    f.roster.announce("found", [ONE], A)
+    f.roster.announce("found", [TWO], A)
+    assert f.peers[ONE].events[-1] == Stopped()
+    assert f.peers[TWO].events == [Started()]
+
+
+def test_an_announcement_that_is_lost_does_not_end_a_talk():
+    f = Fixture()
+    f.roster.announce("found", [ONE], A)
+    f.roster.lead(A, ONE)
+    f.roster.forget("found")
+    assert f.peers[ONE].events == [Started()]
+    f.roster.release(A, ONE)
+    assert f.peers[ONE].events[-1] == Stopped()
+
+
+def test_a_site_is_spoken_to_over_one_address():
+    f = Fixture()
+    f.roster.lead(A, ONE)
+    assert f.roster.taken(A, TWO) and not f.roster.taken(A, ONE)
+    f.roster.release(A, ONE)
+    assert not f.roster.taken(A, TWO)
+
+
+def test_only_the_leader_can_release():
+    f = Fixture()
+    f.roster.lead(A, ONE)
+    f.roster.release(A, TWO)
+    assert f.roster.taken(A, TWO)
+
+
+def test_when_the_leader_fails_the_others_of_its_site_are_tried():
+    f = Fixture()
+    f.roster.announce("configuration", [ONE, TWO, THREE])
+    f.peers[ONE].session.site = f.peers[TWO].session.site = A
+    f.roster.lead(A, ONE)
+    f.roster.release(A, ONE)
+    assert f.peers[TWO].events[-1] == Poked()
+    assert f.peers[ONE].events == f.peers[THREE].events == [Started()]
+
+
+def test_news_are_told_to_leaders_that_hold_no_poll_and_did_not_send_them():
+    f = Fixture()
+    f.roster.announce("configuration", [ONE, TWO, THREE])
+    for letter, address in zip("abc", (ONE, TWO, THREE), strict=True):
+        f.roster.lead(letter * 32, address)
+    f.holding.add("b" * 32)
+    f.roster.news("c" * 32)
+    assert [f.peers[a].pokes for a in (ONE, TWO, THREE)] == [1, 0, 0]
+
+
+def test_the_number_of_addresses_is_bounded():
+    f = Fixture()
+    f.roster.announce("flood", [Address("127.0.0.1", n) for n in range(1, MAX_PEERS + 10)])
+    assert len(f.peers) == MAX_PEERS
+    assert f.log.count("is not tried") > 0
+
+
+def test_a_stop_ends_all():
+    f = Fixture()
+    f.roster.announce("configuration", [ONE, TWO])
+    f.roster.stop()
+    assert all(peer.events[-1] == Stopped() for peer in f.peers.values())
