@@ -542,7 +542,10 @@ def _delete(store: Store, works: Sequence[Work], doomed: Sequence[Work]) -> None
 def _finish(store: Store, works: Sequence[Work], stuck: set[Row]) -> None:
     """Write what is known of the rows now: versions, conflicts, what waits and what is parked."""
     shown = [work for work in works if work.parked is None and work.decision is not None]
-    store.write_versions({w.row: w.decision.version for w in shown if w.decision is not None})
+    store.write_versions(
+        {w.row: w.decision.version for w in shown if w.decision is not None},
+        {w.row: w.version for w in shown},
+    )
     store.forget_images([work.row for work in shown if work.decision and work.decision.alive])
     store.write_conflicts([(work.row, c) for work in shown if work.decision for c in work.decision.conflicts])
     again = [work.row for work in shown if work.again]

@@ -19,7 +19,7 @@ from changecapture.store.interface import Store
 def name_rows(store: Store, table: SyncedTable, local_keys: Iterable[str]) -> dict[str, str]:
     """Return the key of each local key. A row without an identity of its own is given a key."""
     wanted = list(dict.fromkeys(local_keys))
-    parsed = {text: json.loads(text) for text in wanted}
+    parsed = dict(zip(wanted, json.loads(f"[{','.join(wanted)}]"), strict=True))
     identity = table.identity
     if identity.kind == "assigned":
         return _assign_keys(store, table, parsed)

@@ -31,10 +31,10 @@ from changecapture.core.change import (
     hash_name,
 )
 from changecapture.core.clock import next_stamp
-from changecapture.core.table import SyncedTable
+from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import digest_vector, dump_vector
 from changecapture.identify import local_reference, name_references, name_rows
-from changecapture.store.interface import Store
+from changecapture.store.interface import LateRow, Store
 
 PASS_LIMIT = 2000
 """Captured changes in a pass. A single transaction above it is cut."""
@@ -42,7 +42,11 @@ PASS_LIMIT = 2000
 
 @dataclass(slots=True)
 class Change:
-    """What one pass has learnt of one row. ``columns``: wire name to local value, not yet canonical."""
+    """What one pass has learnt of one row.
+
+    ``columns``: wire name to local value, translated to canonical ones later. ``late``: canonical JSON
+    object of further columns, from a late read; it and ``columns`` have no name in common.
+    """
 
     table: SyncedTable
     row: Row
@@ -51,6 +55,8 @@ class Change:
     whole: bool = False
     alive: bool | None = None
     columns: dict[str, Any] = field(default_factory=dict)
+    late: str = "{}"
+    keys: dict[str, str] = field(default_factory=dict)
     captured_at: int = 0
     image: str | None = None
 
@@ -170,34 +176,34 @@ def _read_late(store: Store, changes: Sequence[Change]) -> None:
     for group in wanted.values():
         found = store.read_rows(group[0].table, [change.local_key for change in group])
         for change in group:
-            text = found.get(change.local_key)
-            if text is None:
+            late = found.get(change.local_key)
+            if late is None:
                 _leave(change)
             else:
-                _take_late(change, json.loads(text))
+                _take_late(change, late)
 
 
 def _leave(change: Change) -> None:
     """The row is gone or has another key by now: what took it there comes in a later pass."""
-    change.columns = {}
+    change.columns, change.late = {}, "{}"
     change.alive = False if change.version is not None else None
 
 
-def _take_late(change: Change, columns: dict[str, Any]) -> None:
+def _take_late(change: Change, late: LateRow) -> None:
     flag = change.table.deleted_flag
-    change.columns = columns
+    change.late, change.columns, change.keys = late.text, late.values, late.keys
     change.alive = True
-    if flag is not None and columns.pop(flag.column.lower(), None) == flag.deleted:
+    if flag is not None and late.flag == flag.deleted:
         # First seen in a deleted state: the references that the application nulled are unknown.
         change.alive = False
-        for column in change.table.columns:
-            if column.reference is not None and columns.get(column.wire) is None:
-                columns.pop(column.wire, None)
+        for column in change.table.local_references:
+            if change.columns.get(column.wire) is None:
+                change.columns.pop(column.wire, None)
 
 
 def _has_effect(change: Change) -> bool:
     if change.alive is False and change.version is not None and not change.version.alive:
-        return bool(change.columns)
+        return bool(change.columns) or change.late != "{}"
     return change.alive is not None or bool(change.columns)
 
 
@@ -235,14 +241,14 @@ def _append(store: Store, changes: list[Change]) -> None:
                 change.table.scope,
                 change.row.table,
                 change.row.key,
-                values.dump(columns),
+                _join(values.dump(columns), change.late),
             )
         )
     digest = digest_vector(context)
     store.write_contexts({digest: dump_vector(context)})
     store.write_passes({(site.origin, site.epoch, pass_number): digest})
     store.append_entries(entries, applied=True)
-    store.write_versions(versions)
+    store.write_versions(versions, {change.row: change.version for change in changes})
     store.write_images(
         {c.row: c.image for c in changes if c.image and not c.alive},
         [c.row for c in changes if c.alive],
@@ -259,24 +265,52 @@ def _place(store: Store, change: Change) -> tuple[bool, int]:
     return (True, -rank) if change.alive is False else (False, rank)
 
 
+def _join(left: str, right: str) -> str:
+    """Return one JSON object of two that have no name in common."""
+    if right == "{}":
+        return left
+    return right if left == "{}" else f"{left[:-1]},{right[1:]}"
+
+
 def _translate(store: Store, changes: Sequence[Change]) -> None:
     """Make the values canonical and the references keys."""
+    tables: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        if change.columns:
+            tables[change.table.name].append(change)
     wanted: dict[tuple[str, str], set[Any]] = defaultdict(set)
-    for change in changes:
-        for column in change.table.columns:
-            target = local_reference(column.reference)
-            value = change.columns.get(column.wire)
-            if target is not None and value is not None:
-                wanted[target].add(value)
+    for group in tables.values():
+        for column in group[0].table.local_references:
+            _take_keys(group, column, wanted)
     found = name_references(store, store.tables_by_name, wanted)
-    for change in changes:
-        columns = change.columns
-        for column in change.table.columns:
-            value = columns.get(column.wire)
-            if value is None:
-                continue
+    for group in tables.values():
+        for column in group[0].table.columns:
             target = local_reference(column.reference)
             if target is not None:
-                columns[column.wire] = found[target].get(value)
+                known = found.get(target, {})
+                for change in group:
+                    value = change.columns.get(column.wire)
+                    if value is not None and column.wire not in change.keys:
+                        change.columns[column.wire] = known.get(value)
             elif values.needs_canonical(column.kind):
-                columns[column.wire] = values.canonical(column.kind, value)
+                for change in group:
+                    value = change.columns.get(column.wire)
+                    if value is not None:
+                        change.columns[column.wire] = values.canonical(column.kind, value)
+
+
+def _take_keys(
+    changes: Iterable[Change], column: SyncedColumn, wanted: dict[tuple[str, str], set[Any]]
+) -> None:
+    """Put the keys that a late read named in their place; add to ``wanted`` what it did not name."""
+    target = local_reference(column.reference)
+    assert target is not None
+    for change in changes:
+        value = change.columns.get(column.wire)
+        if value is None:
+            continue
+        key = change.keys.get(column.wire)
+        if key is not None:
+            change.columns[column.wire] = key
+        else:
+            wanted[target].add(value)

@@ -96,6 +96,11 @@ class SyncedTable:
         return self.name.lower()
 
     @property
+    def local_references(self) -> tuple[SyncedColumn, ...]:
+        """Return the travelling columns that hold local values of another table's rows."""
+        return tuple(c for c in self.columns if c.reference is not None and not c.reference.by_key)
+
+    @property
     def key_columns(self) -> tuple[SyncedColumn, ...]:
         """Return what ``captured.key`` holds, in order: the locator, then the rest of the identity."""
         known = {column.name for column in self.locator}

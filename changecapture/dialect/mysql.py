@@ -1,5 +1,6 @@
 """MySQL's and MariaDB's SQL text. Twin: postgresql.py."""
 
+import re
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
@@ -39,13 +40,20 @@ def encode(column: SyncedColumn, expression: str) -> str:
             return f"CAST({expression} AS CHAR)"
         case "float32":
             return f"CAST(CAST({expression} AS DOUBLE) AS CHAR)"
-        case "decimal" | "date" | "time":
+        case "decimal":
+            return f"CONCAT('\"', {_trim_zeros(column, expression)}, '\"')"
+        case "date":
             return f"CONCAT('\"', {expression}, '\"')"
+        case "time":
+            return f"CONCAT('\"', {_trim_zeros(column, expression)}, '\"')"
         case "datetime":
-            return f"CONCAT('\"', REPLACE({expression}, ' ', 'T'), '\"')"
+            text = _trim_zeros(column, f"REPLACE({expression}, ' ', 'T')")
+            return f"CONCAT('\"', {text}, '\"')"
         case "instant":
             epoch = f"TIMESTAMPADD(MICROSECOND, UNIX_TIMESTAMP({expression}) * 1000000, '1970-01-01')"
-            return f"CONCAT('\"', REPLACE({epoch}, ' ', 'T'), '\"')"
+            text = f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {epoch}))"
+            text = f"REPLACE(IF({epoch} LIKE '%.%', {text}, {epoch}), ' ', 'T')"
+            return f"CONCAT('\"', {text}, '\"')"
         case "bytes":
             return f"CONCAT('{{\"base64\":\"', REPLACE(TO_BASE64({expression}), '\\n', ''), '\"}}')"
         case "geometry":
@@ -53,6 +61,17 @@ def encode(column: SyncedColumn, expression: str) -> str:
             return f"CONCAT('{{\"wkb\":\"', REPLACE({wkb}, '\\n', ''), '\"}}')"
         case _:
             return f"JSON_QUOTE(CONVERT({expression} USING utf8mb4))"
+
+
+def _trim_zeros(column: SyncedColumn, expression: str) -> str:
+    """Return the expression's text without the zeros that end a fraction, if the type has one."""
+    found = re.search(r"\((?:\d+,)?(\d+)\)", column.type)
+    decimals = int(found.group(1)) if found else 0
+    if column.kind == "decimal" and found and "," not in found.group(0):
+        decimals = 0
+    if decimals == 0:
+        return expression
+    return f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {expression}))"
 
 
 def encode_json(column: SyncedColumn, expression: str) -> str:
@@ -74,6 +93,11 @@ def row_object(columns: Sequence[SyncedColumn], alias: str) -> str:
         f"{literal(_json_name(c))}, ':', {encode_json(c, f'{alias}.{quote(c.name)}')}" for c in columns
     )
     return f"CONCAT('{{', {items}, '}}')"
+
+
+def is_native(column: SyncedColumn) -> bool:
+    """Return whether ``encode`` alone makes the canonical value: 32 bit floats are rounded by us."""
+    return column.kind != "float32"
 
 
 def render_capture(table: SyncedTable, table_id: int, schema: str) -> Capture:

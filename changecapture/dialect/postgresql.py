@@ -31,7 +31,7 @@ def literal(text: str) -> str:
 
 
 def encode(column: SyncedColumn, expression: str) -> str:
-    """Return an expression whose to_jsonb is the column's canonical value, or nearly (values.py)."""
+    """Return an expression whose to_jsonb is the column's canonical value (values.py)."""
     match column.kind:
         case "integer" | "float64" | "float32" | "date":
             return expression
@@ -39,6 +39,8 @@ def encode(column: SyncedColumn, expression: str) -> str:
             return f"{expression}::int"
         case "datetime":
             return expression
+        case "decimal":
+            return f"trim_scale({expression}::numeric)::text"
         case "instant":
             return f"({expression} AT TIME ZONE 'UTC')"
         case "bytes":
@@ -69,6 +71,11 @@ def row_object(columns: Sequence[SyncedColumn], alias: str) -> str:
         return "'{}'"
     items = ", ".join(f"{encode(c, f'{alias}.{quote(c.name)}')} AS {quote(c.wire)}" for c in columns)
     return f"(SELECT row_to_json(r)::text FROM (SELECT {items}) AS r)"
+
+
+def is_native(column: SyncedColumn) -> bool:
+    """Return whether ``encode`` alone makes the canonical value."""
+    return True
 
 
 def render_capture(table: SyncedTable, table_id: int, schema: str) -> Capture:

@@ -98,10 +98,10 @@ def _why_local(settled: Settled, table: Table, column: Column) -> str | None:
     links = settled.links[table.name]
     link = links.of(column.name, settled.keys)
     if link is not None and link.target not in settled.keys:
-        return f"names a row of {link.target}, which stays"
+        return f"names a row of {link.target}, which is not synced"
     for key in links.compound:
         if column.name in key.columns and column.nullable and key.target not in settled.keys:
-            return f"is part of a reference to {key.target}, which stays"
+            return f"is part of a reference to {key.target}, which is not synced"
     return None
 
 
@@ -128,6 +128,7 @@ def _remarks(settled: Settled, table: Table, definition: SyncedTable) -> list[st
     for column in identity.columns:
         if identity.kind == "composite" and column.kind == "integer" and not column.reference:
             remarks.append(f"the number {column.name} is part of its name, as it stands")
+    remarks.extend(_instance_remarks(settled, table))
     for key in settled.links[table.name].compound:
         remarks.extend(_compound_remarks(settled, key.target, key.columns, key.target_columns))
     if table.storage in UNSAFE_STORAGE:
@@ -139,6 +140,15 @@ def _is_dangling(settled: Settled, table: Table, column: Column) -> bool:
     """Return whether a column that cannot be NULL names a row that stays at its site."""
     link = settled.links[table.name].of(column.name, settled.keys)
     return link is not None and link.target not in settled.keys and not column.nullable
+
+
+def _instance_remarks(settled: Settled, table: Table) -> list[str]:
+    entity = settled.profile.super_entity(table.name)
+    if entity is None:
+        return []
+    apart = [t for t in entity.instances if t in settled.refused]
+    types = ", ".join(apart)
+    return [f"rows of {entity.type} {types} belong to tables that are not synced"] if apart else []
 
 
 def _compound_remarks(

@@ -2,8 +2,9 @@
 
 In this order: the profile's own rule; the application's uuid column; a textual primary key; a
 primary key of several columns, or of one that names the row of another table; without a primary
-key, the first unique key that cannot be NULL; a uuid of ours, when the database numbers the rows.
-A number that the application gives is no name: two sites give the same one.
+key, the first unique key that cannot be NULL. Where the database numbers the rows: a unique key that
+only names other rows (the details of a person, a link), else a uuid of ours. A number that the
+application gives is no name: two sites give the same one.
 """
 
 from collections.abc import Collection
@@ -82,8 +83,19 @@ def column_of(table: Table, name: str) -> Column:
 
 def _primary_key(table: Table, links: Links, synced: Collection[str]) -> Key | Refusal:
     if any(column_of(table, name).automatic for name in table.primary_key):
-        return Key("assigned")
+        linking = _linking_key(table, links, synced)
+        return _key_of(table, linking, links, synced, "") if linking else Key("assigned")
     return _key_of(table, table.primary_key, links, synced, "its primary key")
+
+
+def _linking_key(table: Table, links: Links, synced: Collection[str]) -> tuple[str, ...]:
+    """Return the first unique key that consists of references that must be there, or ()."""
+    for names in table.uniques:
+        found = [links.of(name, synced) for name in names]
+        if all(link is not None and link.target in synced for link in found):
+            if not any(column_of(table, name).nullable for name in names):
+                return names
+    return ()
 
 
 def _key_of(
@@ -105,8 +117,8 @@ def _key_of(
     if what == "the profile's key" and found[0].kind == "integer":
         return Key("natural", own)
     return Refusal(
-        f"no key: {what} {spelled} is a {found[0].type} that the application gives, and two sites"
-        " would give the same one; name another key in a profile"
+        f"no key: {what} {spelled} ({found[0].type}) is given by the application, and two sites"
+        " would give the same; name another key in a profile"
     )
 
 

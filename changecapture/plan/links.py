@@ -14,6 +14,8 @@ class Link:
     column: str
     target: str
     target_column: str
+    on_delete: str = ""
+    """The foreign key's action, empty for a hidden reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ def find_links(table: Table, profile: Profile, spelled: dict[str, str]) -> Links
     for key in table.foreign_keys:
         if len(key.columns) == 1:
             target = spelled.get(key.target.lower(), key.target)
-            link = Link(key.columns[0], target, key.target_columns[0])
+            link = Link(key.columns[0], target, key.target_columns[0], key.on_delete)
             found.setdefault(link.column, []).append(link)
     for hidden in profile.hidden_references(table.name):
         column = table.column(hidden.column)

@@ -95,17 +95,17 @@ def _find_obstacle(
             continue
         link = links.of(column.name, synced)
         if link is not None and link.target not in synced:
-            need = profile.need(table.name, column.name)
+            need = profile.need(table.name, column.name, link.on_delete)
             if need is not None:
-                return f"{column.name} names a row of {link.target}, which stays: {need.why}"
+                return f"{column.name} names a row of {link.target}, which is not synced: {need.why}"
             if must_be_given(column) or column.name in key.columns:
-                return f"{column.name} must name a row of {link.target}, which stays"
+                return f"{column.name} must name a row of {link.target}, which is not synced"
         if rule is not None and not rule.travels and must_be_given(column):
-            return f"{column.name} stays, but must have a value: give the profile a fill for it"
+            return f"{column.name} does not travel, but must have a value: give the profile a fill for it"
     for compound in links.compound:
         columns = [column_of(table, name) for name in compound.columns]
         if compound.target not in synced and all(map(must_be_given, columns)):
-            return f"{', '.join(compound.columns)} must name a row of {compound.target}, which stays"
+            return f"{', '.join(compound.columns)} must name a row of {compound.target}, which is not synced"
     return None
 
 

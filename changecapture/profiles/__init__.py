@@ -60,10 +60,10 @@ def recognise(catalogue: Catalogue) -> Profile:
     if fitting:
         found = ", ".join(profile.name for profile in fitting)
         raise ConfigError(f"the database {name} fits several profiles: {found}", mend=choice)
-    looked = "; ".join(f"{p.name} has {', '.join(_absent(p, present))}" for p in known)
+    looked = "; ".join(f"{', '.join(_absent(p, present))} of {p.name}" for p in known)
     raise ConfigError(
         f"no profile recognises the database {name}",
-        why=f"of its {len(present)} tables none is one of those looked for: {looked}"
+        why=f"its {len(present)} tables lack {looked}"
         if present
         else f"it has no tables in schema {catalogue.schema}",
         mend=choice,

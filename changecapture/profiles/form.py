@@ -5,8 +5,9 @@ A file has single values, records that stand at most once (``[name]``) and lists
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
+from changecapture.core.catalogue import Action
 from changecapture.errors import ConfigError
 
 Kind = type[str] | type[bool] | type[list[str]]
@@ -25,7 +26,7 @@ LISTS: dict[str, tuple[Keys, Keys]] = {
     "column": ({"columns": list, "why": str}, {"travels": bool, "fill": str, "quiet": bool}),
     "key": ({"tables": list, "columns": list, "why": str}, {}),
     "reference": ({"column": str, "to": str, "why": str}, {}),
-    "needs": ({"columns": list, "why": str}, {}),
+    "needs": ({"columns": list, "why": str}, {"on_delete": str}),
     "natural_key": ({"table": str, "columns": list, "why": str}, {}),
     "tree": ({"column": str}, {}),
     "one_thing": ({"table": str, "key": str, "type": str, "instances": list}, {}),
@@ -34,6 +35,7 @@ LISTS: dict[str, tuple[Keys, Keys]] = {
 MAY_BE_EMPTY = ("fill", "deleted", "live")
 PLACES = ("column", "to")
 """Keys of lists whose text is ``table.column``."""
+CHOICES = {"on_delete": get_args(Action)}
 
 
 def check_form(where: str, data: Mapping[str, Any]) -> None:
@@ -53,6 +55,11 @@ def check_form(where: str, data: Mapping[str, Any]) -> None:
 
 def _check_record(where: str, record: Mapping[str, Any], required: Keys, others: Keys) -> None:
     _check_keys(where, record, required, others)
+    for key, choice in CHOICES.items():
+        if key in record and record[key] not in choice:
+            raise ConfigError(
+                f"{where}: '{key}' is {record[key]!r}", mend=f"write one of: {', '.join(choice)}"
+            )
     for key in PLACES:
         if required.get(key) is str and key in record:
             table, dot, column = record[key].partition(".")

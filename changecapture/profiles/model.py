@@ -66,10 +66,14 @@ class HiddenReference:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """References without which a row says nothing: as good as NOT NULL for the plan."""
+    """References without which a row says nothing: as good as NOT NULL for the plan.
+
+    ``on_delete`` restricts the rule to foreign keys with that action ("cascade").
+    """
 
     columns: tuple[str, ...]
     why: str
+    on_delete: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +146,15 @@ class Profile:
         """Return the rule that gives a table its identity, None when the catalogue may."""
         return next((rule for rule in self.keys if _matches(table, rule.tables)), None)
 
-    def need(self, table: str, column: str) -> Need | None:
-        """Return the rule that says that a row needs this reference, or None."""
-        return next((need for need in self.needs if _names(table, column, need.columns)), None)
+    def need(self, table: str, column: str, on_delete: str) -> Need | None:
+        """Return the rule that says that a row needs this reference, or None.
+
+        ``on_delete`` is the action of its foreign key, empty for a hidden reference.
+        """
+        for need in self.needs:
+            if need.on_delete in (None, on_delete) and _names(table, column, need.columns):
+                return need
+        return None
 
     def hidden_references(self, table: str) -> tuple[HiddenReference, ...]:
         """Return the references of a table that the catalogue does not show."""

@@ -78,7 +78,7 @@ def _read_rules(profile: Profile, data: Record) -> Profile:
             HiddenReference(*_place(r["column"]), *_place(r["to"]), why=_line(r["why"]))
             for r in rules("reference")
         ),
-        needs=tuple(Need(tuple(r["columns"]), _line(r["why"])) for r in rules("needs")),
+        needs=tuple(Need(tuple(r["columns"]), _line(r["why"]), r.get("on_delete")) for r in rules("needs")),
         natural_keys=tuple(
             NaturalKey(r["table"], tuple(r["columns"]), _line(r["why"])) for r in rules("natural_key")
         ),

@@ -11,7 +11,7 @@ references local.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.change import Captured, Entry, Name, Row, Version
@@ -31,6 +31,19 @@ class Site:
     last_pass: int
     profile: str
     installed_at: int
+
+
+class LateRow(NamedTuple):
+    """A row as it is now. ``text``: canonical JSON object of the columns that need no translation.
+
+    ``flag``: the application's deleted flag. ``values``: the other columns, by wire name, local values;
+    ``keys``: those of them that are references, by wire name, where the database could name the key.
+    """
+
+    text: str
+    flag: str | None
+    values: dict[str, Any]
+    keys: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +124,8 @@ class Store(Protocol):
         """Return how many captured changes wait."""
 
     # The application's rows
-    def read_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> dict[str, str]:
-        """Return {local key: JSON object of the travelling columns and the flag}, gone ones left out."""
+    def read_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> dict[str, LateRow]:
+        """Return the rows as they are now, by local key, gone ones left out."""
 
     def read_local_keys(self, table: SyncedTable, column: str, wanted: Collection[Any]) -> dict[Any, str]:
         """Return {value of the column: local key} of the rows that have one of the values."""
@@ -165,8 +178,10 @@ class Store(Protocol):
     def read_versions(self, rows: Collection[Row]) -> dict[Row, Version]:
         """Return what is known of the rows."""
 
-    def write_versions(self, versions: Mapping[Row, Version]) -> None:
-        """Keep what is known of the rows."""
+    def write_versions(
+        self, versions: Mapping[Row, Version], known: Mapping[Row, Version | None]
+    ) -> None:
+        """Keep what is known of the rows; ``known`` is what is kept now, None for nothing."""
 
     def append_entries(self, entries: Sequence[Entry], *, applied: bool) -> None:
         """Append to the changelog."""

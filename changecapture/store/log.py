@@ -143,12 +143,15 @@ class LogStore(Session):
             )
         }
 
-    def write_versions(self, versions: Mapping[Row, Version]) -> None:
-        """Keep what is known of the rows."""
-        known = self.read_versions(versions)
+    def write_versions(
+        self, versions: Mapping[Row, Version], known: Mapping[Row, Version | None]
+    ) -> None:
+        """Keep what is known of the rows; ``known`` is what is kept now, None for nothing."""
         columns = ("stamp", "origin", "alive", "seen")
-        fresh = [(*row, *_plain(v)) for row, v in versions.items() if row not in known]
-        changed = [(*row, *_plain(v)) for row, v in versions.items() if row in known and known[row] != v]
+        fresh = [(*row, *_plain(v)) for row, v in versions.items() if known.get(row) is None]
+        changed = [
+            (*row, *_plain(v)) for row, v in versions.items() if known.get(row) not in (None, v)
+        ]
         self._load("row_version", ("table_name", "row_key", *columns), fresh)
         self._upsert("row_version", ("table_name", "row_key"), columns, changed)
 

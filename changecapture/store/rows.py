@@ -8,6 +8,7 @@ from typing import Any
 from changecapture.core.change import BACKFILL, Row, Version
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
+from changecapture.store.interface import LateRow
 from changecapture.store.log import CHUNK, LogStore
 
 
@@ -32,10 +33,46 @@ class RowStore(LogStore):
         return value
 
     # Reading
-    def read_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> dict[str, str]:
-        """Return {local key: JSON object of the travelling columns and the flag}, gone ones left out."""
-        columns = self.dialect.captured_columns(table)
-        return dict(self._select_local(table, local_keys, self.dialect.row_object(columns, "t")))  # type: ignore[arg-type]
+    def read_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> dict[str, LateRow]:
+        """Return the rows as they are now, by local key, gone ones left out.
+
+        A reference to a row whose key is one column is named by the database at once.
+        """
+        references = table.local_references
+        special = [c for c in table.columns if not self.dialect.is_native(c)]
+        plain = [c for c in table.columns if c not in references and c not in special]
+        flag = table.deleted_flag
+        asked = [
+            self.dialect.row_object(plain, "t"),
+            "NULL" if flag is None else f"t.{self._quote(flag.column)}",
+            *(self.dialect.encode(column, f"t.{self._quote(column.name)}") for column in special),
+            *(f"t.{self._quote(column.name)}" for column in references),
+            *(self._name_reference(column) for column in references),
+        ]
+        wires = [c.wire for c in (*special, *references)]
+        referring = [c.wire for c in references]
+        found: dict[str, LateRow] = {}
+        for local_key, text, marked, *rest in self._select_local(table, local_keys, ", ".join(asked)):
+            values = dict(zip(wires, rest, strict=False))
+            keys = zip(referring, rest[len(wires) :], strict=True)
+            found[local_key] = LateRow(text, marked, values, {w: k for w, k in keys if k is not None})
+        return found
+
+    def _name_reference(self, column: SyncedColumn) -> str:
+        """Return an expression: the key of the row that a column refers to, NULL when it has to be
+        found another way."""
+        assert column.reference is not None
+        target = self.tables_by_name[column.reference.table]
+        identity = target.identity
+        if identity.kind not in ("uuid", "natural"):
+            return "NULL"
+        key = f"k.{self._quote(identity.columns[0].name)}"
+        missing = "".join(f" AND {key} <> {self.dialect.literal(text)}" for text in identity.missing)
+        return (
+            f"(SELECT {key} FROM {self._quote(target.name)} AS k "
+            f"WHERE k.{self._quote(column.reference.target_column)} = "
+            f"t.{self._quote(column.name)}{missing})"
+        )
 
     def read_local_keys(self, table: SyncedTable, column: str, wanted: Collection[Any]) -> dict[Any, str]:
         """Return {value of the column: local key} of the rows that have one of the values."""
@@ -169,29 +206,33 @@ class RowStore(LogStore):
         return text
 
     def _locators(self, table: SyncedTable, local_keys: Iterable[str]) -> list[list[Any]]:
-        return [json.loads(key)[: len(table.locator)] for key in local_keys]
+        width = len(table.locator)
+        return [items[:width] for items in json.loads(f"[{','.join(local_keys)}]")]
 
     def _select_local(
-        self, table: SyncedTable, local_keys: Sequence[str], expression: str
-    ) -> Iterator[tuple[str, Any]]:
-        """Yield (local key, value of the expression) of the rows whose local key is one of these."""
+        self, table: SyncedTable, local_keys: Sequence[str], expressions: str
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield (local key, *values of the expressions) of the rows whose local key is one of these."""
         wanted = set(local_keys)
         for part in _parts(local_keys):
             condition, parameters = self._matching(table, table.locator, self._locators(table, part))
             rows = self.query(
-                f"SELECT {self._key(table)}, {expression} FROM {self._quote(table.name)} AS t "
+                f"SELECT {self._key(table)}, {expressions} FROM {self._quote(table.name)} AS t "
                 f"WHERE {condition}",
                 parameters,
             )
-            yield from ((key, value) for key, value in rows if key in wanted)
+            yield from (row for row in rows if row[0] in wanted)
 
     def _select_places(
         self, table: SyncedTable, places: Mapping[str, Sequence[Any]], expression: str, lock: str
     ) -> Iterator[tuple[str, Any]]:
         """Yield (key, value of the expression) of the rows at these places; keys compare as bytes."""
         columns = table.locator if table.identity.kind == "assigned" else table.identity.columns
-        names = {dump(list(place)): key for key, place in places.items()}
-        place_text = self.dialect.key_array(columns, "t")
+        single = len(columns) == 1
+        names = {_place(place): key for key, place in places.items()}
+        place_text = (
+            f"t.{self._quote(columns[0].name)}" if single else self.dialect.key_array(columns, "t")
+        )
         for part in _parts(list(places.values())):
             condition, parameters = self._matching(table, columns, part)
             rows = self.query(
@@ -200,9 +241,14 @@ class RowStore(LogStore):
                 parameters,
             )
             for text, value in rows:
-                key = names.get(dump(json.loads(text)))
+                key = names.get(str(text) if single else dump(json.loads(text)))
                 if key is not None:
                     yield key, value
+
+
+def _place(values: Sequence[Any]) -> str:
+    """Return a text that stands for a place, the same as the database's answer comes to."""
+    return str(values[0]) if len(values) == 1 else dump(list(values))
 
 
 def _column(table: SyncedTable, name: str) -> SyncedColumn:
