@@ -57,18 +57,26 @@ def synced_column(settled: Settled, table: Table, column: Column) -> SyncedColum
 
 def _identity(settled: Settled, table: Table, key: Key) -> Identity:
     columns = [column_of(table, name) for name in key.columns]
-    missing: tuple[str, ...] = ()
-    if key.kind == "uuid":
-        missing = ("",) if columns[0].type != "uuid" else ()
-        default = columns[0].default
-        if default and _is_constant(default):
-            missing += (default,)
     return Identity(
         kind=key.kind,
         columns=tuple(synced_column(settled, table, column) for column in columns),
-        missing=missing,
+        missing=_missing(table, key, columns),
         indexed=is_covered(table, key),
     )
+
+
+def _missing(table: Table, key: Key, columns: list[Column]) -> tuple[str, ...]:
+    """Return the values of an identity column that name no row: '' and its constant default.
+
+    A primary key names its row whatever it holds; a column of PostgreSQL's type uuid cannot be ''.
+    """
+    if key.kind not in ("uuid", "natural") or columns[0].kind != "text":
+        return ()
+    if key.kind == "natural" and key.columns == table.primary_key:
+        return ()
+    default = columns[0].default
+    constant = (default,) if default and _is_constant(default) else ()
+    return constant if columns[0].type == "uuid" else ("", *constant)
 
 
 def _is_constant(default: str) -> bool:

@@ -21,7 +21,7 @@ from changecapture.profiles.reader import parse_profile
 
 __all__ = ["AUTO", "PROFILES", "Profile", "choose_profile", "load_profile", "recognise"]
 
-PROFILES = ("eden", "generic")
+PROFILES = ("eden", "vesuvius", "sahana2", "generic")
 AUTO = "auto"
 
 

@@ -238,6 +238,13 @@ def test_the_profile_may_name_the_key() -> None:
     assert (definition.identity.kind, definition.identity.indexed) == ("natural", False)
 
 
+def test_a_name_that_a_column_has_by_default_names_no_row_unless_it_is_the_primary_key() -> None:
+    code = text("code", default="shortname")
+    chosen = profile(keys=(KeyRule(("t",), ("code",), "as the people say"),))
+    assert define(chosen, table("t", SERIAL, code, key=("id",)))["t"].identity.missing == ("", "shortname")
+    assert define(chosen, table("t", code, key=("code",)))["t"].identity.missing == ()
+
+
 def test_a_key_of_the_profile_that_is_not_there_takes_the_table_out() -> None:
     chosen = profile(keys=(KeyRule(("t",), ("gone",), "-"),))
     assert "gone" in decide(chosen, numbered("t"))["t"].reason
