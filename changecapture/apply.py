@@ -13,7 +13,7 @@ Applying anything twice changes nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from changecapture.core.merge import Decision, extend, follows, settle
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import Vector, dump_vector
 from changecapture.errors import DataError, RetryLater
-from changecapture.identify import identity_values, name_rows
+from changecapture.identify import name_rows, place_keys
 from changecapture.publish import publish, publish_captured
 from changecapture.store.interface import Store
 
@@ -169,7 +169,7 @@ def _show_once(store: Store, works: list[Work]) -> None:
     for work in works:
         work.version = versions.get(work.row)
         work.again = work.again or work.row in stuck
-    _hold(store, works)
+    _hold(store, [work for work in works if not _is_new(work)])
     active = [work for work in works if work.parked is None]
     _decide(store, active)
     doomed = _hold_children(store, active)
@@ -185,10 +185,16 @@ def _show_once(store: Store, works: list[Work]) -> None:
     _finish(store, works, stuck)
 
 
+def _is_new(work: Work) -> bool:
+    """Return whether the row can be inserted unseen: nothing is known of it, and were it here after
+    all, the unique index of its identity would refuse the insert."""
+    return work.version is None and not work.again and work.table.identity.indexed
+
+
 def _hold(store: Store, works: Sequence[Work]) -> None:
     """Steps 1 and 2: lock the rows that are there; a row that is there but not lockable is busy."""
     for table, group in _by_table(works):
-        wanted = _locate(store, table, group)
+        wanted = _locate(store, table, [work.row.key for work in group])
         held = store.hold_rows(table, wanted)
         missing = {key: place for key, place in wanted.items() if key not in held}
         busy = store.find_rows(table, missing) if missing else set()
@@ -198,19 +204,14 @@ def _hold(store: Store, works: Sequence[Work]) -> None:
                 work.parked = Parked(BUSY, "the application holds the row")
 
 
-def _locate(store: Store, table: SyncedTable, works: Iterable[Work]) -> dict[str, list[Any]]:
-    """Return the local identity values of each row that can be here: {key: values}."""
+def _locate(store: Store, table: SyncedTable, keys: Collection[str]) -> dict[str, list[Any]]:
+    """Return {key: place} of the rows that can be here; a key that does not fit the table cannot."""
     if table.identity.kind == "assigned":
-        return store.read_locators(table, [work.row.key for work in works])
-    places: dict[str, list[Any]] = {}
-    for work in works:
-        try:
-            places[work.row.key] = identity_values(work.row.key, table)
-        except ValueError as error:
-            work.parked = Parked("key", str(error))
+        return store.read_locators(table, keys)
+    places = place_keys(table, keys)
     for index, column in enumerate(table.identity.columns):
         if column.reference is not None and not column.reference.by_key:
-            found = _resolve(store, column, [items[index] for items in places.values()])
+            found = _resolve(store, column, {items[index] for items in places.values()})
             for items in places.values():
                 items[index] = found.get(items[index])
     return {key: items for key, items in places.items() if None not in items}
@@ -283,69 +284,87 @@ def _insert(store: Store, works: Sequence[Work]) -> None:
 def _insert_ready(
     store: Store, table: SyncedTable, works: list[Work], rows: Mapping[Row, dict[str, Any]]
 ) -> None:
-    refused = _attempt(store, works, lambda part: store.insert_rows(table, [rows[work.row] for work in part]))
+    def write(part: Sequence[Work]) -> None:
+        store.insert_rows(table, [rows[work.row] for work in part])
+
+    if not works:
+        return
+    try:
+        with store.savepoint():
+            write(works)
+        refused: dict[Row, Parked] = {}
+    except DataError:
+        # Perhaps the application has such a row, which was not looked for.
+        _hold(store, [work for work in works if _is_new(work)])
+        refused = _attempt(store, [w for w in works if w.local_key is None and not w.parked], write)
     for work in works:
         if work.row in refused:
             work.parked = refused[work.row]
         else:
-            work.inserted = True
+            work.inserted = work.local_key is None and work.parked is None
 
 
 def _find_inserted(store: Store, works: Iterable[Work]) -> None:
     for table, group in _by_table(work for work in works if work.local_key is None):
-        held = store.hold_rows(table, _locate(store, table, group))
+        held = store.hold_rows(table, _locate(store, table, [work.row.key for work in group]))
         for work in group:
             work.local_key = held.get(work.row.key)
 
 
-def _localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Row, dict[str, Any]]:
+def _localise(
+    store: Store, table: SyncedTable, works: Sequence[Work]
+) -> dict[Row, dict[str, Any]]:
     """Return the rows as they are written here, references as local values: {row: {column: value}}.
 
     A row that must refer to an absent row is left out; an optional reference to one is NULL and waits.
     """
-    columns = {column.wire: column for column in table.columns}
-    found = {
-        wire: _resolve(store, column, [_value(work, wire) for work in works])
-        for wire, column in columns.items()
-        if column.reference is not None
-    }
-    absent = [work for work in works if work.local_key is None]
-    identities = _locate(store, table, absent) if table.identity.kind != "assigned" else {}
+    names = {column.wire: column.name for column in table.columns}
     rows: dict[Row, dict[str, Any]] = {}
     for work in works:
         assert work.decision is not None
         work.waiting = []
-        row: dict[str, Any] = {}
-        for wire, value in work.decision.values.items():
-            column = columns.get(wire)
-            if column is None:
-                continue
-            if column.reference is not None and value is not None:
-                value = _refer(work, column, value, found[wire])
-            row[column.name] = value
-        if work.local_key is None and table.identity.kind != "assigned":
-            if work.row.key not in identities:
-                continue
-            identity = identities[work.row.key]
-            row.update((c.name, v) for c, v in zip(table.identity.columns, identity, strict=True))
-        if not any(columns[item.column].reference.required for item in work.waiting):  # type: ignore[union-attr]
-            rows[work.row] = row
+        rows[work.row] = {
+            names[wire]: value for wire, value in work.decision.values.items() if wire in names
+        }
+    for column in table.columns:
+        if column.reference is not None:
+            _refer(store, column, works, rows)
+    absent = {work.row.key: work for work in works if work.local_key is None}
+    if absent and table.identity.kind != "assigned":
+        places = _locate(store, table, absent)
+        own = [column.name for column in table.identity.columns]
+        for key, work in absent.items():
+            if key in places:
+                rows[work.row].update(zip(own, places[key], strict=True))
+            else:
+                del rows[work.row]
+    required = {c.wire for c in table.columns if c.reference is not None and c.reference.required}
+    for work in works:
+        if any(item.column in required for item in work.waiting):
+            rows.pop(work.row, None)
     return rows
 
 
-def _value(work: Work, wire: str) -> Any:
-    return None if work.decision is None else work.decision.values.get(wire)
-
-
-def _refer(work: Work, column: SyncedColumn, key: Any, found: Mapping[Any, Any]) -> Any:
+def _refer(
+    store: Store,
+    column: SyncedColumn,
+    works: Iterable[Work],
+    rows: Mapping[Row, dict[str, Any]],
+) -> None:
+    """Replace the keys in a reference column by local values; what names an absent row waits."""
     assert column.reference is not None
-    local = found.get(key)
-    if local is None:
-        work.waiting.append(Waiting(column.wire, column.reference.table.lower(), str(key)))
-    return local
+    concerned = [work for work in works if rows[work.row].get(column.name) is not None]
+    found = _resolve(store, column, {rows[work.row][column.name] for work in concerned})
+    target = column.reference.table.lower()
+    for work in concerned:
+        row = rows[work.row]
+        key = row[column.name]
+        row[column.name] = found.get(key)
+        if key not in found:
+            work.waiting.append(Waiting(column.wire, target, str(key)))
 
 
-def _resolve(store: Store, column: SyncedColumn, keys: Iterable[Any]) -> dict[Any, Any]:
+def _resolve(store: Store, column: SyncedColumn, keys: Collection[Any]) -> dict[Any, Any]:
     """Step 4: lock the referenced rows against deletion and return {key: local value}."""
     assert column.reference is not None
     wanted = {key for key in keys if key is not None}
@@ -355,7 +374,7 @@ def _resolve(store: Store, column: SyncedColumn, keys: Iterable[Any]) -> dict[An
         # The key is the value. A source that enforced nothing may refer to nothing: accepted.
         return {key: key for key in wanted}
     target = store.tables_by_name[column.reference.table]
-    places = _locate(store, target, [Work(target, Row(target.wire, str(key))) for key in wanted])
+    places = _locate(store, target, {str(key) for key in wanted})
     return store.refer_rows(target, column.reference.target_column, places)
 
 

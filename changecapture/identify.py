@@ -8,6 +8,7 @@ identity, and references in columns, travel as keys.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -54,6 +55,17 @@ def name_references(
         keys = name_rows(store, target, local_keys.values())
         found[name, column] = {value: keys[local] for value, local in local_keys.items()}
     return found
+
+
+def place_keys(table: SyncedTable, keys: Iterable[str]) -> dict[str, list[Any]]:
+    """Return {key: identity values} of keys that fit the table; references in them are still keys."""
+    if table.identity.kind in ("uuid", "natural") and table.identity.columns[0].kind != "integer":
+        return {key: [key] for key in keys}
+    places: dict[str, list[Any]] = {}
+    for key in keys:
+        with suppress(ValueError):
+            places[key] = identity_values(key, table)
+    return places
 
 
 def identity_values(key: str, table: SyncedTable) -> list[Any]:

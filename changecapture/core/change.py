@@ -10,9 +10,9 @@ wire column name to canonical value. Names that begin with ``@`` are ours:
   application could not see, because they were parked there.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ALIVE = "@alive"
 UNSEEN = "@unseen"
@@ -85,6 +85,8 @@ class Entry:
     table: str
     key: str
     columns: str
+    parsed: dict[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The columns as a mapping, where someone has parsed them already. Not to be changed."""
 
     @property
     def name(self) -> Name:

@@ -3,13 +3,14 @@
     {"protocol":1,"site":..,"epoch":..,"since":vector,"target":vector,"after":n,"position":n,"end":n}
     {"context":digest,"vector":vector}              contexts that the passes below mention, once each
     {"pass":[origin,epoch,pass],"context":digest}   passes that the entries below belong to
-    [origin,epoch,number,pass,stamp,"base_seen",scope,table,key,{columns}]
+    [origin,epoch,number,pass,stamp,"base_seen",scope,table,key]     an entry, and on the next line
+    {columns}                                       its columns, as they are stored
 
 The head names the range for which the batch is complete: with all batches of one pull a receiver that
 held ``since`` holds ``target``. ``after`` < position <= ``end`` are positions in the sender's changelog;
 ``position`` is where this batch stops; ``position`` == ``end`` ends the pull. base_seen is 64 bit and
-so travels as text; the other numbers stay below 2**53. The columns stand last and unparsed: what was
-stored is what is shipped.
+so travels as text; the other numbers stay below 2**53. The columns have a line of their own, so that
+what is stored is what is shipped, and what is received is what is stored.
 
 Everything here may come from a stranger: sizes are bounded, and whatever is malformed raises PeerError.
 """
@@ -80,27 +81,30 @@ def encode_batch(batch: Batch) -> bytes:
 
 
 def encode_entries(entries: Iterable[Entry]) -> Iterable[str]:
-    """Yield one line for each entry."""
+    """Yield two lines for each entry: its head and its columns."""
     for e in entries:
-        head = _dump(
-            (e.origin, e.epoch, e.number, e.pass_number, e.stamp, str(e.base_seen), e.scope)
-            + (e.table, e.key)
+        texts = f"{_quote(e.scope)},{_quote(e.table)},{_quote(e.key)}"
+        yield (
+            f"[{_quote(e.origin)},{e.epoch},{e.number},{e.pass_number},{e.stamp},"
+            f'"{e.base_seen}",{texts}]\n{e.columns}'
         )
-        yield f"{head[:-1]},{e.columns}]"
 
 
 def decode_batch(payload: bytes) -> Batch:
     """Return the batch; raise PeerError, with what is wrong, when it is malformed."""
-    lines = _unpack(payload).split("\n")
+    text = _unpack(payload)
     try:
-        head = _decode_head(json.loads(lines[0]))
+        first, place = _read_line(text, 0)
+        head = _decode_head(first)
         entries: list[Entry] = []
         passes: dict[PassName, str] = {}
         contexts: dict[str, Vector] = {}
-        for line in lines[1:]:
-            item = json.loads(line)
+        while place < len(text):
+            item, place = _read_line(text, place)
             if isinstance(item, list):
-                entries.append(_decode_entry(item))
+                start = place
+                columns, place = _read_line(text, place)
+                entries.append(_decode_entry(item, text[start : place - 1], columns))
             elif "pass" in item:
                 passes[_decode_pass(item["pass"])] = _text(item["context"], 64)
             else:
@@ -109,6 +113,17 @@ def decode_batch(payload: bytes) -> Batch:
         raise PeerError("malformed batch", why=f"{type(error).__name__}: {error}") from error
     _check_passes(entries, passes, contexts)
     return Batch(head, tuple(entries), passes, contexts)
+
+
+def _read_line(text: str, start: int) -> tuple[Any, int]:
+    """Return the value of the line that starts there, and where the next one starts."""
+    try:
+        value, end = _scan(text, start)
+    except StopIteration as error:
+        raise ValueError(f"no JSON at character {error.value}") from None
+    if text[end : end + 1] not in ("\n", ""):
+        raise ValueError(f"more than one value in the line at character {start}")
+    return value, end + 1
 
 
 def _unpack(payload: bytes) -> str:
@@ -139,21 +154,22 @@ def _decode_head(item: Any) -> Head:
     )
 
 
-def _decode_entry(item: Sequence[Any]) -> Entry:
-    origin, epoch, number, pass_number, stamp, base_seen, scope, table, key, columns = item
+def _decode_entry(item: Sequence[Any], text: str, columns: Any) -> Entry:
+    origin, epoch, number, pass_number, stamp, base_seen, scope, table, key = item
     if not isinstance(columns, dict):
         raise ValueError("the columns of an entry are not an object")
     return Entry(
-        origin=_text(origin, 64),
-        epoch=_number(epoch),
-        number=_number(number),
-        pass_number=_number(pass_number),
-        stamp=check_stamp(_number(stamp)),
-        base_seen=_signed(base_seen),
-        scope=_text(scope, 64),
-        table=_text(table, TABLE_LENGTH),
-        key=_text(key, KEY_LENGTH),
-        columns=_dump(columns),
+        _text(origin, 64),
+        _number(epoch),
+        _number(number),
+        _number(pass_number),
+        check_stamp(_number(stamp)),
+        _signed(base_seen),
+        _text(scope, 64),
+        _text(table, TABLE_LENGTH),
+        _text(key, KEY_LENGTH),
+        text,
+        columns,
     )
 
 
@@ -193,7 +209,13 @@ def _signed(value: Any) -> int:
     return number
 
 
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
 _dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_quote = json.encoder.encode_basestring
+_scan = json.scanner.make_scanner(json.JSONDecoder(parse_constant=_refuse_constant))  # type: ignore[attr-defined]
 
 __all__ = [
     "KEY_LENGTH",

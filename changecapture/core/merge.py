@@ -55,7 +55,9 @@ class Decision:
 
 
 def read_columns(entry: Entry) -> dict[str, Any]:
-    """Return the entry's columns, ours (``@``) included."""
+    """Return the entry's columns, ours (``@``) included; not to be changed."""
+    if entry.parsed is not None:
+        return entry.parsed
     columns: dict[str, Any] = json.loads(entry.columns)
     return columns
 

@@ -68,7 +68,7 @@ def needs_canonical(kind: str) -> bool:
 def equal(kind: str, left: Any, right: Any) -> bool:
     """Return whether two canonical values are the same to a table of that kind (32 bit floats round)."""
     if kind == "float32" and isinstance(left, int | float) and isinstance(right, int | float):
-        return _float32(left) == _float32(right)
+        return bool(_float32(left) == _float32(right))
     return bool(left == right)
 
 

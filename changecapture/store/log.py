@@ -380,7 +380,7 @@ class LogStore(Session):
                 f"SELECT {given}, {asked} FROM {self.prefix}local_key WHERE table_name = %s AND {condition}",
                 [table.wire, *parameters],
             )
-            found.update(dict(rows))  # type: ignore[arg-type]
+            found.update(dict(rows))
         return found
 
     # Peers
@@ -414,7 +414,7 @@ class LogStore(Session):
                 f"SELECT {column}, {value or column} FROM {self.prefix}{table} WHERE {condition}",
                 parameters,
             )
-            found.update(dict(rows))  # type: ignore[arg-type]
+            found.update(dict(rows))
         return found
 
     def _of_rows(

@@ -12,7 +12,7 @@ import pymysql
 from pymysql.constants import CLIENT, ER
 
 from changecapture.catalogue import read_catalogue
-from changecapture.config import DatabaseURL
+from changecapture.config import DatabaseURL, refuse_options
 from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.dialect import mysql as dialect
@@ -46,18 +46,25 @@ class MySQLStore(SqlStore):
 
     def _connect(self) -> "pymysql.connections.Connection[Any]":
         url: DatabaseURL = self.url
-        connection = pymysql.connect(
-            host=url.host,
-            port=url.port,
-            user=url.user or None,
-            password=url.password,
-            database=url.database,
-            charset="utf8mb4",
-            autocommit=True,
-            connect_timeout=CONNECT_SECONDS,
-            client_flag=CLIENT.FOUND_ROWS,
-        )
-        self.mariadb = "mariadb" in connection.get_server_info().lower()
+        options: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
+        options |= {name: int(text) if text.isdigit() else text for name, text in url.options}
+        try:
+            connection = pymysql.connect(
+                host=url.host,
+                port=url.port,
+                user=url.user or None,
+                password=url.password,
+                database=url.database,
+                charset="utf8mb4",
+                autocommit=True,
+                client_flag=CLIENT.FOUND_ROWS,
+                **options,
+            )
+        except TypeError as error:
+            raise refuse_options(url, error) from error
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT version()")
+            self.mariadb = "mariadb" in str(cursor.fetchall()).lower()
         if not self.mariadb:
             # mysql 8 only, not run: LOCK IN SHARE MODE takes no SKIP LOCKED there.
             self.share_lock = "FOR SHARE SKIP LOCKED"

@@ -85,7 +85,7 @@ class RowStore(LogStore):
                 f"FROM {self._quote(table.name)} AS t WHERE {condition}",
                 parameters,
             )
-            found.update(dict(rows))  # type: ignore[arg-type]
+            found.update(dict(rows))
         return found
 
     def read_local_keys_after(self, table: SyncedTable, after: str | None, limit: int) -> list[str]:

@@ -28,10 +28,20 @@ class Session:
         self.url = url
         self._lock_depth = 0
         self._open_transaction = False
-        try:
+        with self.mapped():
             self.connection = self._connect()
+
+    @contextmanager
+    def mapped(self) -> Iterator[None]:
+        """Map the driver's errors to ours, also where another library uses the connection."""
+        try:
+            yield
         except Exception as error:
-            raise self._map_error(error) from error
+            original = getattr(error, "orig", None) or error  # SQLAlchemy keeps the driver's error there
+            mapped = self._map_error(original)
+            if mapped is original:
+                raise
+            raise mapped from error
 
     # What an engine must say
     def _connect(self) -> Any:
