@@ -16,6 +16,7 @@ Everything here may come from a stranger: sizes are bounded, and whatever is mal
 """
 
 import json
+import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from typing import Any
 from changecapture.core.change import Entry
 from changecapture.core.clock import check_stamp
 from changecapture.core.vector import Component, Vector, dump_vector, tree_vector
+from changecapture.core.wire import check_number, check_text
 from changecapture.errors import PeerError
 
 PROTOCOL = 1
@@ -106,9 +108,9 @@ def decode_batch(payload: bytes) -> Batch:
                 columns, place = _read_line(text, place)
                 entries.append(_decode_entry(item, text[start : place - 1], columns))
             elif "pass" in item:
-                passes[_decode_pass(item["pass"])] = _text(item["context"], 64)
+                passes[_decode_pass(item["pass"])] = check_text(item["context"])
             else:
-                contexts[_text(item["context"], 64)] = tree_vector(item["vector"])
+                contexts[check_text(item["context"])] = tree_vector(item["vector"])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PeerError("malformed batch", why=f"{type(error).__name__}: {error}") from error
     _check_passes(entries, passes, contexts)
@@ -130,8 +132,10 @@ def _unpack(payload: bytes) -> str:
     unpacker = zlib.decompressobj()
     try:
         data = unpacker.decompress(payload, MAX_BYTES)
-        if unpacker.unconsumed_tail or not unpacker.eof:
-            raise PeerError("malformed batch", why="it is cut short or unpacks to more than 64 MiB")
+        if unpacker.unconsumed_tail or unpacker.unused_data or not unpacker.eof:
+            raise PeerError(
+                "malformed batch", why="cut short, too long, or more than 64 MiB unpacked"
+            )
         return data.decode()
     except (zlib.error, UnicodeDecodeError) as error:
         raise PeerError("malformed batch", why=str(error)) from error
@@ -143,31 +147,36 @@ def _decode_head(item: Any) -> Head:
             f"the other site speaks protocol {item['protocol']}, this one {PROTOCOL}",
             mend="install the same version of changecapture at both sites",
         )
-    return Head(
-        site=_text(item["site"], 64),
-        epoch=_number(item["epoch"]),
+    head = Head(
+        site=check_text(item["site"]),
+        epoch=check_number(item["epoch"]),
         since=tree_vector(item["since"]),
         target=tree_vector(item["target"]),
-        after=_number(item["after"]),
-        position=_number(item["position"]),
-        end=_number(item["end"]),
+        after=check_number(item["after"]),
+        position=check_number(item["position"]),
+        end=check_number(item["end"]),
     )
+    if head.position > head.end or (head.position <= head.after and not head.last):
+        raise ValueError(f"the positions {head.after}, {head.position}, {head.end} lead nowhere")
+    return head
 
 
 def _decode_entry(item: Sequence[Any], text: str, columns: Any) -> Entry:
     origin, epoch, number, pass_number, stamp, base_seen, scope, table, key = item
     if not isinstance(columns, dict):
         raise ValueError("the columns of an entry are not an object")
+    if "\\u" in text:
+        _dump(columns).encode()  # half of a surrogate pair can hide in an escape
     return Entry(
-        _text(origin, 64),
-        _number(epoch),
-        _number(number),
-        _number(pass_number),
-        check_stamp(_number(stamp)),
+        check_text(origin),
+        check_number(epoch),
+        check_number(number),
+        check_number(pass_number),
+        check_stamp(check_number(stamp)),
         _signed(base_seen),
-        _text(scope, 64),
-        _text(table, TABLE_LENGTH),
-        _text(key, KEY_LENGTH),
+        check_text(scope),
+        check_text(table, TABLE_LENGTH),
+        check_text(key, KEY_LENGTH),
         text,
         columns,
     )
@@ -175,7 +184,7 @@ def _decode_entry(item: Sequence[Any], text: str, columns: Any) -> Entry:
 
 def _decode_pass(item: Any) -> PassName:
     origin, epoch, number = item
-    return _text(origin, 64), _number(epoch), _number(number)
+    return check_text(origin), check_number(epoch), check_number(number)
 
 
 def _check_passes(
@@ -190,20 +199,8 @@ def _check_passes(
             raise PeerError("malformed batch", why=f"the context {digest} is missing")
 
 
-def _text(value: Any, length: int) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= length:
-        raise ValueError(f"{value!r:.80} is not a text of 1 to {length} characters")
-    return value
-
-
-def _number(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 2**53:
-        raise ValueError(f"{value!r:.80} is not a number from 0 to 2**53")
-    return value
-
-
 def _signed(value: Any) -> int:
-    number = int(_text(value, 20))
+    number = int(check_text(value, 20))
     if not -(2**63) <= number < 2**63:
         raise ValueError(f"{value} is not a signed 64-bit number")
     return number
@@ -213,9 +210,17 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+def _read_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text:.40} is beyond what a float holds")
+    return number
+
+
 _dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _quote = json.encoder.encode_basestring
-_scan = json.scanner.make_scanner(json.JSONDecoder(parse_constant=_refuse_constant))  # type: ignore[attr-defined]
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_read_float)
+_scan = json.scanner.make_scanner(_decoder)  # type: ignore[attr-defined]
 
 __all__ = [
     "KEY_LENGTH",

@@ -97,18 +97,21 @@ def _float32(raw: Any) -> Any:
     if isinstance(raw, str):
         return raw
     try:
-        single = struct.unpack("f", struct.pack("f", float(raw)))[0]
+        single = struct.unpack("<f", struct.pack("<f", float(raw)))[0]
     except OverflowError:
         return _float64(raw)
     for digits in range(6, 10):
         short = float(f"{single:.{digits}g}")
-        if struct.unpack("f", struct.pack("f", short))[0] == single:
+        if struct.unpack("<f", struct.pack("<f", short))[0] == single:
             return _float64(short)
     return _float64(single)
 
 
 def _fraction(raw: Any) -> Any:
-    text = str(raw).replace(" ", "T", 1)
+    text = str(raw)
+    day, space, rest = text.partition(" ")
+    if space and rest[0].isdigit():
+        text = f"{day}T{rest}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
+from changecapture.core.wire import check_number, check_text
 from changecapture.errors import PeerError
 
 Component = tuple[str, int, str]
@@ -47,7 +48,7 @@ def load_vector(text: str) -> dict[Component, int]:
     """Return the vector that ``dump_vector`` wrote; raise PeerError when it is none."""
     try:
         return tree_vector(json.loads(text))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PeerError("not a version vector", why=str(error)) from error
 
 
@@ -57,10 +58,10 @@ def tree_vector(tree: Any) -> dict[Component, int]:
     try:
         for origin, epochs in tree.items():
             for epoch, scopes in epochs.items():
+                if epoch != str(check_number(int(epoch))):
+                    raise ValueError(f"{epoch!r:.80} is not an epoch")
                 for scope, number in scopes.items():
-                    if type(number) is not int or number < 0:
-                        raise ValueError(f"{number!r} is not a number of an entry")
-                    vector[str(origin), int(epoch), str(scope)] = number
+                    vector[check_text(origin), int(epoch), check_text(scope)] = check_number(number)
     except (AttributeError, ValueError) as error:
         raise PeerError("not a version vector", why=str(error)) from error
     return vector
