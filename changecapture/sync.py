@@ -9,10 +9,11 @@ it has. Resending is harmless: entries have names.
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from changecapture.apply import Applied, apply_entries, drain, retry
+from changecapture.apply import Applied, apply_entries, retry
 from changecapture.core.change import Entry
 from changecapture.core.codec import PROTOCOL, Batch, Head, decode_batch, encode_batch
 from changecapture.core.vector import (
@@ -23,13 +24,17 @@ from changecapture.core.vector import (
     load_vector,
 )
 from changecapture.errors import PeerError
+from changecapture.publish import publish
 from changecapture.store.interface import Progress, Store
 
 BATCH_ENTRIES = 5000
 """Entries that one answer carries at most, unless the request asks for fewer."""
 APPLY_ENTRIES = 2000
 """Entries that one apply transaction takes: it must stay below 200 ms or so."""
-ROUNDS = 100
+PASSES_AHEAD = 3
+"""Passes that a source publishes before each answer, when two databases are synchronised."""
+ROUNDS = 1_000_000
+"""Far more rounds than any backlog needs: each takes at least one pass off it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,9 @@ class Answer:
     payload: bytes
     entries: int
     last: bool
+    epoch: int
+    position: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,7 @@ def answer(store: Store, request: PullRequest) -> Answer:
         passes,
         {digest: contexts[name] for name, digest in passes.items()},
     )
-    return Answer(encode_batch(batch), len(entries), position >= end)
+    return Answer(encode_batch(batch), len(entries), position >= end, site.epoch, position, end)
 
 
 def receive(store: Store, peer: str, payload: bytes) -> Received:
@@ -212,15 +220,34 @@ def _covers(since: Vector, entry: Entry) -> bool:
     return covers_name(since, entry.origin, entry.epoch, entry.scope, entry.number)
 
 
-def pull(source: Store, target: Store, report: Callable[[Received], None] = lambda received: None) -> int:
-    """Pull from a store into another until its end; return how many entries were new."""
+def pull(
+    source: Store, target: Store, report: Callable[[Received], None] = lambda received: None
+) -> int:
+    """Pull from a store into another until its end; return how many entries were new.
+
+    While a batch is applied the source publishes what waits and makes the next one ready.
+    """
     peer, total = source.read_site().origin, 0
-    while True:
-        received = receive(target, peer, answer(source, next_request(target, peer)).payload)
-        total += received.entries
-        report(received)
-        if received.last:
-            return total
+    request = next_request(target, peer)
+    with ThreadPoolExecutor(1) as ahead:
+        answered = ahead.submit(_answer_ahead, source, request)
+        while True:
+            batch = answered.result()
+            if not batch.last:
+                request = replace(request, epoch=batch.epoch, after=batch.position, end=batch.end)
+                answered = ahead.submit(_answer_ahead, source, request)
+            received = receive(target, peer, batch.payload)
+            total += received.entries
+            report(received)
+            if received.last:
+                return total
+
+
+def _answer_ahead(source: Store, request: PullRequest) -> Answer:
+    for _ in range(PASSES_AHEAD):
+        if not publish(source):
+            break
+    return answer(source, request)
 
 
 def synchronise(
@@ -235,8 +262,6 @@ def synchronise(
         )
     total = 0
     for _ in range(ROUNDS):
-        drain(left)
-        drain(right)
         moved = pull(left, right, lambda received: report("right", received))
         moved += pull(right, left, lambda received: report("left", received))
         total += moved

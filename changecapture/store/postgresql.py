@@ -56,6 +56,10 @@ class PostgresStore(SqlStore):
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET client_min_messages = warning")
         connection.execute("SET extra_float_digits = 1")
+        # Everything here is found by an index. Tables that grow from nothing have no statistics yet:
+        # left alone the planner sorts the whole changelog for each batch, and prepared plans stay bad.
+        connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off")
+        connection.prepare_threshold = None
         return connection
 
     def _map_error(self, error: Exception) -> Exception:
