@@ -1,18 +1,45 @@
 """Alembic's environment: a version table of our own, and after an upgrade the convergence.
 
 The application's own Alembic, if it has one, is not touched: PostgreSQL keeps our version in the schema
-``changecapture``, MySQL in ``changecapture_version``.
+``changecapture``, MySQL in ``changecapture_version``. The connection is the store's: same options, same
+settings, and its errors come out in one line.
+
+``changecapture.install`` calls this too, with the URL and the command as attributes of the
+configuration, and does the convergence itself.
 """
 
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.engine import URL
+from sqlalchemy.pool import StaticPool
 
 from changecapture.config import DatabaseURL, parse_url
-from changecapture.errors import ConfigError
-from changecapture.install import converge
+from changecapture.errors import ChangeCaptureError, ConfigError
+from changecapture.install import converge, release
+from changecapture.steps import decide, wanted_tables
+from changecapture.store import open_store
+from changecapture.store.sqlstore import SqlStore
 
-DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+DRIVERS = {"postgresql": "postgresql+psycopg://", "mysql": "mysql+pymysql://"}
+VERSION_TABLE = "changecapture_version"
+SCHEMAS = {"postgresql": "changecapture", "mysql": None}
+TERMINATORS = {"postgresql": ";", "mysql": "\n$$"}
+"""What ends a statement in a script: MySQL's client would end a trigger at its first semicolon."""
+
+
+def run() -> None:
+    """Do what Alembic's command asks for."""
+    command = context.config.attributes.get("command")
+    if context.is_offline_mode() and command is None:
+        raise ConfigError(
+            "alembic --sql cannot see the application's tables", mend="run: changecapture install --sql URL"
+        )
+    if context.is_offline_mode():
+        print_revisions(find_url())
+    elif command is None:
+        run_command(find_url())
+    else:
+        run_revisions(find_url(), command)
 
 
 def find_url() -> DatabaseURL:
@@ -24,47 +51,97 @@ def find_url() -> DatabaseURL:
     return given if isinstance(given, DatabaseURL) else parse_url(str(given))
 
 
-def run_online(url: DatabaseURL) -> None:
-    """Run the revisions, then install what depends on the application's tables."""
-    address = URL.create(
-        DRIVERS[url.engine], url.user or None, url.password or None, url.host, url.port, url.database
-    )
-    engine = create_engine(address)
-    with engine.connect() as connection:
-        schema = prepare(connection, url)
-        context.configure(
-            connection=connection,
-            version_table="changecapture_version",
-            version_table_schema=schema,
-            transaction_per_migration=True,
-        )
-        with context.begin_transaction():
-            context.run_migrations()
+def run_command(url: DatabaseURL) -> None:
+    """Run the revisions for Alembic's own command line; an upgrade ends with the convergence."""
+    command = context.config.cmd_opts.cmd[0].__name__ if context.config.cmd_opts else ""
+    profile = context.get_x_argument(as_dictionary=True).get("profile")
+    if command == "upgrade":
+        check(url, profile)
+    run_revisions(url, command)
+    if command == "upgrade":
+        converge(url, profile)
+
+
+def check(url: DatabaseURL, profile: str | None) -> None:
+    """Refuse what cannot be installed before anything is changed."""
+    store = open_store(url, installed=False)
+    try:
+        wanted_tables(store, *decide(store, profile))
+    finally:
+        store.close()
+
+
+def run_revisions(url: DatabaseURL, command: str) -> None:
+    """Run the revisions that Alembic chose; when none is left, leave nothing."""
+    to_base = command == "downgrade" and context.get_revision_argument() is None
+    if to_base:
+        release(url)
+    store = open_store(url, installed=False)
+    try:
+        with store.mapped(), connect(store) as connection:
+            configure(connection, store)
+            if to_base and not context.get_context().get_current_heads():
+                # An installation that was killed before it wrote its version.
+                context.get_context().stamp(context.script, "head")
+            with context.begin_transaction():
+                context.run_migrations()
+            connection.commit()
+            if not context.get_context().get_current_heads():
+                connection.execute(text(remove_version(store)))
+                connection.commit()
+    finally:
+        store.close()
+
+
+def connect(store: SqlStore) -> Connection:
+    """Return SQLAlchemy's view of the store's connection."""
+    if store.engine == "postgresql":
+        # No longer than that does the application wait behind us for a table that is in use.
+        store.execute("SET lock_timeout = '5s'")
+        store.connection.autocommit = False
+    engine = create_engine(DRIVERS[store.engine], creator=lambda: store.connection, poolclass=StaticPool)
+    return engine.connect()
+
+
+def configure(connection: Connection, store: SqlStore) -> None:
+    """Make sure that the version table has a place, and say where it is."""
+    schema = SCHEMAS[store.engine]
+    if schema:
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
         connection.commit()
-        upgraded = context.get_context().get_current_revision() is not None
-        connection.rollback()
-        if not upgraded and schema:
-            connection.execute(text("DROP SCHEMA IF EXISTS changecapture CASCADE"))
-            connection.commit()
-        if not upgraded and not schema:
-            connection.execute(text("DROP TABLE IF EXISTS changecapture_version"))
-            connection.commit()
-    engine.dispose()
-    if upgraded and not context.config.attributes.get("fixed_only"):
-        converge(url, context.get_x_argument(as_dictionary=True).get("profile"))
-
-
-def prepare(connection: Connection, url: DatabaseURL) -> str | None:
-    """Make sure that the version table has a place; return its schema."""
-    if url.engine != "postgresql":
-        return None
-    connection.execute(text("CREATE SCHEMA IF NOT EXISTS changecapture"))
-    connection.commit()
-    return "changecapture"
-
-
-if context.is_offline_mode():
-    raise ConfigError(
-        "alembic --sql cannot see the application's tables", mend="run: changecapture install --sql URL"
+    context.configure(
+        connection=connection,
+        version_table=VERSION_TABLE,
+        version_table_schema=schema,
+        transaction_per_migration=True,
     )
-run_online(find_url())
+
+
+def remove_version(store: SqlStore) -> str:
+    """Return the statement that takes the place of the version table away."""
+    schema = SCHEMAS[store.engine]
+    return f"DROP SCHEMA {schema} CASCADE" if schema else f"DROP TABLE IF EXISTS {VERSION_TABLE}"
+
+
+def print_revisions(url: DatabaseURL) -> None:
+    """Print the revisions as a script, for ``changecapture.script``."""
+    context.configure(
+        dialect_name=url.engine,
+        version_table=VERSION_TABLE,
+        version_table_schema=SCHEMAS[url.engine],
+        transaction_per_migration=True,
+    )
+    printed = context.get_context().impl
+    printed.command_terminator = TERMINATORS[url.engine]
+    if SCHEMAS[url.engine] and context.get_starting_revision_argument() is None:
+        printed.static_output(f"CREATE SCHEMA IF NOT EXISTS {SCHEMAS[url.engine]};")
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+try:
+    run()
+except ChangeCaptureError as error:
+    if context.config.cmd_opts is None:
+        raise
+    raise CommandError(str(error)) from error

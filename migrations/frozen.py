@@ -24,7 +24,8 @@ def run_frozen(revision: str, direction: str) -> None:
 def run(statement: str) -> None:
     """Run one statement, or print it in offline mode."""
     if context.is_offline_mode():
-        context.get_context().impl.static_output(statement + ";")
+        printed = context.get_context().impl
+        printed.static_output(statement + printed.command_terminator)
     else:
         connection = op.get_bind().execution_options(no_parameters=True)
         connection.exec_driver_sql(statement)

@@ -15,9 +15,16 @@ NOW = (
     "TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6))"
 )
 """The time of this row, in UTC: UTC_TIMESTAMP is fixed per statement, SYSDATE is local."""
+NEW_ORIGIN = "REPLACE(UUID(), '-', '')"
+VERSION_TABLE = "version"
+"""Alembic's, without the prefix."""
+SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+"""Strict: nothing is shortened silently, what does not fit is parked."""
 TRIGGER_PREFIX = "changecapture_"
 NAME_LENGTH = 64
 TEXT = "CHARACTER SET utf8mb4"
+INDEX_LENGTH = 191
+"""Characters that fit into an index of any storage engine and row format: 767 bytes."""
 
 
 def quote(name: str) -> str:
@@ -28,6 +35,14 @@ def quote(name: str) -> str:
 def literal(text: str) -> str:
     """Return a quoted literal, right under every sql_mode that we set."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def session_settings(schema: str) -> tuple[str, ...]:
+    """Return the statements that make a client's session write what a store's session would."""
+    return (
+        "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+        f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', lock_wait_timeout = 10",
+    )
 
 
 def encode(column: SyncedColumn, expression: str) -> str:
@@ -93,6 +108,15 @@ def row_object(columns: Sequence[SyncedColumn], alias: str) -> str:
         f"{literal(_json_name(c))}, ':', {encode_json(c, f'{alias}.{quote(c.name)}')}" for c in columns
     )
     return f"CONCAT('{{', {items}, '}}')"
+
+
+def index_column(column: SyncedColumn, count: int) -> str:
+    """Return a column as an index of that many columns takes it: of long text only the beginning."""
+    short = not re.match(r"varchar|varbinary|\w*text|\w*blob", column.type)
+    length = re.search(r"\((\d+)\)", column.type)
+    if short or (length and int(length.group(1)) <= INDEX_LENGTH // count):
+        return quote(column.name)
+    return f"{quote(column.name)}({INDEX_LENGTH // count})"
 
 
 def is_native(column: SyncedColumn) -> bool:

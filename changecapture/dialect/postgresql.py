@@ -10,6 +10,9 @@ from changecapture.sql import fill, read_statements
 PREFIX = "changecapture."
 """What stands before the name of each of our tables."""
 NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+NEW_ORIGIN = "replace(gen_random_uuid()::text, '-', '')"
+VERSION_TABLE = "changecapture_version"
+"""Alembic's, without the prefix."""
 TRIGGER_PREFIX = "00_changecapture_"
 """Digits sort before letters: our trigger fires before the application's."""
 PLAIN_TYPES = frozenset(
@@ -28,6 +31,17 @@ def literal(text: str) -> str:
     """Return a quoted literal."""
     escaped = text.replace("'", "''")
     return f"E'{escaped.replace(chr(92), chr(92) * 2)}'" if "\\" in text else f"'{escaped}'"
+
+
+def session_settings(schema: str) -> tuple[str, ...]:
+    """Return the statements that make a client's session write what a store's session would."""
+    return (
+        "SET client_encoding = 'UTF8'",
+        "SET standard_conforming_strings = on",
+        "SET client_min_messages = warning",
+        f"SET search_path = {quote(schema)}",
+        "SET lock_timeout = '5s'",
+    )
 
 
 def encode(column: SyncedColumn, expression: str) -> str:
@@ -71,6 +85,11 @@ def row_object(columns: Sequence[SyncedColumn], alias: str) -> str:
         return "'{}'"
     items = ", ".join(f"{encode(c, f'{alias}.{quote(c.name)}')} AS {quote(c.wire)}" for c in columns)
     return f"(SELECT row_to_json(r)::text FROM (SELECT {items}) AS r)"
+
+
+def index_column(column: SyncedColumn, count: int) -> str:
+    """Return a column as an index of that many columns takes it."""
+    return quote(column.name)
 
 
 def is_native(column: SyncedColumn) -> bool:

@@ -21,8 +21,6 @@ from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
 CONNECT_SECONDS = 10
-SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
-"""Strict: nothing is shortened silently, what does not fit is parked."""
 UNIQUE_ERRORS = (ER.DUP_ENTRY, 1586)
 REFERENCE_ERRORS = (1216, 1217, 1451, 1452)
 VALUE_ERRORS = (1048, 1264, 1265, 1292, 1364, 1366, 1406, 1411, 1416, 1425, 3819, 4025, 22001)
@@ -71,7 +69,7 @@ class MySQLStore(SqlStore):
         wait = 0 if self.mariadb else 1
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', "
+                f"SET SESSION sql_mode = '{dialect.SQL_MODE}', time_zone = '+00:00', "
                 f"innodb_lock_wait_timeout = {wait}, lock_wait_timeout = 10, "
                 "collation_connection = utf8mb4_bin"
             )

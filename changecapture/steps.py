@@ -1,0 +1,245 @@
+"""Steps: what brings a database to what is wanted, as statements, one step for each table.
+
+Wanted: for each synced table its capture (catalogue x profile x template), its history view and the index
+of an identity that has none. Found: the triggers of ours that the database has, and what is written in
+``synced_table``. This only reads: ``install`` runs the steps, ``script`` prints them, and it works as well
+where nothing or half of ours is installed.
+
+A table is done when its definition is written and active, which is the last statement of its step. So a
+step that was cut short (MySQL commits each statement) is found again, and doing all of it again is harmless.
+What is missing is created before what is not wanted is dropped: no write is lost in between, and a change
+that both capture becomes one entry.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from changecapture.core.table import SyncedTable
+from changecapture.dialect import Capture
+from changecapture.dialect import mysql as mysql_dialect
+from changecapture.dialect import postgresql as postgresql_dialect
+from changecapture.errors import ConfigError
+from changecapture.plan import Decision, definitions, plan
+from changecapture.profiles import AUTO, choose_profile
+from changecapture.sql import fill, read_statements
+from changecapture.store.sqlstore import SqlStore
+
+DIALECTS: dict[str, ModuleType] = {
+    "postgresql": postgresql_dialect,
+    "mysql": mysql_dialect,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is done to one table; ``created`` and ``dropped`` count triggers."""
+
+    table: str
+    statements: tuple[str, ...]
+    created: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the database has of ours: triggers with their tables, and the rows of ``synced_table``."""
+
+    triggers: Mapping[str, str]
+    numbers: Mapping[str, int]
+    definitions: Mapping[int, str]
+    """Of the active tables only."""
+
+
+def decide(store: SqlStore, profile: str | None = None) -> tuple[str, tuple[Decision, ...]]:
+    """Return the profile that is meant (its name, or its file's path) and what it decides of each table.
+
+    ``profile`` is a profile's name, a file, ``auto``, or None for the one that was installed before.
+    Raises ConfigError when there is no such profile or the database is not recognised.
+    """
+    catalogue = store.read_catalogue()
+    wanted = profile or find_profile(store) or AUTO
+    chosen = choose_profile(wanted, catalogue)
+    name = str(Path(wanted).absolute()) if wanted.endswith(".toml") else chosen.name
+    return name, plan(catalogue, chosen)
+
+
+def find_profile(store: SqlStore) -> str | None:
+    """Return the profile that is installed, None when there is none."""
+    if not is_there(store, "site"):
+        return None
+    rows = store.query(f"SELECT profile FROM {store.prefix}site")
+    return str(rows[0][0]) if rows else None
+
+
+def wanted_tables(store: SqlStore, name: str, decisions: Sequence[Decision]) -> tuple[SyncedTable, ...]:
+    """Return the definitions of what is synced; raise ConfigError when that is nothing."""
+    tables = definitions(decisions)
+    if not tables:
+        raise ConfigError(
+            f"the profile {name} syncs no table of {store.url.database}",
+            mend="look at: changecapture plan URL",
+        )
+    return tables
+
+
+def list_steps(store: SqlStore, wanted: Sequence[SyncedTable]) -> list[Step]:
+    """Return what is to be done, table by table; empty when all is as wanted."""
+    found, dialect, schema = _find(store), DIALECTS[store.engine], read_schema(store)
+    following = max(found.numbers.values(), default=0) + 1
+    steps: list[Step] = []
+    for table in sorted(wanted, key=lambda table: table.name):
+        table_id = found.numbers.get(table.name, following)
+        following = max(following, table_id + 1)
+        capture: Capture = dialect.render_capture(table, table_id, schema)
+        step = _table_step(store, table, table_id, capture, found)
+        if step.created or step.dropped or found.definitions.get(table_id) != table.to_json():
+            steps.append(step)
+    return steps + list(_leaving_steps(store, {table.name for table in wanted}, found))
+
+
+def is_there(store: SqlStore, table: str) -> bool:
+    """Return whether the database has this table of ours."""
+    if store.engine == "postgresql":
+        sql = "SELECT to_regclass(%s) IS NOT NULL"
+    else:
+        sql = (
+            "SELECT count(*) > 0 FROM information_schema.tables "
+            "WHERE table_schema = DATABASE() AND table_name = %s"
+        )
+    return bool(store.query(sql, (f"{store.prefix}{table}",))[0][0])
+
+
+def read_schema(store: SqlStore) -> str:
+    """Return the schema of the application's tables."""
+    if store.engine == "postgresql":
+        return str(store.query("SELECT current_schema()")[0][0])
+    return store.url.database
+
+
+def _find(store: SqlStore) -> Found:
+    rows = []
+    if is_there(store, "synced_table"):
+        rows = store.query(f"SELECT table_name, table_id, active, definition FROM {store.prefix}synced_table")
+    return Found(
+        _find_triggers(store),
+        {str(name): int(table_id) for name, table_id, _, _ in rows},
+        {int(table_id): str(definition) for _, table_id, active, definition in rows if active},
+    )
+
+
+def _find_triggers(store: SqlStore) -> dict[str, str]:
+    """Return {trigger of ours: its table}."""
+    pattern = DIALECTS[store.engine].TRIGGER_PREFIX.replace("_", "\\_") + "%"
+    if store.engine == "postgresql":
+        sql = (
+            "SELECT t.tgname, c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+            "WHERE NOT t.tgisinternal AND t.tgname LIKE %s "
+            "AND c.relnamespace = current_schema()::regnamespace"
+        )
+    else:
+        sql = (
+            "SELECT trigger_name, event_object_table FROM information_schema.triggers "
+            "WHERE trigger_schema = DATABASE() AND trigger_name LIKE %s"
+        )
+    return {str(trigger): str(table) for trigger, table in store.query(sql, (pattern,))}
+
+
+def _table_step(store: SqlStore, table: SyncedTable, table_id: int, capture: Capture, found: Found) -> Step:
+    missing = [name for name in capture.triggers if name not in found.triggers]
+    ours = [name for name, owner in found.triggers.items() if owner == table.name]
+    stale = [name for name in ours if name not in capture.triggers]
+    statements: list[str] = []
+    if table.name not in found.numbers:
+        statements.append(_number_statement(store, table, table_id))
+    statements += capture.functions.values()
+    statements += _history_statements(store, capture)
+    statements += _index_statements(store, table, table_id)
+    statements += [capture.triggers[name] for name in missing]
+    for name in stale:
+        statements += _drop_statements(store, name, table.name)
+    statements.append(_definition_statement(store, table, table_id))
+    return Step(table.name, tuple(statements), len(missing), len(stale))
+
+
+def _number_statement(store: SqlStore, table: SyncedTable, table_id: int) -> str:
+    """Give the table its number, once and for all."""
+    literal = DIALECTS[store.engine].literal
+    return (
+        f"INSERT INTO {store.prefix}synced_table "
+        "(table_id, table_name, scope, definition, active, backfilled) VALUES "
+        f"({table_id}, {literal(table.name)}, {literal(table.scope)}, {literal(table.to_json())}, 0, 0)"
+    )
+
+
+def _definition_statement(store: SqlStore, table: SyncedTable, table_id: int) -> str:
+    """Say that the table is as defined; one that comes back is backfilled again."""
+    literal = DIALECTS[store.engine].literal
+    # MySQL assigns from left to right: `active` comes last.
+    return (
+        f"UPDATE {store.prefix}synced_table SET scope = {literal(table.scope)}, "
+        f"definition = {literal(table.to_json())}, "
+        "backfilled = CASE WHEN active = 1 THEN backfilled ELSE 0 END, "
+        "backfill_key = CASE WHEN active = 1 THEN backfill_key ELSE NULL END, "
+        f"active = 1 WHERE table_id = {table_id}"
+    )
+
+
+def _leaving_steps(store: SqlStore, wanted: set[str], found: Found) -> Iterator[Step]:
+    """Yield the steps of tables that left the plan: no triggers, but the definition stays, so that what
+    was captured of them is published."""
+    leaving = {name for name, table_id in found.numbers.items() if table_id in found.definitions}
+    leaving |= set(found.triggers.values())
+    for name in sorted(leaving - wanted):
+        triggers = [trigger for trigger, owner in found.triggers.items() if owner == name]
+        statements = [s for trigger in triggers for s in _drop_statements(store, trigger, name)]
+        if name in found.numbers:
+            statements.append(
+                f"UPDATE {store.prefix}synced_table SET active = 0 WHERE table_id = {found.numbers[name]}"
+            )
+        yield Step(name, tuple(statements), 0, len(triggers))
+
+
+def _history_statements(store: SqlStore, capture: Capture) -> list[str]:
+    remove = read_statements("triggers", f"{store.engine}/remove.sql")
+    statements = [fill(remove["drop_view"], view=capture.history_view)]
+    if store.engine == "postgresql":
+        rows = capture.history_view.removesuffix('"') + '_rows"'
+        statements.append(fill(remove["drop_function"], function=rows))
+    return statements + list(capture.history)
+
+
+def _drop_statements(store: SqlStore, trigger: str, table: str) -> list[str]:
+    dialect = DIALECTS[store.engine]
+    remove = read_statements("triggers", f"{store.engine}/remove.sql")
+    if store.engine != "postgresql":
+        return [fill(remove["drop_trigger"], trigger=dialect.quote(trigger))]
+    relation = f"{dialect.quote(read_schema(store))}.{dialect.quote(table)}"
+    name = trigger.removeprefix(dialect.TRIGGER_PREFIX)
+    function = f"changecapture.{dialect.quote(f'capture_{name}')}"
+    return [
+        fill(remove["drop_trigger"], trigger=dialect.quote(trigger), table=relation),
+        fill(remove["drop_function"], function=function),
+    ]
+
+
+def _index_statements(store: SqlStore, table: SyncedTable, table_id: int) -> list[str]:
+    """Return the index that an identity without one gets."""
+    name = f"changecapture_identity_{table_id}"
+    if table.identity.indexed or not table.identity.columns or _has_index(store, name):
+        return []
+    dialect = DIALECTS[store.engine]
+    columns = ", ".join(dialect.index_column(c, len(table.identity.columns)) for c in table.identity.columns)
+    return [f"CREATE INDEX {dialect.quote(name)} ON {dialect.quote(table.name)} ({columns})"]
+
+
+def _has_index(store: SqlStore, name: str) -> bool:
+    if store.engine == "postgresql":
+        sql = "SELECT 1 FROM pg_indexes WHERE schemaname = current_schema() AND indexname = %s"
+    else:
+        sql = (
+            "SELECT 1 FROM information_schema.statistics "
+            "WHERE table_schema = DATABASE() AND index_name = %s LIMIT 1"
+        )
+    return bool(store.query(sql, (name,)))
