@@ -1,6 +1,8 @@
 """Database URLs: what an operator may write, and one clear line, without the password, when it is wrong."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from changecapture.config import parse_url
 from changecapture.errors import ConfigError
@@ -62,3 +64,11 @@ def test_what_is_no_url_gets_one_line_that_shows_no_password(text, what):
 def test_password_is_shown_neither_in_messages_nor_in_debugging():
     url = parse_url("mysql://jo:cret@site/eden")
     assert "cret" not in f"{url} {url!r}"
+
+
+@given(st.text() | st.from_regex(r"(postgresql|mysql)://[^ ]*"))
+def test_any_text_is_a_url_or_gets_one_line(text):
+    try:
+        parse_url(text, {})
+    except ConfigError as error:
+        assert "\n" not in str(error)

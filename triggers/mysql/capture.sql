@@ -4,6 +4,7 @@
 -- the application's statement. Names end in a fingerprint of all that is here.
 
 -- statement: insert_trigger
+-- mysql only: one trigger for each operation; PostgreSQL has one function.
 -- Reads: the new row. Writes: one row of captured. Silent when: this site's applier is writing.
 CREATE TRIGGER {{trigger}} AFTER INSERT ON {{table}} FOR EACH ROW
 BEGIN
@@ -15,6 +16,7 @@ BEGIN
 END
 
 -- statement: update_trigger
+-- mysql only: one trigger for each operation; PostgreSQL has one function.
 -- Reads: the old and the new row. Writes: one row of captured.
 -- Silent when: this site's applier is writing; no column that travels has changed.
 CREATE TRIGGER {{trigger}} AFTER UPDATE ON {{table}} FOR EACH ROW
@@ -40,6 +42,7 @@ END
             IF({{new}} <=> {{old}}, NULL, CONCAT({{name}}, ':', IFNULL({{value}}, 'null')))
 
 -- statement: delete_trigger
+-- mysql only: one trigger for each operation; PostgreSQL has one function.
 -- Reads: the old row. Writes: one row of captured. Silent when: this site's applier is writing.
 CREATE TRIGGER {{trigger}} AFTER DELETE ON {{table}} FOR EACH ROW
 BEGIN

@@ -4,6 +4,7 @@
 -- change afterwards is captured after it. Its name ends in a fingerprint of all that is here.
 
 -- statement: capture
+-- postgresql only: one function for all three; MySQL's triggers hold their own body.
 -- Reads: the old and the new row. Writes: one row of captured.
 -- Silent when: this site's applier is writing; an update changes no column that travels.
 CREATE OR REPLACE FUNCTION {{function}}() RETURNS trigger
@@ -46,6 +47,7 @@ $capture$
         END IF;
 
 -- statement: row_trigger
+-- postgresql only: see capture.
 CREATE TRIGGER {{trigger}} AFTER INSERT OR UPDATE OR DELETE ON {{table}}
 FOR EACH ROW EXECUTE FUNCTION {{function}}()
 

@@ -1,43 +1,43 @@
 -- Takes everything away; the triggers, views and indexes were dropped before, by name.
 
--- statement: changecapture_peer
+-- statement: peer
 DROP TABLE IF EXISTS changecapture_peer
 
--- statement: changecapture_conflict
+-- statement: conflict
 DROP TABLE IF EXISTS changecapture_conflict
 
--- statement: changecapture_waiting
+-- statement: waiting
 DROP TABLE IF EXISTS changecapture_waiting
 
--- statement: changecapture_parked
+-- statement: parked
 DROP TABLE IF EXISTS changecapture_parked
 
--- statement: changecapture_local_key
+-- statement: local_key
 DROP TABLE IF EXISTS changecapture_local_key
 
--- statement: changecapture_deleted_row
+-- statement: deleted_row
 DROP TABLE IF EXISTS changecapture_deleted_row
 
--- statement: changecapture_row_version
+-- statement: row_version
 DROP TABLE IF EXISTS changecapture_row_version
 
--- statement: changecapture_vector
+-- statement: vector
 DROP TABLE IF EXISTS changecapture_vector
 
--- statement: changecapture_context
+-- statement: context
 DROP TABLE IF EXISTS changecapture_context
 
--- statement: changecapture_pass
+-- statement: pass
 DROP TABLE IF EXISTS changecapture_pass
 
--- statement: changecapture_changelog
+-- statement: changelog
 DROP TABLE IF EXISTS changecapture_changelog
 
--- statement: changecapture_captured
+-- statement: captured
 DROP TABLE IF EXISTS changecapture_captured
 
--- statement: changecapture_synced_table
+-- statement: synced_table
 DROP TABLE IF EXISTS changecapture_synced_table
 
--- statement: changecapture_site
+-- statement: site
 DROP TABLE IF EXISTS changecapture_site

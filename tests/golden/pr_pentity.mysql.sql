@@ -1,0 +1,66 @@
+CREATE TRIGGER `changecapture_3_insert_e96a2393` AFTER INSERT ON `pr_pentity` FOR EACH ROW
+BEGIN
+    IF @changecapture_applying IS NULL THEN
+        INSERT INTO changecapture_captured
+            (table_id, operation, `key`, transaction_id, captured_at)
+        VALUES (3, 'I', CONCAT('[', IFNULL(CAST(NEW.`pe_id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(NEW.`uuid` USING utf8mb4)), 'null'), ']'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+    END IF;
+END;
+
+CREATE TRIGGER `changecapture_3_update_e96a2393` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
+BEGIN
+    DECLARE changed, new_key, old_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    IF @changecapture_applying IS NULL THEN
+        SET changed = CONCAT_WS(',',
+            IF(BINARY NEW.`instance_type` <=> BINARY OLD.`instance_type`, NULL, CONCAT('"instance_type"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`instance_type` USING utf8mb4)), 'null'))),
+            IF(BINARY NEW.`type` <=> BINARY OLD.`type`, NULL, CONCAT('"type"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`type` USING utf8mb4)), 'null'))),
+            IF(BINARY NEW.`pe_label` <=> BINARY OLD.`pe_label`, NULL, CONCAT('"pe_label"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`pe_label` USING utf8mb4)), 'null'))),
+            IF(BINARY NEW.`deleted` <=> BINARY OLD.`deleted`, NULL, CONCAT('"deleted"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`deleted` USING utf8mb4)), 'null'))));
+        SET new_key = CONCAT('[', IFNULL(CAST(NEW.`pe_id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(NEW.`uuid` USING utf8mb4)), 'null'), ']');
+        SET old_key = CONCAT('[', IFNULL(CAST(OLD.`pe_id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(OLD.`uuid` USING utf8mb4)), 'null'), ']');
+        IF changed <> '' OR BINARY new_key <> BINARY old_key THEN
+            INSERT INTO changecapture_captured
+                (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)
+            VALUES (3, 'U', new_key,
+                    IF(BINARY new_key = BINARY old_key, NULL, old_key),
+                    CONCAT('{', changed, '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        END IF;
+    END IF;
+END;
+
+CREATE TRIGGER `changecapture_3_delete_e96a2393` AFTER DELETE ON `pr_pentity` FOR EACH ROW
+BEGIN
+    IF @changecapture_applying IS NULL THEN
+        INSERT INTO changecapture_captured
+            (table_id, operation, `key`, image, transaction_id, captured_at)
+        VALUES (3, 'D', CONCAT('[', IFNULL(CAST(OLD.`pe_id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(OLD.`uuid` USING utf8mb4)), 'null'), ']'), CONCAT('{', '"pe_id"', ':', IFNULL(CAST(OLD.`pe_id` AS CHAR), 'null'), ',', '"uuid"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`uuid` USING utf8mb4)), 'null'), ',', '"instance_type"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`instance_type` USING utf8mb4)), 'null'), ',', '"type"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`type` USING utf8mb4)), 'null'), ',', '"pe_label"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`pe_label` USING utf8mb4)), 'null'), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+    END IF;
+END;
+
+CREATE OR REPLACE SQL SECURITY DEFINER VIEW `changecapture_pr_pentity_history` (`pe_id`, `uuid`, `instance_type`, `type`, `pe_label`, `changed_at`, `deleted`, `origin`) AS
+WITH pending AS (
+    SELECT c.`key`, c.operation, c.image, c.captured_at
+    FROM changecapture_captured AS c
+    JOIN (SELECT MAX(id) AS id FROM changecapture_captured
+          WHERE table_id = 3 GROUP BY `key`) AS latest ON latest.id = c.id
+)
+SELECT t.`pe_id`, t.`uuid`, t.`instance_type`, t.`type`, t.`pe_label`,
+       TIMESTAMPADD(MICROSECOND, COALESCE(p.captured_at, v.stamp), '1970-01-01'),
+       t.`deleted` <=> 'T',
+       IF(p.`key` IS NULL, v.origin, s.origin)
+FROM `pr_pentity` AS t
+CROSS JOIN changecapture_site AS s
+LEFT JOIN pending AS p ON p.`key` = CONCAT('[', IFNULL(CAST(t.`pe_id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(t.`uuid` USING utf8mb4)), 'null'), ']')
+LEFT JOIN changecapture_row_version AS v
+       ON v.table_name = 'pr_pentity' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE utf8mb4_bin
+UNION ALL
+SELECT JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."instance_type"'), JSON_VALUE(d.image, '$."type"'), JSON_VALUE(d.image, '$."pe_label"'),
+       TIMESTAMPADD(MICROSECOND, d.deleted_at, '1970-01-01'), TRUE, d.origin
+FROM changecapture_deleted_row AS d
+WHERE d.table_name = 'pr_pentity'
+UNION ALL
+SELECT JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."instance_type"'), JSON_VALUE(d.image, '$."type"'), JSON_VALUE(d.image, '$."pe_label"'),
+       TIMESTAMPADD(MICROSECOND, d.captured_at, '1970-01-01'), TRUE, s.origin
+FROM pending AS d
+CROSS JOIN changecapture_site AS s
+WHERE d.operation = 'D'

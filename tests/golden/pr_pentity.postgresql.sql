@@ -1,0 +1,96 @@
+CREATE OR REPLACE FUNCTION changecapture.capture_3_1fd2aaef() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+DECLARE
+    changed jsonb := '{}';
+    new_key text;
+    old_key text;
+BEGIN
+    IF current_setting('changecapture.applying', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO changecapture.captured
+            (table_id, operation, key, transaction_id, captured_at)
+        VALUES (3, 'I', '[' || coalesce(NEW."pe_id"::text, 'null') || ',' || coalesce(to_json(NEW."uuid"::text)::text, 'null') || ']', txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO changecapture.captured
+            (table_id, operation, key, image, transaction_id, captured_at)
+        VALUES (3, 'D', '[' || coalesce(OLD."pe_id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']', to_jsonb(OLD)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+    ELSE
+        IF NEW."instance_type"::text IS DISTINCT FROM OLD."instance_type"::text THEN
+            changed := changed || jsonb_build_object('instance_type', NEW."instance_type"::text);
+        END IF;
+        IF NEW."type"::text IS DISTINCT FROM OLD."type"::text THEN
+            changed := changed || jsonb_build_object('type', NEW."type"::text);
+        END IF;
+        IF NEW."pe_label"::text IS DISTINCT FROM OLD."pe_label"::text THEN
+            changed := changed || jsonb_build_object('pe_label', NEW."pe_label"::text);
+        END IF;
+        IF NEW."deleted" IS DISTINCT FROM OLD."deleted" THEN
+            changed := changed || jsonb_build_object('deleted', NEW."deleted"::text);
+        END IF;
+        new_key := '[' || coalesce(NEW."pe_id"::text, 'null') || ',' || coalesce(to_json(NEW."uuid"::text)::text, 'null') || ']';
+        old_key := '[' || coalesce(OLD."pe_id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']';
+        IF changed <> '{}' OR new_key <> old_key THEN
+            INSERT INTO changecapture.captured
+                (table_id, operation, key, old_key, changed, transaction_id, captured_at)
+            VALUES (3, 'U', new_key, nullif(old_key, new_key), changed::text,
+                    txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$capture$;
+
+CREATE OR REPLACE FUNCTION changecapture.capture_3_1fd2aaef_truncate() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+BEGIN
+    IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
+        INSERT INTO changecapture.captured
+            (table_id, operation, key, image, transaction_id, captured_at)
+        SELECT 3, 'D', '[' || coalesce(t."pe_id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+        FROM "public"."pr_pentity" AS t;
+    END IF;
+    RETURN NULL;
+END
+$capture$;
+
+CREATE TRIGGER "00_changecapture_3_1fd2aaef" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_1fd2aaef();
+
+CREATE TRIGGER "00_changecapture_3_1fd2aaef_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_1fd2aaef_truncate();
+
+CREATE OR REPLACE FUNCTION changecapture."pr_pentity_history_rows"() RETURNS TABLE ("pe_id" integer, "uuid" character varying(128), "instance_type" character varying(512), "type" character varying(512), "pe_label" character varying(128), "changed_at" timestamptz, "deleted" boolean, "origin" text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
+    WITH pending AS (
+        SELECT DISTINCT ON (key) key, operation, image, captured_at
+        FROM changecapture.captured
+        WHERE table_id = 3
+        ORDER BY key, id DESC
+    )
+    SELECT t."pe_id", t."uuid", t."instance_type", t."type", t."pe_label",
+           to_timestamp(coalesce(p.captured_at, v.stamp) / 1e6),
+           t."deleted" IS NOT DISTINCT FROM 'T',
+           CASE WHEN p.key IS NULL THEN v.origin ELSE s.origin END::text
+    FROM "public"."pr_pentity" AS t
+    CROSS JOIN changecapture.site AS s
+    LEFT JOIN pending AS p ON p.key = '[' || coalesce(t."pe_id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']'
+    LEFT JOIN changecapture.row_version AS v
+           ON v.table_name = 'pr_pentity' AND v.row_key = t."uuid"::text
+    UNION ALL
+    SELECT t."pe_id", t."uuid", t."instance_type", t."type", t."pe_label",
+           to_timestamp(d.deleted_at / 1e6), true, d.origin::text
+    FROM changecapture.deleted_row AS d
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_pentity", d.image::jsonb) AS t
+    WHERE d.table_name = 'pr_pentity'
+    UNION ALL
+    SELECT t."pe_id", t."uuid", t."instance_type", t."type", t."pe_label",
+           to_timestamp(p.captured_at / 1e6), true, s.origin::text
+    FROM pending AS p
+    CROSS JOIN changecapture.site AS s
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_pentity", p.image::jsonb) AS t
+    WHERE p.operation = 'D'
+$history$;
+
+CREATE OR REPLACE VIEW changecapture."pr_pentity_history" AS SELECT * FROM changecapture."pr_pentity_history_rows"()

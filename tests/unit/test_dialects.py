@@ -1,0 +1,147 @@
+"""The two dialects stay in step, what was released stays frozen, and reviewers see rendered triggers."""
+
+import re
+from dataclasses import replace
+from hashlib import sha256
+from importlib.resources import files
+
+import pytest
+
+from changecapture.dialect import mysql, postgresql
+from changecapture.plan import plan
+from changecapture.profiles import choose_profile
+from changecapture.sql import split_statements
+from tests.support.catalogues import eden
+from tests.support.golden import assert_golden
+
+DIALECTS = {"postgresql": postgresql, "mysql": mysql}
+PAIRS = [
+    ("triggers", "postgresql/schema.sql", "mysql/schema.sql"),
+    ("triggers", "postgresql/capture.sql", "mysql/capture.sql"),
+    ("triggers", "postgresql/history.sql", "mysql/history.sql"),
+    ("triggers", "postgresql/remove.sql", "mysql/remove.sql"),
+    ("migrations", "sql/0001/postgresql.up.sql", "sql/0001/mysql.up.sql"),
+    ("migrations", "sql/0001/postgresql.down.sql", "sql/0001/mysql.down.sql"),
+]
+FROZEN = {
+    "0001/mysql.down.sql": "5fc5d4a724dc45846e6816f506059b65b093cc6229ccfb8771ee22082794460c",
+    "0001/mysql.up.sql": "3465b389e825c605e6af3d271bf2ff9f0ab709bf3f64d6609b6ffc2855a078c7",
+    "0001/postgresql.down.sql": "64916794e1b32e760f051173a75c94bef25e87b49a8909e932006a98fec7c9db",
+    "0001/postgresql.up.sql": "40278fa19db72e3168dd3986b97eb6095d15461516375994396e43d2d880ed72",
+}
+GOLDEN_TABLES = {"pr_person": 1, "gis_location": 2, "pr_pentity": 3}
+
+
+def read(package, path):
+    return files(package).joinpath(path).read_text(encoding="utf-8")
+
+
+def names_with_twins(text, only):
+    """Return the names of a file's statements, those whose header says ``only`` left out."""
+    parts = re.split(r"^-- statement: (\w+)$", text, flags=re.MULTILINE)
+    return [name for name, body in zip(parts[1::2], parts[2::2], strict=True) if only not in header(body)]
+
+
+def header(body):
+    return re.match(r"\A((?:\s*--[^\n]*\n)*)", body)[1]
+
+
+@pytest.mark.parametrize(("package", "left", "right"), PAIRS)
+def test_statements_of_the_two_dialects_are_the_same_in_the_same_order(package, left, right):
+    assert names_with_twins(read(package, left), "-- postgresql only: ") == names_with_twins(
+        read(package, right), "-- mysql only: "
+    )
+
+
+@pytest.mark.parametrize(("package", "left", "right"), PAIRS)
+def test_statement_with_a_twin_has_its_holes(package, left, right):
+    ours, theirs = (split_statements(read(package, path)) for path in (left, right))
+    # MySQL names the table of an index, PostgreSQL that of a trigger; its view only calls its function.
+    apart = {"drop_index", "drop_trigger", "history_view"}
+    for name in ours.keys() & theirs.keys():
+        here, there = (set(re.findall(r"\{\{(\w+)\}\}", body[name])) for body in (ours, theirs))
+        assert here == there or name in apart, name
+
+
+@pytest.mark.parametrize("path", [path for _, *pair in PAIRS for path in pair if path.endswith("schema.sql")])
+def test_columns_of_the_fixed_objects_are_the_same_in_the_same_order(path):
+    other = path.replace("mysql", "postgresql")
+    assert columns_of(read("triggers", path)) == columns_of(read("triggers", other))
+
+
+def columns_of(text):
+    """Return {table: column names} of a schema file."""
+    found = {}
+    for name, body in split_statements(text).items():
+        if body.startswith("CREATE TABLE"):
+            found[name] = re.findall(r"^    [`\"]?([a-z_]+)[`\"]?\s+[a-z]", body, re.MULTILINE)
+    return found
+
+
+def test_every_function_of_a_dialect_has_a_twin_in_the_same_order():
+    ours, theirs = (
+        [name for name in re.findall(r"^def ([a-z]\w+)\(", read("changecapture", f"dialect/{n}.py"), re.M)]
+        for n in DIALECTS
+    )
+    shared = set(ours) & set(theirs)
+    assert [n for n in ours if n in shared] == [n for n in theirs if n in shared]
+    assert set(ours) ^ set(theirs) == {"history_name"}, "only MySQL's names can be too long"
+
+
+@pytest.mark.parametrize("path", FROZEN)
+def test_released_migration_is_never_changed(path):
+    found = sha256(files("migrations").joinpath("sql", path).read_bytes()).hexdigest()
+    assert found == FROZEN[path], f"{path} was released: write a new revision"
+
+
+def test_every_frozen_file_has_its_checksum():
+    root = files("migrations").joinpath("sql")
+    found = {f"{r.name}/{f.name}" for r in root.iterdir() for f in r.iterdir() if f.name.endswith(".sql")}
+    assert found == set(FROZEN)
+
+
+@pytest.mark.parametrize("name", GOLDEN_TABLES)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_rendered_capture_of_a_table_of_eden(dialect, name):
+    catalogue = eden(dialect)
+    decisions = {d.table: d for d in plan(catalogue, choose_profile("eden", catalogue))}
+    schema = "public" if dialect == "postgresql" else "eden"
+    table_id = GOLDEN_TABLES[name]
+    capture = DIALECTS[dialect].render_capture(decisions[name].definition, table_id, schema)
+    statements = [*capture.functions.values(), *capture.triggers.values(), *capture.history]
+    text = ";\n\n".join(statements)
+    assert "{{" not in text
+    assert_golden(f"{name}.{dialect}.sql", text + "\n")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_fingerprint_changes_with_every_column_that_is_captured(dialect):
+    """A column more, less, or of another type: another trigger name, which is how drift is seen."""
+    catalogue = eden(dialect)
+    table = next(
+        d.definition for d in plan(catalogue, choose_profile("eden", catalogue)) if d.table == "pr_contact"
+    )
+    others = [
+        table,
+        replace(table, columns=table.columns[1:]),
+        replace(table, columns=(replace(table.columns[0], kind="text"), *table.columns[1:])),
+        replace(table, deleted_flag=None),
+        replace(table, locator=table.identity.columns),
+    ]
+    rendered = [DIALECTS[dialect].render_capture(other, 7, "eden") for other in others]
+    assert len({frozenset(capture.triggers) for capture in rendered}) == len(others)
+    again = DIALECTS[dialect].render_capture(table, 7, "eden")
+    assert again == rendered[0]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("text", ["", "a", "it's", 'say "x"', "back\\slash", "`tick`", "a\\'b", "%s {{x}}"])
+def test_literals_and_names_are_closed(dialect, text):
+    """An odd number of closing quotes would end the literal early."""
+    module = DIALECTS[dialect]
+    literal = module.literal(text)
+    body = literal.removeprefix("E")[1:-1]
+    assert literal.endswith("'") and literal.removeprefix("E").startswith("'")
+    assert not re.search(r"(?<!')'(?!')", body.replace("''", "").replace("\\\\", ""))
+    mark = "`" if dialect == "mysql" else '"'
+    assert module.quote(text) == mark + text.replace(mark, mark * 2) + mark
