@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from changecapture.core.change import Entry, Name, Row, Version
+from changecapture.core.change import Entry, Row, Version
 from changecapture.core.codec import PassName
 from changecapture.core.merge import Decision, extend, follows, settle
 from changecapture.core.table import SyncedColumn, SyncedTable
@@ -84,17 +84,15 @@ def apply_entries(
     with store.lock():
         drain(store)
         with store.applying():
-            known = store.find_names([entry.name for entry in entries])
-            fresh = _drop_known(entries, known)
+            fresh = _drop_known(store, entries)
             store.write_contexts({digest: dump_vector(v) for digest, v in contexts.items()})
             store.write_passes(passes)
-            works = _gather(store, fresh)
-            parked = _show(store, list(works.values()))
-            refused = {work.row for work in works.values() if work.parked is not None}
-            done = [e for e in fresh if e.row in works and e.row not in refused]
-            held = [e for e in fresh if e.row not in works or e.row in refused]
+            works, carried = _gather(store, fresh)
+            parked = _show(store, works)
+            done = [entry for work in works if work.parked is None for entry in work.fresh]
+            held = [entry for work in works if work.parked is not None for entry in work.fresh]
             store.append_entries(done, applied=True)
-            store.append_entries(held, applied=False)
+            store.append_entries([*held, *carried], applied=False)
             record()
     return Applied(len(fresh), len(done), parked)
 
@@ -125,27 +123,31 @@ def drain(store: Store) -> None:
             return
 
 
-def _drop_known(entries: Iterable[Entry], known: set[Name]) -> list[Entry]:
-    fresh: dict[Name, Entry] = {}
-    for entry in entries:
-        if entry.name not in known:
-            fresh.setdefault(entry.name, entry)
+def _drop_known(store: Store, entries: Iterable[Entry]) -> list[Entry]:
+    fresh = {(entry.origin, entry.epoch, entry.number): entry for entry in entries}
+    for name in store.find_names(fresh):
+        del fresh[name]
     return list(fresh.values())
 
 
-def _gather(store: Store, fresh: Iterable[Entry]) -> dict[Row, Work]:
-    works: dict[Row, Work] = {}
+def _gather(store: Store, fresh: Iterable[Entry]) -> tuple[list[Work], list[Entry]]:
+    """Return the entries by row, in order, and those of tables that this site does not have."""
+    works: dict[tuple[str, str], Work] = {}
+    carried: list[Entry] = []
     for entry in fresh:
-        table = store.tables_by_wire.get(entry.table)
-        if table is None:
-            continue
-        work = works.get(entry.row)
+        place = (entry.table, entry.key)
+        work = works.get(place)
         if work is None:
-            work = works[entry.row] = Work(table, entry.row)
+            table = store.tables_by_wire.get(entry.table)
+            if table is None:
+                carried.append(entry)
+                continue
+            work = works[place] = Work(table, Row(*place))
         work.fresh.append(entry)
     for work in works.values():
-        work.fresh.sort(key=lambda entry: entry.order)
-    return works
+        if len(work.fresh) > 1:
+            work.fresh.sort(key=lambda entry: entry.order)
+    return list(works.values()), carried
 
 
 def _show(store: Store, works: list[Work]) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from changecapture.core.catalogue import Catalogue, Engine
-from changecapture.core.change import Captured, Entry, Name, Row, Version
+from changecapture.core.change import Captured, Entry, Row, Version
 from changecapture.core.codec import PassName
 from changecapture.core.merge import Conflict
 from changecapture.core.table import SyncedColumn, SyncedTable
@@ -186,8 +186,8 @@ class Store(Protocol):
     def append_entries(self, entries: Sequence[Entry], *, applied: bool) -> None:
         """Append to the changelog."""
 
-    def find_names(self, names: Collection[Name]) -> set[Name]:
-        """Return those of the names that are in the changelog."""
+    def find_names(self, names: Collection[PassName]) -> set[PassName]:
+        """Return those of the names (origin, epoch, number) that are in the changelog."""
 
     def read_entries(self, after: int, end: int, limit: int) -> list[tuple[int, Entry]]:
         """Return (position, entry) with after < position <= end, in order."""

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from changecapture.core.change import Captured, Entry, Name, Row, Version
+from changecapture.core.change import Captured, Entry, Row, Version
 from changecapture.core.codec import PassName
 from changecapture.core.merge import Conflict
 from changecapture.core.rank import rank
@@ -167,22 +167,9 @@ class LogStore(Session):
             ),
         )
 
-    def find_names(self, names: Collection[Name]) -> set[Name]:
-        """Return those of the names that are in the changelog."""
-        numbers: dict[tuple[str, int], list[int]] = defaultdict(list)
-        for name in names:
-            numbers[name.origin, name.epoch].append(name.number)
-        found: set[Name] = set()
-        for (origin, epoch), wanted in numbers.items():
-            for part in _chunks(wanted):
-                condition, parameters = self._among("number", part, "bigint")
-                rows = self.query(
-                    f"SELECT number FROM {self.prefix}changelog "
-                    f"WHERE origin = %s AND epoch = %s AND {condition}",
-                    [origin, epoch, *parameters],
-                )
-                found.update(Name(origin, epoch, number) for (number,) in rows)
-        return found
+    def find_names(self, names: Collection[PassName]) -> set[PassName]:
+        """Return those of the names (origin, epoch, number) that are in the changelog."""
+        return set(self._numbered("changelog", "number", "number", names))
 
     def read_entries(self, after: int, end: int, limit: int) -> list[tuple[int, Entry]]:
         """Return (position, entry) with after < position <= end, in order."""
@@ -239,20 +226,7 @@ class LogStore(Session):
 
     def read_passes(self, passes: Collection[PassName]) -> dict[PassName, str]:
         """Return {pass: digest of its context}."""
-        numbers: dict[tuple[str, int], list[int]] = defaultdict(list)
-        for origin, epoch, number in passes:
-            numbers[origin, epoch].append(number)
-        found: dict[PassName, str] = {}
-        for (origin, epoch), wanted in numbers.items():
-            for part in _chunks(wanted):
-                condition, parameters = self._among("pass", part, "bigint")
-                rows = self.query(
-                    f"SELECT pass, context FROM {self.prefix}pass "
-                    f"WHERE origin = %s AND epoch = %s AND {condition}",
-                    [origin, epoch, *parameters],
-                )
-                found.update(((origin, epoch, number), digest) for number, digest in rows)
-        return found
+        return self._numbered("pass", "pass", "context", passes)
 
     def read_contexts(self, passes: Collection[PassName]) -> dict[PassName, Vector]:
         """Return what the authors of the passes had seen."""
@@ -404,6 +378,25 @@ class LogStore(Session):
         )
 
     # Helpers
+    def _numbered(
+        self, table: str, column: str, value: str, wanted: Collection[PassName]
+    ) -> dict[PassName, Any]:
+        """Return {(origin, epoch, number): value} from a table that is keyed so."""
+        numbers: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for origin, epoch, number in wanted:
+            numbers[origin, epoch].append(number)
+        found: dict[PassName, Any] = {}
+        for (origin, epoch), group in numbers.items():
+            for part in _chunks(group):
+                condition, parameters = self._among(column, part, "bigint")
+                rows = self.query(
+                    f"SELECT {column}, {value} FROM {self.prefix}{table} "
+                    f"WHERE origin = %s AND epoch = %s AND {condition}",
+                    [origin, epoch, *parameters],
+                )
+                found.update(((origin, epoch, number), item) for number, item in rows)
+        return found
+
     def _known(
         self, table: str, column: str, wanted: Collection[str], value: str | None = None
     ) -> dict[str, str]:
