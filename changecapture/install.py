@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from changecapture.config import DatabaseURL
 from changecapture.publish import publish
-from changecapture.steps import Step, decide, find_profile, list_steps, wanted_tables
+from changecapture.steps import Step, decide, find_profile, has_traces, list_steps, wanted_tables
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
 
@@ -52,6 +52,15 @@ def install(url: DatabaseURL, profile: str | None = None, progress: Progress = i
         store.close()
     migrate(url)
     return converge(url, profile, progress)
+
+
+def find_traces(url: DatabaseURL) -> bool:
+    """Return whether anything of ours is in the database, be it half made or half removed."""
+    store = open_store(url, installed=False)
+    try:
+        return has_traces(store)
+    finally:
+        store.close()
 
 
 def uninstall(url: DatabaseURL) -> None:

@@ -111,6 +111,18 @@ def is_there(store: SqlStore, table: str) -> bool:
     return bool(store.query(sql, (f"{store.prefix}{table}",))[0][0])
 
 
+def has_traces(store: SqlStore) -> bool:
+    """Return whether anything of ours is in the database."""
+    if store.engine == "postgresql":
+        sql = "SELECT count(*) > 0 FROM pg_namespace WHERE nspname = 'changecapture'"
+    else:
+        sql = (
+            "SELECT count(*) > 0 FROM information_schema.tables "
+            "WHERE table_schema = DATABASE() AND left(table_name, 14) = 'changecapture_'"
+        )
+    return bool(store.query(sql)[0][0])
+
+
 def read_schema(store: SqlStore) -> str:
     """Return the schema of the application's tables."""
     if store.engine == "postgresql":

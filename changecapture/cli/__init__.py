@@ -1,0 +1,78 @@
+"""The command line: one command per file; errors come out here, and only here.
+
+Exit status: 0 done; 1 not in step, or the answer was no; 2 an error; 130 interrupted. An error of
+ours is one line on standard error: what, why, and what to do. Commands import what they need when they
+run, so that ``--help`` is quick.
+"""
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from changecapture import __version__
+from changecapture.cli import install, plan, status, sync, uninstall
+from changecapture.errors import ChangeCaptureError
+from changecapture.packages import check_packages
+
+PROGRAM = "changecapture"
+ERROR = 2
+INTERRUPTED = 130
+EPILOG = """\b
+A database URL is postgresql://user:password@host:port/database or mysql://.. (MariaDB too).
+env:NAME takes it from the environment variable NAME, so that no password stands on the
+command line; where it is left out it is that of CHANGECAPTURE_URL.
+
+\b
+Example:
+  export CHANGECAPTURE_URL=postgresql://eden:secret@localhost/eden
+  changecapture plan
+  changecapture install
+  changecapture status
+
+\b
+Exit status: 0 done, 1 not in step or answered with no, 2 error, 130 interrupted.
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name=PROGRAM)
+@click.option("--debug", is_flag=True, help="Show where an unexpected error came from.")
+def commands(debug: bool) -> None:
+    """Capture the changes of a Sahana database and bring sites in step."""
+
+
+for module in (plan, install, uninstall, status, sync):
+    commands.add_command(module.command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        check_packages()
+        answer = commands.main(given, prog_name=PROGRAM, standalone_mode=False)
+        return answer if isinstance(answer, int) else 0
+    except ChangeCaptureError as error:
+        click.echo(f"{PROGRAM}: error: {error}", err=True)
+    except click.ClickException as error:
+        error.show()
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(f"{PROGRAM}: interrupted; running the same command again goes on", err=True)
+        return INTERRUPTED
+    except Exception as error:
+        _report_unexpected(error, given)
+    return ERROR
+
+
+def _report_unexpected(error: Exception, arguments: Sequence[str]) -> None:
+    if "--debug" in arguments:
+        traceback.print_exception(error)
+        return
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    click.echo(
+        f"{PROGRAM}: unexpected error: {text} (please report it with what --debug shows: "
+        f"{PROGRAM} --debug COMMAND ..)",
+        err=True,
+    )

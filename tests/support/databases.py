@@ -154,15 +154,15 @@ class MySQLDatabases(DatabaseServer):
 
 def _copy_mysql(source: str, target: str) -> None:
     """Copy a database as an administrator would: a dump read by the client."""
-    dump = _run_client(
+    dump = run_client(
         "mariadb-dump",
         source,
         ["--routines", "--triggers", "--single-transaction", "--skip-lock-tables", "--hex-blob"],
     )
-    _run_client("mariadb", target, [], stdin=dump)
+    run_client("mariadb", target, [], stdin=dump)
 
 
-def _run_client(program: str, url: str, options: list[str], stdin: bytes = b"") -> bytes:
+def run_client(program: str, url: str, options: list[str], stdin: bytes = b"") -> bytes:
     """Run a MariaDB client program on a database; return what it printed."""
     parts = urlsplit(url)
     with tempfile.TemporaryDirectory() as directory:

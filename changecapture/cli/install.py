@@ -1,0 +1,54 @@
+"""``changecapture install``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from changecapture.cli.options import find_url, profile_option, url_argument
+from changecapture.cli.output import count, progress_bar
+
+if TYPE_CHECKING:
+    from changecapture.config import DatabaseURL
+
+EPILOG = """\b
+Example:
+  changecapture install mysql://eden:secret@localhost/eden
+  changecapture install env:EDEN_URL --sql > install.sql
+"""
+
+
+@click.command("install", epilog=EPILOG)
+@url_argument
+@profile_option
+@click.option("--sql", is_flag=True, help="Print what would be run, for psql or mariadb, and run nothing.")
+def command(url: str | None, profile: str | None, sql: bool) -> None:
+    """Install change capture, or bring it up to date.
+
+    Makes what the relay keeps (schema changecapture, or tables changecapture_*), then a trigger set and a
+    history view for each synced table, then captures the rows that are there. The application's tables
+    keep their columns. An installation that was interrupted is completed; one that is as it should be is
+    left alone. After the application has changed its tables, run it again.
+    """
+    database = find_url(url)
+    if sql:
+        _print_script(database, profile)
+    else:
+        _install(database, profile)
+
+
+def _install(database: "DatabaseURL", profile: str | None) -> None:
+    from changecapture.install import install
+
+    with progress_bar() as report:
+        done = install(database, profile, report)
+    click.echo(f"profile {done.profile}: {count(done.tables, 'table')} synced")
+    click.echo(f"{count(done.created, 'trigger')} created, {done.dropped} dropped")
+    click.echo(f"{count(done.rows, 'row')} captured from before the installation")
+
+
+def _print_script(database: "DatabaseURL", profile: str | None) -> None:
+    from changecapture.script import write_script
+
+    for part in write_script(database, profile):
+        # As bytes: the script says that it is UTF-8, whatever this terminal is.
+        click.echo(part.encode(), nl=False)

@@ -1,0 +1,82 @@
+"""``changecapture status``."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from changecapture.cli.options import find_url, url_argument
+from changecapture.cli.output import count, describe_age, print_table
+
+if TYPE_CHECKING:
+    from changecapture.status import Status
+
+EPILOG = """\b
+Example:
+  changecapture status postgresql://eden:secret@localhost/eden
+  changecapture status env:EDEN_URL --json | jq .captured
+"""
+
+
+@click.command("status", epilog=EPILOG)
+@url_argument
+@click.option("--json", "as_json", is_flag=True, help="All of it as JSON; times are microseconds since 1970.")
+def command(url: str | None, as_json: bool) -> None:
+    """Show how a site stands: what waits, what it holds of the others, what needs a person."""
+    from changecapture.status import read_status
+    from changecapture.store import open_store
+
+    store = open_store(find_url(url), installed=False)
+    try:
+        status = read_status(store)
+    finally:
+        store.close()
+    if as_json:
+        click.echo(json.dumps(_to_json(status), indent=2))
+    else:
+        _print(status)
+
+
+def _to_json(status: "Status") -> dict[str, object]:
+    from changecapture.core.vector import dump_vector
+
+    return {**asdict(status), "vector": json.loads(dump_vector(status.vector))}
+
+
+def _print(status: "Status") -> None:
+    for name, text in _lines(status):
+        click.echo(f"{name + ':':<14}{text}")
+    if status.vector:
+        rows = [(held.origin, str(held.epoch), str(held.number)) for held in status.held]
+        click.echo()
+        print_table("Held of each origin", ("origin", "epoch", "last number"), rows)
+    if status.peers:
+        peers = [
+            (p.site, f"{_ago(status, p.contact_at)}{' (pulling)' if p.pulling else ''}", str(p.received))
+            for p in status.peers
+        ]
+        click.echo()
+        print_table("Peers", ("peer", "last contact", "received"), peers)
+
+
+def _lines(status: "Status") -> Iterator[tuple[str, str]]:
+    yield "database", status.database
+    yield "site", f"{status.site}, epoch {status.epoch}, installed {_ago(status, status.installed_at)}"
+    yield "profile", status.profile
+    behind = f", {status.to_backfill} of them to be backfilled" if status.to_backfill else ""
+    yield "tables", f"{status.tables}{behind}"
+    oldest = status.oldest_captured_at
+    age = f", the oldest {_ago(status, oldest)}" if oldest is not None else ""
+    yield "captured", f"{status.captured} waiting{age}"
+    yield "changelog", count(status.entries, "entry")
+    parked = ", ".join(f"{reason} {number}" for reason, number in status.parked.items())
+    yield "parked", f"{count(sum(status.parked.values()), 'row')}{f': {parked}' if parked else ''}"
+    yield "waiting", count(status.waiting, "reference")
+    yield "conflicts", f"{status.conflicts} open"
+    yield "deleted", f"{count(status.deleted_rows, 'row')} kept"
+
+
+def _ago(status: "Status", at: int) -> str:
+    return f"{describe_age(status.now - at)} ago"

@@ -1,0 +1,76 @@
+"""``changecapture sync``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from changecapture.cli.options import find_url
+from changecapture.cli.output import count, progress_bar
+from changecapture.errors import ConfigError
+
+if TYPE_CHECKING:
+    from changecapture.config import DatabaseURL
+    from changecapture.status import Status
+
+EPILOG = """\b
+Example:
+  changecapture sync env:CAMP_URL mysql://eden:secret@headquarters/eden
+"""
+LOCAL = ("localhost", "127.0.0.1", "::1")
+NOT_IN_STEP = 1
+
+
+@click.command("sync", epilog=EPILOG)
+@click.argument("first", metavar="URL_A")
+@click.argument("second", required=False, metavar="[URL_B]")
+def command(first: str, second: str | None) -> int:
+    """Bring two databases in step, without any network of ours.
+
+    Both must be installed. Each gets what the other has and it has not, until nothing is left; then both
+    are compared by what they hold. The exit status is 0 when they are equal, 1 when they are not: then
+    somebody is writing, run it again. With one URL the other is that of CHANGECAPTURE_URL.
+    """
+    left, right = find_url(first if second else None), find_url(second or first)
+    if _place(left) == _place(right):
+        raise ConfigError(f"both URLs name one database, {left}", mend="name the other site's database")
+    entries, ends = _synchronise(left, right)
+    click.echo(f"{count(entries, 'entry')} travelled")
+    for end in ends:
+        click.echo(f"{end.database}: {_describe(end)}")
+    equal = ends[0].vector == ends[1].vector
+    click.echo("equal" if equal else "not equal: each holds changes that the other has not")
+    return 0 if equal else NOT_IN_STEP
+
+
+def _describe(status: "Status") -> str:
+    parked = count(sum(status.parked.values()), "row")
+    return f"{count(status.entries, 'entry')}, {parked} parked, {count(status.conflicts, 'conflict')}"
+
+
+def _place(url: "DatabaseURL") -> tuple[str, str, int, str]:
+    return url.engine, "local" if url.host in LOCAL else url.host, url.port, url.database
+
+
+def _synchronise(left: "DatabaseURL", right: "DatabaseURL") -> tuple[int, tuple["Status", "Status"]]:
+    from changecapture.status import read_status
+    from changecapture.store import open_store
+    from changecapture.sync import Received, synchronise
+
+    first = open_store(left)
+    try:
+        second = open_store(right)
+        try:
+            with progress_bar() as report:
+                names = {"left": f"into {left}", "right": f"into {right}"}
+                arrived = dict.fromkeys(names, 0)
+
+                def advance(site: str, received: Received) -> None:
+                    arrived[site] += received.entries
+                    report(names[site], arrived[site], 0)
+
+                entries = synchronise(first, second, advance)
+            return entries, (read_status(first), read_status(second))
+        finally:
+            second.close()
+    finally:
+        first.close()

@@ -1,0 +1,119 @@
+"""Status: how a site stands, read in one snapshot, as data.
+
+Counts of what waits (captured, parked, waiting rows, conflicts), what the site holds of every origin, and
+when each peer was last heard of. Times are microseconds since 1970 UTC by the server's clock, ``now``
+too, so that a difference of two is right whatever this machine's clock says.
+"""
+
+from dataclasses import dataclass
+
+from changecapture.core.vector import Component
+from changecapture.store.sqlstore import SqlStore
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the site holds of one origin and epoch: its last number, over all scopes."""
+
+    origin: str
+    epoch: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """A peer that was pulled from. ``received`` counts entries."""
+
+    site: str
+    contact_at: int
+    received: int
+    pulling: bool
+    """True while a pull is under way: what came of it is kept, and it will be gone on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a site stands."""
+
+    database: str
+    site: str
+    epoch: int
+    profile: str
+    installed_at: int
+    now: int
+    tables: int
+    to_backfill: int
+    """Tables whose rows from before the installation are not all captured yet."""
+    captured: int
+    oldest_captured_at: int | None
+    entries: int
+    vector: dict[Component, int]
+    parked: dict[str, int]
+    """Rows that cannot be shown here, by reason."""
+    waiting: int
+    """References that wait for their row."""
+    conflicts: int
+    """Values that lost and that nobody has looked at."""
+    deleted_rows: int
+    """Images of deleted rows that are kept for people."""
+    peers: tuple[PeerStatus, ...]
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """Return the vector by origin and epoch."""
+        numbers: dict[tuple[str, int], int] = {}
+        for (origin, epoch, _), number in self.vector.items():
+            numbers[origin, epoch] = max(number, numbers.get((origin, epoch), 0))
+        return tuple(Held(*name, number) for name, number in sorted(numbers.items()))
+
+
+def read_status(store: SqlStore) -> Status:
+    """Return how the site stands; raise ConfigError when nothing is installed."""
+    with store.snapshot():
+        site = store.read_site()
+        tables, to_backfill = _read_tables(store)
+        captured, oldest = store.query(f"SELECT count(*), min(captured_at) FROM {store.prefix}captured")[0]
+        return Status(
+            database=str(store.url),
+            site=site.origin,
+            epoch=site.epoch,
+            profile=site.profile,
+            installed_at=site.installed_at,
+            now=store.read_clock(),
+            tables=tables,
+            to_backfill=to_backfill,
+            captured=int(captured),
+            oldest_captured_at=None if oldest is None else int(oldest),
+            entries=_count(store, "changelog"),
+            vector=store.read_vector(),
+            parked=_read_parked(store),
+            waiting=_count(store, "waiting"),
+            conflicts=_count(store, "conflict WHERE resolved_at IS NULL"),
+            deleted_rows=_count(store, "deleted_row"),
+            peers=_read_peers(store),
+        )
+
+
+def _count(store: SqlStore, source: str) -> int:
+    return int(store.query(f"SELECT count(*) FROM {store.prefix}{source}")[0][0])
+
+
+def _read_tables(store: SqlStore) -> tuple[int, int]:
+    sql = f"SELECT count(*), sum(1 - backfilled) FROM {store.prefix}synced_table WHERE active = 1"
+    tables, to_backfill = store.query(sql)[0]
+    return int(tables), int(to_backfill or 0)
+
+
+def _read_parked(store: SqlStore) -> dict[str, int]:
+    rows = store.query(f"SELECT reason, count(*) FROM {store.prefix}parked GROUP BY reason ORDER BY reason")
+    return {str(reason): int(count) for reason, count in rows}
+
+
+def _read_peers(store: SqlStore) -> tuple[PeerStatus, ...]:
+    rows = store.query(
+        f"SELECT site, contact_at, received, end_position FROM {store.prefix}peer ORDER BY site"
+    )
+    return tuple(
+        PeerStatus(str(site), int(contact_at), int(received), int(end) > 0)
+        for site, contact_at, received, end in rows
+    )
