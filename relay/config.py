@@ -13,6 +13,7 @@
     [discovery]
     enabled = true
     interfaces = ["127.0.0.1"]
+    service = "_sahana-sync._tcp.local."    # another one keeps an exercise apart from the real sites
 
     [[peer]]                            # any number: sites that discovery does not reach
     address = "127.0.0.1:8001"
@@ -22,6 +23,7 @@ ConfigError with the place and what to write: a misspelt setting must not be a s
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,9 +39,11 @@ TYPES: dict[str, dict[str, type]] = {
     "site": {"name": str},
     "database": {"url": str, "url_env": str},
     "listen": {"host": str, "port": int},
-    "discovery": {"enabled": bool, "interfaces": list},
+    "discovery": {"enabled": bool, "interfaces": list, "service": str},
     "peer": {"address": str},
 }
+SERVICE = "_sahana-sync._tcp.local."
+SERVICE_FORM = re.compile(r"_(?=[a-z0-9-]{1,15}\.)(?=[^.]*[a-z])[a-z0-9]+(-[a-z0-9]+)*\._tcp\.local\.")
 SPELLED = {str: "a text", int: "a whole number", bool: "true or false", list: "a list of texts"}
 
 
@@ -54,6 +58,7 @@ class RelayConfig:
     port: int = 0
     discovery: bool = True
     interfaces: tuple[str, ...] = ("127.0.0.1",)
+    service: str = SERVICE
     peers: tuple[Address, ...] = ()
 
 
@@ -87,6 +92,7 @@ def make_config(tables: Mapping[str, Any], environ: Mapping[str, str]) -> RelayC
         port=_port(listen),
         discovery=discovery.get("enabled", True),
         interfaces=_interfaces(discovery),
+        service=_service(discovery),
         peers=tuple(_peer(_checked("[[peer]]", "peer", peer)) for peer in peers),
     )
 
@@ -158,6 +164,16 @@ def _interfaces(discovery: Mapping[str, Any]) -> tuple[str, ...]:
     for interface in interfaces:
         require_loopback(interface, "[discovery] interfaces")
     return tuple(normal_host(interface) for interface in interfaces)
+
+
+def _service(discovery: Mapping[str, Any]) -> str:
+    service = str(discovery.get("service", SERVICE))
+    if not SERVICE_FORM.fullmatch(service):
+        raise ConfigError(
+            "[discovery] service cannot be used",
+            why="it must be _name._tcp.local., the name of at most 15 of a-z, 0-9 and -",
+        )
+    return service
 
 
 def _peer(peer: Mapping[str, Any]) -> Address:

@@ -18,13 +18,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from changecapture.errors import ChangeCaptureError, PeerError, RetryLater
-from changecapture.sync import Answer, Greeting, PullRequest, Received
+from changecapture.sync import Greeting, PullRequest, Received
 from relay.clock import Reactor, Timer, cancel
-from relay.exchange import Connection, Exchange
+from relay.exchange import Answer, Connection, Exchange
 from relay.log import Log
 
 T = TypeVar("T")
@@ -203,9 +203,9 @@ class Database:
         try:
             outcome = await done
         except DatabaseAway as error:
-            self._tell("warning", f"the database is away, waiting for it: {error}")
+            self._tell("warning", f"waiting for the database: {error}")
             raise
-        except PeerError:
+        except (PeerError, CancelledError):
             raise
         except RetryLater as error:
             raise DatabaseAway(str(error)) from error

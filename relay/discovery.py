@@ -25,7 +25,6 @@ from relay.log import Log
 from relay.messages import SITE, clean
 from relay.session import MAX_WAIT_S, back_off
 
-SERVICE = "_sahana-sync._tcp.local."
 RESOLVE_MS = 3000
 TRIES = 3
 TRY_AGAIN_S = 2.0
@@ -41,7 +40,7 @@ class Network(Protocol):
     def open(self, interfaces: list[str], info: ServiceInfo, handler: Handler) -> Any:
         """Announce and browse; return what ``resolve`` and ``close`` take. Raises anything."""
 
-    def resolve(self, zeroconf: Any, name: str) -> ServiceInfo | None:
+    def resolve(self, zeroconf: Any, service: str, name: str) -> ServiceInfo | None:
         """Return the port, the addresses and the text record of a name."""
 
     def close(self, zeroconf: Any) -> None:
@@ -55,16 +54,16 @@ class ZeroconfNetwork:
         """See Network. Browses first: others are found while the name is being probed."""
         zeroconf = Zeroconf(interfaces=interfaces)
         try:
-            ServiceBrowser(zeroconf, SERVICE, handlers=[handler])
+            ServiceBrowser(zeroconf, info.type, handlers=[handler])
             zeroconf.register_service(info, allow_name_change=True)
         except BaseException:
             zeroconf.close()
             raise
         return zeroconf
 
-    def resolve(self, zeroconf: Zeroconf, name: str) -> ServiceInfo | None:
+    def resolve(self, zeroconf: Zeroconf, service: str, name: str) -> ServiceInfo | None:
         """See Network."""
-        return zeroconf.get_service_info(SERVICE, name, RESOLVE_MS)
+        return zeroconf.get_service_info(service, name, RESOLVE_MS)
 
     def close(self, zeroconf: Zeroconf) -> None:
         """See Network."""
@@ -90,6 +89,7 @@ class Discovery:
         site: str,
         protocol: int,
         address: Address,
+        service: str,
         interfaces: tuple[str, ...],
         found: Found,
         reactor: Reactor,
@@ -100,7 +100,7 @@ class Discovery:
     ) -> None:
         """``address`` is where this site listens; ``in_thread`` is deferToThread."""
         self._site = site
-        self._info = describe(site, protocol, address)
+        self._info = describe(service, site, protocol, address)
         self._interfaces = list(interfaces)
         self._found = found
         self._reactor = reactor
@@ -182,7 +182,7 @@ class Discovery:
     async def _resolve(self, zeroconf: Any, name: str) -> None:
         for _ in range(TRIES):
             try:
-                info = await self._in_thread(self._network.resolve, zeroconf, name)
+                info = await self._in_thread(self._network.resolve, zeroconf, self._info.type, name)
             except CancelledError:
                 raise
             except Exception as error:
@@ -218,11 +218,11 @@ class Discovery:
             self._log.warning(text)
 
 
-def describe(site: str, protocol: int, address: Address) -> ServiceInfo:
+def describe(service: str, site: str, protocol: int, address: Address) -> ServiceInfo:
     """Return the announcement of a site."""
     return ServiceInfo(
-        SERVICE,
-        f"{site[:16]}.{SERVICE}",
+        service,
+        f"{site[:16]}.{service}",
         port=address.port,
         properties={"id": site, "protocol": str(protocol)},
         server=f"sahana-{site[:16]}.local.",

@@ -12,7 +12,23 @@ from changecapture import publish, sync
 from changecapture.apply import retry
 from changecapture.store import open_store
 from changecapture.store.interface import Store
-from changecapture.sync import Answer, Greeting, PullRequest, Received
+from changecapture.sync import Greeting, PullRequest, Received
+
+
+class Answer(Protocol):
+    """What the relay needs to know of sync.Answer, which says more."""
+
+    @property
+    def payload(self) -> bytes:
+        """Return what is shipped."""
+
+    @property
+    def entries(self) -> int:
+        """Return how many entries it carries."""
+
+    @property
+    def last(self) -> bool:
+        """Return whether there was no more when it was made."""
 
 
 class Connection(Protocol):

@@ -105,7 +105,7 @@ class Api(Resource):
         except PeerError as error:
             return messages.write_fault(messages.WRONG, str(error))
         except RetryLater:
-            return messages.write_fault(messages.BUSY, "this site is busy or its database is away")
+            return messages.write_fault(messages.BUSY, "it is busy or its database is away")
         except Exception:
             self._log.failure("a mistake in the relay, while it answered a peer")
             return messages.write_fault(messages.BROKEN, "a mistake at this site, see its log")

@@ -126,6 +126,7 @@ class SiteService(Service):
                 site=greeting.site,
                 protocol=greeting.protocol,
                 address=Address(self._config.host, self.port),
+                service=self._config.service,
                 interfaces=self._config.interfaces,
                 found=self._roster,
                 reactor=self._reactor,

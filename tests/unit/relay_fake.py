@@ -13,10 +13,17 @@ from twisted.python.failure import Failure
 
 from changecapture.core.codec import PROTOCOL
 from changecapture.errors import PeerError, RetryLater
-from changecapture.sync import Answer, Greeting, PullRequest, Received
+from changecapture.sync import Greeting, PullRequest, Received
 
 T = TypeVar("T")
 PAGE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class FakeAnswer:
+    payload: bytes
+    entries: int
+    last: bool
 
 
 def site_id(letter: str) -> str:
@@ -101,7 +108,7 @@ class FakeConnection:
         self.site.check()
         return PullRequest(self.site.id, 1, json.dumps(self.site.vector), 0, 0)
 
-    def answer(self, request: PullRequest) -> Answer:
+    def answer(self, request: PullRequest) -> FakeAnswer:
         self.site.check()
         if request.protocol != PROTOCOL:
             raise PeerError("another protocol")
@@ -111,7 +118,7 @@ class FakeConnection:
             page, last = wanted[:PAGE], len(wanted) <= PAGE
             self.site.sent += len(page)
         body = json.dumps({"entries": page, "last": last}).encode()
-        return Answer(zlib.compress(body), len(page), last)
+        return FakeAnswer(zlib.compress(body), len(page), last)
 
     def receive(self, peer: str, payload: bytes) -> Received:
         self.site.check()

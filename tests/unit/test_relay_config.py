@@ -30,6 +30,7 @@ def test_a_whole_file_is_read(tmp_path: Path):
         [discovery]
         enabled = false
         interfaces = ["127.0.0.2"]
+        service = "_exercise-1._tcp.local."
         [[peer]]
         address = "127.0.0.1:8002"
         [[peer]]
@@ -40,6 +41,7 @@ def test_a_whole_file_is_read(tmp_path: Path):
     assert (config.name, config.url) == ("north", "mysql://u:secret@h/eden")
     assert (config.host, config.port) == ("127.0.0.1", 8001)
     assert (config.discovery, config.interfaces) == (False, ("127.0.0.2",))
+    assert config.service == "_exercise-1._tcp.local."
     assert config.peers == (Address("127.0.0.1", 8002), Address("::1", 8003))
 
 
@@ -47,6 +49,7 @@ def test_site_and_database_are_enough():
     config = make()
     assert (config.host, config.port, config.peers) == ("127.0.0.1", 0, ())
     assert (config.discovery, config.interfaces) == (True, ("127.0.0.1",))
+    assert config.service == "_sahana-sync._tcp.local."
 
 
 def test_the_password_does_not_show():
@@ -72,6 +75,8 @@ def test_the_password_does_not_show():
         ({"discovery": {"enabled": 1}}, "[discovery] enabled must be true or false"),
         ({"discovery": {"interfaces": []}}, "[discovery] interfaces must be"),
         ({"discovery": {"interfaces": [1]}}, "[discovery] interfaces must be"),
+        ({"discovery": {"service": "sahana"}}, "[discovery] service cannot be used"),
+        ({"discovery": {"service": "_sahana-sync-12345._tcp.local."}}, "[discovery] service cannot"),
         ({"peer": {"address": "127.0.0.1:1"}}, "peer must be a list"),
         ({"peer": [{}]}, "[[peer]] address is missing"),
         ({"peer": [{"address": "127.0.0.1"}]}, "is not an address"),

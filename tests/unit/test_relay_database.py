@@ -183,7 +183,7 @@ class DatabaseTest(TestCase):
             except DatabaseAway:
                 pass
         assert self.log.lines == [
-            ("warning", "the database is away, waiting for it: connection refused"),
+            ("warning", "waiting for the database: connection refused"),
             ("info", "the database is back"),
         ]
 
@@ -195,6 +195,15 @@ class DatabaseTest(TestCase):
         self.site.check = lambda: (_ for _ in ()).throw(ConfigError("not installed"))
         await self.fails(self.database.greet(), DatabaseAway)
         assert self.log.count("not installed") == 1
+
+    async def test_what_was_cancelled_is_no_mistake(self):
+        held = Held()
+        self.site.check = lambda: held(None)
+        working = Deferred.fromCoroutine(self.database.greet())
+        working.cancel()
+        await self.assertFailure(working, CancelledError)
+        held.go_on.set()
+        assert self.log.lines == []
 
     async def test_a_mistake_of_ours_is_logged_once_and_does_not_stop_anything(self):
         self.site.check = lambda: 1 / 0

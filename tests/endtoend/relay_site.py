@@ -1,0 +1,38 @@
+"""A relay over a site in memory, as a process of its own: python -m tests.endtoend.relay_site LETTER SERVICE
+
+Its application wrote one line, "from LETTER". Prints ``has: ..`` to stdout whenever its changelog has
+changed; everything else is what ``changecapture-relay run`` does.
+"""
+
+import sys
+
+import relay.cli
+import relay.config
+import relay.exchange
+from relay.config import RelayConfig
+from tests.unit.relay_fake import FakeSite, site_id
+
+
+class PrintingSite(FakeSite):
+    """Says what it has, once for each new content."""
+
+    said = ""
+
+    def check(self) -> None:
+        super().check()
+        says = "has: " + ", ".join(sorted(self.texts))
+        if says != self.said:
+            self.said = says
+            print(says, flush=True)
+
+
+def main(letter: str, service: str) -> None:
+    site = PrintingSite(site_id(letter))
+    site.write(f"from {letter}")
+    relay.config.read_config = lambda _: RelayConfig(f"camp {letter}", "", service=service)
+    relay.exchange.DatabaseExchange = lambda _: site
+    relay.cli.main(["run", "--config", "none"])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,219 @@
+"""Relays over sites in memory, on loopback, in one process: what travels, and what they survive."""
+
+from collections.abc import Callable
+from random import Random
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from relay.address import Address
+from relay.clock import pause
+from relay.config import RelayConfig
+from relay.service import SiteService
+from tests.unit.relay_fake import FakeLog, FakeSite, site_id
+
+BOUND_S = 20.0
+
+
+class Relays(TestCase):
+    timeout = 60
+
+    def setUp(self) -> None:
+        self.running: dict[str, SiteService] = {}
+        self.logs: dict[str, FakeLog] = {}
+        self.addCleanup(self.stop_all)
+
+    def start(self, site: FakeSite, *peers: FakeSite | Address, port: int = 0) -> SiteService:
+        """Start a relay for a site that calls these peers."""
+        letter = site.id[0]
+        log = self.logs.setdefault(letter, FakeLog())
+        config = RelayConfig(
+            name=f"camp {letter}",
+            url="",
+            port=port,
+            discovery=False,
+            peers=tuple(p if isinstance(p, Address) else self.address(p) for p in peers),
+        )
+        relay = SiteService(config, site, reactor=reactor, rng=Random(letter), log=log)
+        relay.startService()
+        self.running[letter] = relay
+        return relay
+
+    def address(self, site: FakeSite) -> Address:
+        return Address("127.0.0.1", self.running[site.id[0]].port)
+
+    async def stop(self, site: FakeSite) -> None:
+        await self.running.pop(site.id[0]).stopService()
+
+    def stop_all(self) -> Deferred[None]:
+        async def each() -> None:
+            for relay in list(self.running.values()):
+                await relay.stopService()
+
+        return Deferred.fromCoroutine(each())
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition, with a bound."""
+        end = reactor.seconds() + BOUND_S
+        while not condition():
+            assert reactor.seconds() < end, {k: log.lines for k, log in self.logs.items()}
+            await pause(reactor, 0.01)
+
+    async def until_equal(self, *sites: FakeSite, texts: set[str]) -> None:
+        await self.until(lambda: all(site.texts == texts for site in sites))
+
+    def told(self, site: FakeSite, part: str) -> int:
+        return self.logs[site.id[0]].count(part)
+
+
+class TwoSites(Relays):
+    def setUp(self) -> None:
+        super().setUp()
+        self.a, self.b = FakeSite(site_id("a")), FakeSite(site_id("b"))
+
+    def start_both(self) -> None:
+        """Let each know the other: a port is known only once it is open."""
+        first = self.start(self.b)
+        port = first.port
+        self.start(self.a, Address("127.0.0.1", port))
+
+        async def introduce() -> None:
+            await self.until(lambda: first._roster is not None)
+            first._roster.announce("test", [self.address(self.a)])
+
+        self.introduced = Deferred.fromCoroutine(introduce())
+
+    async def test_what_is_written_at_either_site_arrives_at_the_other(self):
+        self.start_both()
+        await self.introduced
+        self.a.write("one", "two")
+        self.b.write("three")
+        await self.until_equal(self.a, self.b, texts={"one", "two", "three"})
+        await self.until(lambda: self.told(self.b, "received 2 changes from camp a (applied 2, parked 0)"))
+        await self.until(lambda: self.told(self.a, "received 1 change from camp b (applied 1, parked 0)"))
+
+    async def test_nothing_travels_twice(self):
+        self.start_both()
+        await self.introduced
+        await self.until(lambda: self.told(self.a, "in step") and self.told(self.b, "in step"))
+        texts = set()
+        for n in range(10):
+            for site in (self.a, self.b):
+                texts.add(f"{site.id[0]}{n}")
+                site.write(f"{site.id[0]}{n}")
+                await self.until_equal(self.a, self.b, texts=texts)
+        # Written at the same moment at both, a change may be echoed: it is read while it is applied.
+        assert (self.a.sent, self.b.sent) == (10, 10)
+
+    async def test_a_backlog_arrives_in_bounded_pieces(self):
+        texts = {f"t{n:03}" for n in range(205)}
+        self.a.write(*sorted(texts))
+        self.start(self.a)
+        await self.until_equal(self.a, texts=texts)
+        self.start(self.b, self.a)
+        await self.until_equal(self.b, texts=texts)
+        assert self.told(self.b, "received 10 changes") == 20
+
+    async def test_a_site_that_was_away_gets_what_it_missed(self):
+        self.start(self.a)
+        port = self.running["a"].port
+        self.start(self.b, self.a)
+        await self.until(lambda: self.told(self.b, "in step"))
+        await self.stop(self.a)
+        await self.until(lambda: self.told(self.b, "cannot reach"))
+        self.a.write("meanwhile")
+        self.start(self.a, self.b, port=port)
+        await self.until_equal(self.a, self.b, texts={"meanwhile"})
+        assert self.told(self.b, "in step") == 2
+
+    async def test_an_absent_database_is_waited_for_at_the_start(self):
+        self.a.away = True
+        self.start(self.a)
+        await self.until(lambda: self.told(self.a, "waiting for the database") == 1)
+        assert self.running["a"].site is None
+        self.start(self.b, self.a)
+        self.a.write("late")
+        await self.until(lambda: self.told(self.b, "busy or its database is away"))
+        self.a.away = False
+        await self.until_equal(self.a, self.b, texts={"late"})
+        assert self.told(self.a, "the database is back") == 1
+
+    async def test_an_absent_database_is_waited_for_in_the_middle(self):
+        self.start_both()
+        await self.introduced
+        await self.until(lambda: self.told(self.b, "in step"))
+        self.b.away = True
+        await self.until(lambda: self.told(self.b, "waiting for the database"))
+        self.a.write("meanwhile")
+        await self.until_equal(self.a, texts={"meanwhile"})
+        self.b.away = False
+        await self.until_equal(self.b, texts={"meanwhile"})
+
+    async def test_two_addresses_of_a_site_are_one_peer(self):
+        self.start(self.a)
+        port = self.running["a"].port
+        self.start(self.b, Address("127.0.0.1", port), Address("127.0.0.2", port))
+        await self.until(lambda: self.told(self.b, "in step"))
+        self.a.write("one")
+        await self.until_equal(self.b, texts={"one"})
+        assert self.a.sent == 1
+
+    async def test_a_relay_that_is_its_own_peer_says_so(self):
+        relay = self.start(self.a)
+        await self.until(lambda: relay._roster is not None)
+        relay._roster.announce("test", [self.address(self.a)])
+        await self.until(lambda: self.told(self.a, "is this site itself: not a peer"))
+
+    async def test_another_protocol_is_refused_with_the_reason(self):
+        self.a.protocol = 99
+        self.start(self.a)
+        self.start(self.b, self.a)
+        await self.until(lambda: self.told(self.b, "speaks protocol 99"))
+
+    async def test_a_stop_is_quick_while_polls_are_held(self):
+        self.start_both()
+        await self.introduced
+        await self.until(lambda: self.told(self.a, "in step") and self.told(self.b, "in step"))
+        before = reactor.seconds()
+        await self.stop(self.a)
+        await self.stop(self.b)
+        assert reactor.seconds() - before < 5
+
+
+class ManySites(Relays):
+    def setUp(self) -> None:
+        super().setUp()
+        self.sites = [FakeSite(site_id(letter)) for letter in "abcd"]
+
+    async def join(self, *edges: tuple[int, int]) -> None:
+        """Start all; the two of each edge call each other."""
+        for site in self.sites:
+            self.start(site)
+        await self.until(lambda: all(r._roster is not None for r in self.running.values()))
+        for one, other in edges:
+            for caller, called in ((one, other), (other, one)):
+                roster = self.running[self.sites[caller].id[0]]._roster
+                roster.announce(f"edge {called}", [self.address(self.sites[called])])
+
+    async def write_everywhere(self) -> None:
+        for site in self.sites:
+            site.write(f"from {site.id[0]}")
+        await self.until_equal(*self.sites, texts={f"from {letter}" for letter in "abcd"})
+
+    async def test_changes_pass_through_a_chain(self):
+        await self.join((0, 1), (1, 2), (2, 3))
+        await self.write_everywhere()
+
+    async def test_a_ring_converges_without_a_loop(self):
+        await self.join((0, 1), (1, 2), (2, 3), (3, 0))
+        await self.write_everywhere()
+
+    async def test_in_a_mesh_a_change_is_sent_about_once_to_each_site(self):
+        await self.join(*((a, b) for a in range(4) for b in range(a)))
+        await self.until(lambda: all(self.told(site, "in step") >= 3 for site in self.sites))
+        for n in range(10):
+            self.sites[0].write(f"t{n}")
+            await self.until_equal(*self.sites, texts={f"t{i}" for i in range(n + 1)})
+        # 30 is the least; a site that asks while it applies the same entry may get it twice.
+        assert sum(site.sent for site in self.sites) <= 45

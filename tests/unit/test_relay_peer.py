@@ -1,0 +1,208 @@
+"""A session made live: one thing at a time, and every way it can fail."""
+
+from random import Random
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from changecapture.errors import PeerError, RetryLater
+from changecapture.sync import Greeting, Received
+from relay.address import Address
+from relay.database import DatabaseAway
+from relay.peer import POKE_S, Peer
+from relay.session import MIN_WAIT_S, Poked, Session, Started, State
+from tests.unit.relay_fake import FakeLog, FakeReactor, FakeSite, site_id
+
+A, B = site_id("a"), site_id("b")
+HERE = Address("127.0.0.1", 1)
+
+
+class ScriptedPeer:
+    """The other side: each verb gives the next outcome of its list, or waits."""
+
+    def __init__(self) -> None:
+        self.site = FakeSite(B)
+        self.calls: list[str] = []
+        self.outcomes: dict[str, list[Any]] = {}
+
+    async def _next(self, verb: str) -> Any:
+        self.calls.append(verb)
+        coming = self.outcomes.get(verb, [])
+        outcome = coming.pop(0) if coming else Deferred()
+        if isinstance(outcome, Deferred):
+            outcome = await outcome
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def hello(self, address: Address, greeting: str, name: str) -> tuple[str, str]:
+        return await self._next("hello")
+
+    async def pull(self, address: Address, request: str, wait_s: int) -> bytes:
+        return await self._next("pull")
+
+    async def poke(self, address: Address, site: str) -> None:
+        await self._next("poke")
+
+
+class ScriptedDatabase:
+    """Our side, without threads."""
+
+    def __init__(self, site: FakeSite) -> None:
+        self.exchange = site
+        self.connection = site.open()
+        self.fails: Exception | None = None
+        self.receiving: list[Any] = []
+
+    async def greet(self) -> Greeting:
+        if self.fails:
+            raise self.fails
+        return self.connection.greet()
+
+    async def next_request(self, peer: str) -> Any:
+        return self.connection.next_request(peer)
+
+    async def receive(self, peer: str, payload: bytes) -> Received:
+        self.receiving.append(payload)
+        return Received(3, 2, 1, True)
+
+
+class FakeWatch:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Received]] = []
+
+    def received(self, peer: str, received: Received) -> None:
+        self.told.append((peer, received))
+
+
+class FakeLeaders:
+    def __init__(self) -> None:
+        self.leading: list[str] = []
+        self.taken_sites: set[str] = set()
+
+    def taken(self, site: str, address: Address) -> bool:
+        return site in self.taken_sites
+
+    def lead(self, site: str, address: Address) -> None:
+        self.leading.append(site)
+
+    def release(self, site: str, address: Address) -> None:
+        self.leading.remove(site)
+
+
+class Fixture:
+    def __init__(self) -> None:
+        self.clock, self.log = FakeReactor(), FakeLog()
+        self.other, self.database = ScriptedPeer(), ScriptedDatabase(FakeSite(A))
+        self.watch, self.leaders = FakeWatch(), FakeLeaders()
+        self.session = Session(str(HERE), own_site=A, protocol=1, rng=Random(1))
+        self.peer = Peer(
+            HERE,
+            self.session,
+            name="north",
+            own_site=A,
+            client=self.other,  # type: ignore[arg-type]
+            database=self.database,  # type: ignore[arg-type]
+            watch=self.watch,  # type: ignore[arg-type]
+            leaders=self.leaders,
+            clock=self.clock,
+            log=self.log,
+        )
+
+    def greeting(self, site: str = B) -> tuple[str, str]:
+        return FakeSite(site).open().greet().to_json(), "south"
+
+    def meet(self) -> None:
+        """Go on until the peer holds our poll."""
+        self.other.outcomes |= {"hello": [self.greeting()], "pull": [b"one"]}
+        self.peer.handle(Started())
+        assert self.session.state is State.LISTENING
+
+
+def test_a_whole_round_goes_by_itself():
+    f = Fixture()
+    f.meet()
+    assert f.other.calls == ["hello", "pull", "pull"]
+    assert f.database.receiving == [b"one"]
+    assert f.watch.told == [(B, Received(3, 2, 1, True))]
+    assert f.leaders.leading == [B]
+    assert f.log.lines[0] == ("info", "received 3 changes from south (applied 2, parked 1)")
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "part"),
+    [
+        (RetryLater("no answer in time"), "warning", "cannot reach"),
+        (PeerError("not a Binary"), "warning", "answers wrongly: not a Binary"),
+        (ZeroDivisionError("x"), "failure", "ZeroDivisionError"),
+    ],
+)
+def test_every_failure_is_told_and_waited_out(error, level, part):
+    f = Fixture()
+    f.other.outcomes["hello"] = [error]
+    f.peer.handle(Started())
+    assert f.session.state is State.BACKING_OFF
+    assert f.log.lines[0][0] == level and part in f.log.lines[0][1]
+    f.clock.advance(MIN_WAIT_S)
+    assert f.other.calls == ["hello", "hello"]
+
+
+def test_our_own_absent_database_is_not_the_peers_fault():
+    f = Fixture()
+    f.database.fails = DatabaseAway("away")
+    f.peer.handle(Started())
+    assert f.session.state is State.BACKING_OFF
+    assert f.log.lines == [] and f.other.calls == []
+
+
+def test_an_answer_that_is_no_greeting_is_the_peers_fault():
+    f = Fixture()
+    f.other.outcomes["hello"] = [("nonsense", "x"), (f.greeting("x")[0], "x")]
+    f.peer.handle(Started())
+    f.clock.advance(MIN_WAIT_S)
+    assert f.log.count("answers wrongly") == 2
+
+
+def test_a_site_that_is_led_elsewhere_is_not_even_called():
+    f = Fixture()
+    f.session.site = B
+    f.leaders.taken_sites.add(B)
+    f.peer.handle(Started())
+    assert f.session.state is State.STANDING_BY and f.other.calls == []
+    f.leaders.taken_sites.clear()
+    f.peer.handle(Poked())
+    assert f.other.calls == ["hello"]
+
+
+def test_a_stop_ends_what_runs_and_leaves_nothing_to_come():
+    for prepare in (Fixture.meet, lambda f: f.peer.handle(Started())):
+        f = Fixture()
+        prepare(f)
+        f.peer.stop()
+        assert f.session.state is State.STOPPED
+        assert f.leaders.leading == [] and f.clock.getDelayedCalls() == []
+
+
+def test_a_stop_out_of_a_release_leaves_nothing_to_come():
+    f = Fixture()
+    f.meet()
+    f.leaders.release = lambda site, address: f.peer.stop()
+    f.other.outcomes["pull"] = [RetryLater("gone")]
+    f.peer._task.cancel()
+    f.peer._begin(f.peer._pull(B, 25))
+    assert f.session.state is State.STOPPED
+    assert f.clock.getDelayedCalls() == []
+
+
+def test_a_poke_is_sent_at_most_once_a_second_and_only_to_a_peer_that_was_met():
+    f = Fixture()
+    f.peer.poke()
+    f.meet()
+    f.other.outcomes["poke"] = [None, RetryLater("gone"), None]
+    for _ in range(3):
+        for _ in range(5):
+            f.peer.poke()
+        f.clock.advance(POKE_S)
+    assert f.other.calls.count("poke") == 3
+    assert f.session.state is State.LISTENING
