@@ -107,6 +107,9 @@ def converge(url: DatabaseURL, profile: str | None = None, progress: Progress = 
         _write_site(store, name)
         with store.lock():
             steps = list_steps(store, wanted)
+            if steps:
+                # A relay reads the definitions again when it sees this, even after a kill half way.
+                store.execute(f"UPDATE {store.prefix}site SET installed_at = %s", (store.read_clock(),))
             _run_steps(store, steps, progress)
         store.load_tables()
         rows = _backfill(store, progress)

@@ -63,10 +63,12 @@ class Change:
 
 def publish(store: Store, limit: int = PASS_LIMIT) -> int:
     """Publish one pass; return how many captured changes it took, 0 when none were waiting."""
-    with store.lock(), store.snapshot():
-        captured = store.read_captured(limit)
-        if captured:
-            publish_captured(store, captured)
+    with store.lock():
+        store.refresh_tables()
+        with store.snapshot():
+            captured = store.read_captured(limit)
+            if captured:
+                publish_captured(store, captured)
     return len(captured)
 
 

@@ -23,7 +23,8 @@ from changecapture.core.vector import Component, Vector
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Who this site is. ``installed_at``: microseconds since 1970 UTC."""
+    """Who this site is. ``installed_at``: when the tables' definitions last changed, microseconds since
+    1970 UTC."""
 
     origin: str
     epoch: int
@@ -94,6 +95,9 @@ class Store(Protocol):
 
     def load_tables(self) -> None:
         """Read the installed definitions again."""
+
+    def refresh_tables(self) -> None:
+        """Read the installed definitions again if an installation has changed them meanwhile."""
 
     def read_site(self) -> Site:
         """Return who this site is; raise ConfigError when nothing is installed."""
