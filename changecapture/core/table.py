@@ -89,6 +89,8 @@ class SyncedTable:
     """(column, literal) for NOT NULL columns that do not travel and have no default."""
     touch: tuple[str, ...] = ()
     """ON UPDATE CURRENT_TIMESTAMP columns: apply sets them explicitly, also to themselves."""
+    quiet: tuple[str, ...] = ()
+    """Wire names of columns whose lost values are not worth a person's time (modified_on)."""
 
     @property
     def wire(self) -> str:
@@ -131,6 +133,7 @@ class SyncedTable:
             modified=data["modified"],
             fill=tuple((name, literal) for name, literal in data["fill"]),
             touch=tuple(data["touch"]),
+            quiet=tuple(data["quiet"]),
         )
 
 

@@ -37,6 +37,7 @@ def define_table(settled: Settled, name: str) -> Made:
         modified=_modified(settled, table),
         fill=_fill(settled, table, local),
         touch=tuple(c.name for c in table.columns if c.on_update),
+        quiet=tuple(c.wire for c in columns if _is_quiet(settled, table, c)),
     )
     return Made(definition, tuple(_remarks(settled, table, definition)), tuple(local.items()))
 
@@ -111,6 +112,11 @@ def _why_local(settled: Settled, table: Table, column: Column) -> str | None:
         if column.name in key.columns and column.nullable and key.target not in settled.keys:
             return f"is part of a reference to {key.target}, which is not synced"
     return None
+
+
+def _is_quiet(settled: Settled, table: Table, column: SyncedColumn) -> bool:
+    rule = settled.profile.column_rule(table.name, column.name)
+    return rule is not None and rule.quiet
 
 
 def _fill(settled: Settled, table: Table, local: dict[str, str]) -> tuple[tuple[str, str], ...]:
