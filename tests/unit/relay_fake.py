@@ -129,7 +129,7 @@ class FakeConnection:
         with self.site.lock:
             new = [tuple(e) for e in content["entries"] if tuple(e) not in self.site.changelog]
             self.site.changelog.extend(new)
-        return Received(len(content["entries"]), len(new), 0, content["last"])
+        return Received(len(new), len(new), 0, content["last"])
 
     def retry(self) -> int:
         self.site.check()
