@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 
-
 from changecapture.catalogue import read_catalogue
 from changecapture.config import DatabaseURL, refuse_options
 from changecapture.core.catalogue import Catalogue, Engine
