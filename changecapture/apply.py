@@ -313,9 +313,7 @@ def _find_inserted(store: Store, works: Iterable[Work]) -> None:
             work.local_key = held.get(work.row.key)
 
 
-def _localise(
-    store: Store, table: SyncedTable, works: Sequence[Work]
-) -> dict[Row, dict[str, Any]]:
+def _localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Row, dict[str, Any]]:
     """Return the rows as they are written here, references as local values: {row: {column: value}}.
 
     A row that must refer to an absent row is left out; an optional reference to one is NULL and waits.
@@ -325,9 +323,7 @@ def _localise(
     for work in works:
         assert work.decision is not None
         work.waiting = []
-        rows[work.row] = {
-            names[wire]: value for wire, value in work.decision.values.items() if wire in names
-        }
+        rows[work.row] = {names[wire]: value for wire, value in work.decision.values.items() if wire in names}
     for column in table.columns:
         if column.reference is not None:
             _refer(store, column, works, rows)

@@ -220,9 +220,7 @@ def _covers(since: Vector, entry: Entry) -> bool:
     return covers_name(since, entry.origin, entry.epoch, entry.scope, entry.number)
 
 
-def pull(
-    source: Store, target: Store, report: Callable[[Received], None] = lambda received: None
-) -> int:
+def pull(source: Store, target: Store, report: Callable[[Received], None] = lambda received: None) -> int:
     """Pull from a store into another until its end; return how many entries were new.
 
     While a batch is applied the source publishes what waits and makes the next one ready.

@@ -133,9 +133,7 @@ def _unpack(payload: bytes) -> str:
     try:
         data = unpacker.decompress(payload, MAX_BYTES)
         if unpacker.unconsumed_tail or unpacker.unused_data or not unpacker.eof:
-            raise PeerError(
-                "malformed batch", why="cut short, too long, or more than 64 MiB unpacked"
-            )
+            raise PeerError("malformed batch", why="cut short, too long, or more than 64 MiB unpacked")
         return data.decode()
     except (zlib.error, UnicodeDecodeError) as error:
         raise PeerError("malformed batch", why=str(error)) from error

@@ -15,10 +15,8 @@ VERSION_TABLE = "changecapture_version"
 """Alembic's, without the prefix."""
 TRIGGER_PREFIX = "00_changecapture_"
 """Digits sort before letters: our trigger fires before the application's."""
-PLAIN_TYPES = frozenset(
-    ("integer", "bigint", "smallint", "boolean", "double precision", "real", "numeric", "text")
-    + ("date", "bytea", "uuid", "timestamp without time zone", "timestamp with time zone")
-)
+PLAIN_TYPES = frozenset("integer bigint smallint boolean real numeric text date bytea uuid".split())
+PLAIN_TYPES |= {"double precision", "timestamp without time zone", "timestamp with time zone"}
 """Types whose own equality pg_catalog has; all others are compared as text."""
 
 

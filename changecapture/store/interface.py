@@ -182,9 +182,7 @@ class Store(Protocol):
     def read_versions(self, rows: Collection[Row]) -> dict[Row, Version]:
         """Return what is known of the rows."""
 
-    def write_versions(
-        self, versions: Mapping[Row, Version], known: Mapping[Row, Version | None]
-    ) -> None:
+    def write_versions(self, versions: Mapping[Row, Version], known: Mapping[Row, Version | None]) -> None:
         """Keep what is known of the rows; ``known`` is what is kept now, None for nothing."""
 
     def append_entries(self, entries: Sequence[Entry], *, applied: bool) -> None:

@@ -21,6 +21,10 @@ from changecapture.store.session import Session
 
 ENTRY = "origin, epoch, number, pass, stamp, base_seen, scope, table_name, row_key, columns"
 ENTRY_COLUMNS = (*ENTRY.split(", "), "applied")
+CONFLICT_COLUMNS = (
+    *("table_name", "row_key", "column_name", "kept_value", "kept_name", "kept_stamp"),
+    *("lost_value", "lost_name", "lost_stamp", "found_at"),
+)
 WINDOW = 4
 """A backlog is looked at through a window of this many times the limit of a pass."""
 CHUNK = 2000
@@ -155,15 +159,11 @@ class LogStore(Session):
             )
         }
 
-    def write_versions(
-        self, versions: Mapping[Row, Version], known: Mapping[Row, Version | None]
-    ) -> None:
+    def write_versions(self, versions: Mapping[Row, Version], known: Mapping[Row, Version | None]) -> None:
         """Keep what is known of the rows; ``known`` is what is kept now, None for nothing."""
         columns = ("stamp", "origin", "alive", "seen")
         fresh = [(*row, *_plain(v)) for row, v in versions.items() if known.get(row) is None]
-        changed = [
-            (*row, *_plain(v)) for row, v in versions.items() if known.get(row) not in (None, v)
-        ]
+        changed = [(*row, *_plain(v)) for row, v in versions.items() if known.get(row) not in (None, v)]
         self._load("row_version", ("table_name", "row_key", *columns), fresh)
         self._upsert("row_version", ("table_name", "row_key"), columns, changed)
 
@@ -172,11 +172,7 @@ class LogStore(Session):
         self._load(
             "changelog",
             ENTRY_COLUMNS,
-            (
-                (e.origin, e.epoch, e.number, e.pass_number, e.stamp, e.base_seen, e.scope)
-                + (e.table, e.key, e.columns, int(applied))
-                for e in entries
-            ),
+            (_entry_row(entry, int(applied)) for entry in entries),
         )
 
     def find_names(self, names: Collection[PassName]) -> set[PassName]:
@@ -316,17 +312,7 @@ class LogStore(Session):
     def write_conflicts(self, conflicts: Sequence[tuple[Row, Conflict]]) -> None:
         """Keep values that lost."""
         now = self.read_clock() if conflicts else 0
-        sides = ("value", "name", "stamp")
-        self._load(
-            "conflict",
-            ("table_name", "row_key", "column_name", *(f"kept_{s}" for s in sides))
-            + (*(f"lost_{s}" for s in sides), "found_at"),
-            (
-                (*row, c.column, dump(c.kept.value), str(c.kept.entry.name), c.kept.entry.stamp)
-                + (dump(c.lost.value), str(c.lost.entry.name), c.lost.entry.stamp, now)
-                for row, c in conflicts
-            ),
-        )
+        self._load("conflict", CONFLICT_COLUMNS, (_conflict_row(row, c, now) for row, c in conflicts))
 
     # Images of deleted rows
     def write_images(self, images: Mapping[Row, str | None], revived: Collection[Row], origin: str) -> None:
@@ -454,6 +440,18 @@ def _choose(window: Sequence[tuple[int, int]], limit: int) -> set[int]:
             break
         chosen += group
     return set(chosen[: max(limit, 1)])
+
+
+def _entry_row(e: Entry, applied: int) -> tuple[Any, ...]:
+    names = (e.origin, e.epoch, e.number, e.pass_number, e.stamp, e.base_seen, e.scope)
+    return (*names, e.table, e.key, e.columns, applied)
+
+
+def _conflict_row(row: Row, conflict: Conflict, now: int) -> tuple[Any, ...]:
+    sides = [
+        (dump(cell.value), str(cell.entry.name), cell.entry.stamp) for cell in (conflict.kept, conflict.lost)
+    ]
+    return (*row, conflict.column, *sides[0], *sides[1], now)
 
 
 def _plain(version: Version) -> tuple[int, str, int, int]:

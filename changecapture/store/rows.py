@@ -230,9 +230,7 @@ class RowStore(LogStore):
         columns = table.locator if table.identity.kind == "assigned" else table.identity.columns
         single = len(columns) == 1
         names = {_place(place): key for key, place in places.items()}
-        place_text = (
-            f"t.{self._quote(columns[0].name)}" if single else self.dialect.key_array(columns, "t")
-        )
+        place_text = f"t.{self._quote(columns[0].name)}" if single else self.dialect.key_array(columns, "t")
         for part in _parts(list(places.values())):
             condition, parameters = self._matching(table, columns, part)
             rows = self.query(
