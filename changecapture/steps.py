@@ -21,6 +21,7 @@ from changecapture.dialect import Capture
 from changecapture.dialect import mysql as mysql_dialect
 from changecapture.dialect import postgresql as postgresql_dialect
 from changecapture.errors import ConfigError
+from changecapture.indexes import index_statements
 from changecapture.plan import Decision, definitions, plan
 from changecapture.profiles import AUTO, choose_profile
 from changecapture.sql import fill, read_statements
@@ -167,7 +168,7 @@ def _table_step(store: SqlStore, table: SyncedTable, table_id: int, capture: Cap
         statements.append(_number_statement(store, table, table_id))
     statements += capture.functions.values()
     statements += _history_statements(store, capture)
-    statements += _index_statements(store, table, table_id)
+    statements += index_statements(store, DIALECTS[store.engine], table, table_id)
     statements += [capture.triggers[name] for name in missing]
     for name in stale:
         statements += _drop_statements(store, name, table.name)
@@ -234,24 +235,3 @@ def _drop_statements(store: SqlStore, trigger: str, table: str) -> list[str]:
         fill(remove["drop_trigger"], trigger=dialect.quote(trigger), table=relation),
         fill(remove["drop_function"], function=function),
     ]
-
-
-def _index_statements(store: SqlStore, table: SyncedTable, table_id: int) -> list[str]:
-    """Return the index that an identity without one gets."""
-    name = f"changecapture_identity_{table_id}"
-    if table.identity.indexed or not table.identity.columns or _has_index(store, name):
-        return []
-    dialect = DIALECTS[store.engine]
-    columns = ", ".join(dialect.index_column(c, len(table.identity.columns)) for c in table.identity.columns)
-    return [f"CREATE INDEX {dialect.quote(name)} ON {dialect.quote(table.name)} ({columns})"]
-
-
-def _has_index(store: SqlStore, name: str) -> bool:
-    if store.engine == "postgresql":
-        sql = "SELECT 1 FROM pg_indexes WHERE schemaname = current_schema() AND indexname = %s"
-    else:
-        sql = (
-            "SELECT 1 FROM information_schema.statistics "
-            "WHERE table_schema = DATABASE() AND index_name = %s LIMIT 1"
-        )
-    return bool(store.query(sql, (name,)))

@@ -1,7 +1,7 @@
 """MySQL's and MariaDB's SQL text. Twin: postgresql.py."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 
 from changecapture.core.table import SyncedColumn, SyncedTable
@@ -110,13 +110,26 @@ def row_object(columns: Sequence[SyncedColumn], alias: str) -> str:
     return f"CONCAT('{{', {items}, '}}')"
 
 
-def index_column(column: SyncedColumn, count: int) -> str:
-    """Return a column as an index of that many columns takes it: of long text only the beginning."""
-    short = not re.match(r"varchar|varbinary|\w*text|\w*blob", column.type)
-    length = re.search(r"\((\d+)\)", column.type)
-    if short or (length and int(length.group(1)) <= INDEX_LENGTH // count):
+def create_index(name: str, table: SyncedTable, covered: Mapping[str, Sequence[str]]) -> str:
+    """Return the statement that makes an index of a table's identity.
+
+    ``covered`` are indexes, with their columns, that the new one would displace: they are declared again.
+    """
+    columns = table.identity.columns
+    made = ", ".join(_index_column(column, INDEX_LENGTH // len(columns)) for column in columns)
+    parts = [f"ADD INDEX {quote(name)} ({made})"]
+    for index, names in covered.items():
+        parts.append(f"DROP INDEX {quote(index)}")
+        parts.append(f"ADD INDEX {quote(index)} ({', '.join(map(quote, names))})")
+    return f"ALTER TABLE {quote(table.name)} {', '.join(parts)}"
+
+
+def _index_column(column: SyncedColumn, limit: int) -> str:
+    """Return a column as an index takes it: of long text only the beginning."""
+    declared = re.match(r"(?:varchar|varbinary|\w*text|\w*blob)(?:\((\d+)\))?", column.type)
+    if not declared or (declared.group(1) and int(declared.group(1)) <= limit):
         return quote(column.name)
-    return f"{quote(column.name)}({INDEX_LENGTH // count})"
+    return f"{quote(column.name)}({limit})"
 
 
 def is_native(column: SyncedColumn) -> bool:

@@ -1,6 +1,6 @@
 """PostgreSQL's SQL text. Twin: mysql.py."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 
 from changecapture.core.table import SyncedColumn, SyncedTable
@@ -85,9 +85,10 @@ def row_object(columns: Sequence[SyncedColumn], alias: str) -> str:
     return f"(SELECT row_to_json(r)::text FROM (SELECT {items}) AS r)"
 
 
-def index_column(column: SyncedColumn, count: int) -> str:
-    """Return a column as an index of that many columns takes it."""
-    return quote(column.name)
+def create_index(name: str, table: SyncedTable, covered: Mapping[str, Sequence[str]]) -> str:
+    """Return the statement that makes an index of a table's identity."""
+    columns = ", ".join(quote(column.name) for column in table.identity.columns)
+    return f"CREATE INDEX {quote(name)} ON {quote(table.name)} ({columns})"
 
 
 def is_native(column: SyncedColumn) -> bool:

@@ -9,11 +9,14 @@ down_revision = None
 
 OBJECTS = {
     "mysql": (
-        "SELECT CONCAT('DROP TRIGGER `', trigger_name, '`') FROM information_schema.triggers "
+        "SELECT CONCAT('DROP TRIGGER `', REPLACE(trigger_name, '`', '``'), '`') "
+        "FROM information_schema.triggers "
         "WHERE trigger_schema = DATABASE() AND trigger_name LIKE 'changecapture\\_%'",
-        "SELECT CONCAT('DROP VIEW `', table_name, '`') FROM information_schema.views "
+        "SELECT CONCAT('DROP VIEW `', REPLACE(table_name, '`', '``'), '`') "
+        "FROM information_schema.views "
         "WHERE table_schema = DATABASE() AND table_name LIKE 'changecapture\\_%'",
-        "SELECT DISTINCT CONCAT('DROP INDEX `', index_name, '` ON `', table_name, '`') "
+        "SELECT DISTINCT CONCAT('DROP INDEX `', REPLACE(index_name, '`', '``'), '` ON `', "
+        "REPLACE(table_name, '`', '``'), '`') "
         "FROM information_schema.statistics WHERE table_schema = DATABASE() "
         "AND index_name LIKE 'changecapture\\_%' AND table_name NOT LIKE 'changecapture\\_%'",
     ),

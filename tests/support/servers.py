@@ -144,6 +144,13 @@ class PostgresServer(LocalServer, PostgresDatabases):
 class MariaDBServer(LocalServer, MySQLDatabases):
     """A MariaDB server with the system's mariadbd. As root it runs as the OS user mysql."""
 
+    def _prepare(self) -> None:
+        super()._prepare()
+        own = self.directory / "tmp"
+        own.mkdir(exist_ok=True)
+        if os.geteuid() == 0:
+            shutil.chown(own, _unprivileged_user("mysql", "nobody"))
+
     def _install(self) -> None:
         (self.directory / "account.sql").write_text(
             f"CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
@@ -167,6 +174,7 @@ class MariaDBServer(LocalServer, MySQLDatabases):
             "bind-address": "127.0.0.1",
             "socket": "mariadb.sock",  # relative to the data directory: no limit of 107 bytes
             "pid-file": "mariadb.pid",
+            "tmpdir": str(self.directory / "tmp"),  # a server that starts tidies up: only its own
             "init-file": str(self.directory / "account.sql"),
             "innodb-log-file-size": "32M",
             "max-allowed-packet": "64M",

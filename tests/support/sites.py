@@ -1,0 +1,168 @@
+"""Sites for tests: installed databases, an application beside them, and a way to begin anew.
+
+A site is emptied between tests rather than made again: 30 ms instead of half a second.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import uuid4
+
+from changecapture.config import parse_url
+from changecapture.core.change import Row
+from changecapture.install import install
+from changecapture.publish import publish
+from changecapture.store import open_store
+from changecapture.store.sqlstore import SqlStore
+from changecapture.sync import synchronise
+from tests.support.compare import Comparison, assert_equal_sites
+from tests.support.databases import dialect_of, fetch, run_script
+from tests.support.eden import Eden
+
+EDEN_TABLES = (
+    "cr_shelter_registration",
+    "gis_location",
+    "hrm_course",
+    "hrm_experience",
+    "hrm_shift_template",
+    "org_group",
+    "pr_address",
+    "pr_contact",
+    "pr_group_membership",
+    "pr_note",
+    "pr_person",
+    "pr_person_availability",
+    "project_goal",
+    "project_location",
+    "supply_item_alt",
+)
+"""A part of Eden with every kind of column and reference that it has; what they refer to comes along."""
+OWN_TABLES = (
+    "captured",
+    "changelog",
+    "pass",
+    "context",
+    "vector",
+    "row_version",
+    "deleted_row",
+    "local_key",
+    "parked",
+    "waiting",
+    "conflict",
+    "peer",
+)
+
+
+class Site:
+    """One installed database, with an application's connection and a store, both opened when needed."""
+
+    def __init__(self, url: str, profile: str = "eden") -> None:
+        self.url = url
+        self.dialect = dialect_of(url)
+        self.prefix = "changecapture." if self.dialect == "postgresql" else "changecapture_"
+        install(parse_url(url), profile)
+        self._store: SqlStore | None = None
+        self._eden: Eden | None = None
+
+    @property
+    def store(self) -> SqlStore:
+        """The store of this site."""
+        if self._store is None:
+            self._store = open_store(self.url)
+        return self._store
+
+    @property
+    def eden(self) -> Eden:
+        """The application's connection."""
+        if self._eden is None:
+            self._eden = Eden(self.url)
+        return self._eden
+
+    @property
+    def origin(self) -> str:
+        """The site's name."""
+        return self.store.read_site().origin
+
+    def close(self) -> None:
+        """Close the connections."""
+        for connection in (self._store, self._eden):
+            if connection is not None:
+                connection.close()
+        self._store = self._eden = None
+
+    def run(self, script: str) -> None:
+        """Run a script as an administrator."""
+        run_script(self.url, script)
+
+    def fetch(self, query: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows of a query on one of our own tables, written with {p} before its name."""
+        return fetch(self.url, query.replace("{p}", self.prefix), parameters)
+
+    def publish(self) -> int:
+        """Publish all that waits; return how many captured changes that were."""
+        total = 0
+        while taken := publish(self.store):
+            total += taken
+        return total
+
+    def captured(self) -> list[tuple[Any, ...]]:
+        """Return (operation, key, changed) of what was captured, in order."""
+        key = "key" if self.dialect == "postgresql" else "`key`"
+        return self.fetch(f"SELECT operation, {key}, changed FROM {{p}}captured ORDER BY id")
+
+    def conflicts(self) -> set[tuple[str, str, str, str, str]]:
+        """Return (table, key, column, kept value, lost value) of the conflicts found here."""
+        return {
+            (table, key, column, kept, lost)
+            for table, key, column, kept, lost in self.fetch(
+                "SELECT table_name, row_key, column_name, kept_value, lost_value FROM {p}conflict"
+            )
+        }
+
+    def parked(self) -> dict[Row, str]:
+        """Return the reason of each parked row."""
+        found = self.fetch("SELECT table_name, row_key, reason FROM {p}parked")
+        return {Row(table, key): reason for table, key, reason in found}
+
+    def clean(self) -> None:
+        """Begin anew: no rows, nothing captured, nothing known, another origin."""
+        if self._eden is not None:
+            self._eden.close()
+            self._eden = None
+        names = [f"{self.prefix}{name}" for name in OWN_TABLES]
+        rename = (
+            f"UPDATE {self.prefix}site SET origin = '{uuid4().hex}', "
+            "epoch = 1, last_number = 0, last_pass = 0"
+        )
+        if self.dialect == "postgresql":
+            names += [f'"{table.name}"' for table in self.store.tables.values()]
+            self.run(
+                "SET changecapture.applying = 'on';"
+                f"TRUNCATE {', '.join(self._filled(names))} CASCADE; {rename}"
+            )
+        else:
+            names += [f"`{table.name}`" for table in self.store.tables.values()]
+            deletes = "".join(f"DELETE FROM {name};" for name in self._filled(names))
+            self.run(f"SET @changecapture_applying = 1, foreign_key_checks = 0; {deletes} {rename}")
+
+    def _filled(self, names: Iterable[str]) -> list[str]:
+        """Return those of the tables that hold a row, and the first one: a list is never empty."""
+        wanted = list(names)
+        query = " UNION ALL ".join(
+            f"SELECT {n} WHERE EXISTS (SELECT 1 FROM {t})" for n, t in enumerate(wanted)
+        )
+        found = {wanted[int(n)] for (n,) in fetch(self.url, query)}
+        return sorted(found | {wanted[0]})
+
+
+def exchange(left: Site, right: Site) -> int:
+    """Bring two sites to the same state; return how many entries travelled."""
+    return synchronise(left.store, right.store)
+
+
+def assert_in_step(left: Site, right: Site) -> Comparison:
+    """Fail unless both sites show the same rows and a further exchange moves nothing: no echo."""
+    found = assert_equal_sites(left.url, right.url)
+    assert exchange(left, right) == 0, "something still travels"
+    for site in (left, right):
+        assert site.fetch("SELECT count(*) FROM {p}captured") == [(0,)]
+    return found
