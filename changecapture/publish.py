@@ -63,6 +63,8 @@ class Change:
 
 def publish(store: Store, limit: int = PASS_LIMIT) -> int:
     """Publish one pass; return how many captured changes it took, 0 when none were waiting."""
+    if not store.has_captured():
+        return 0
     with store.lock():
         store.refresh_tables()
         with store.snapshot():

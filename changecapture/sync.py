@@ -275,9 +275,10 @@ def _fields(text: str, annotations: dict[str, Any]) -> dict[str, Any]:
         data = json.loads(text)
     except ValueError as error:
         raise PeerError("malformed message", why=str(error)) from error
-    if not isinstance(data, dict) or set(data) != set(annotations):
+    if not isinstance(data, dict) or not set(data) >= set(annotations):
         raise PeerError("malformed message", why=f"it must have {', '.join(sorted(annotations))}")
     for name, type_ in annotations.items():
         if type(data[name]) is not type_:
             raise PeerError("malformed message", why=f"{name} is not a {type_.__name__}")
-    return data
+    # What a later version adds is not for us.
+    return {name: data[name] for name in annotations}

@@ -29,6 +29,7 @@ def main() -> None:
 )
 def run(config_file: Path) -> None:
     """Run in the foreground until SIGTERM or Ctrl-C; log to stderr."""
+    from changecapture.memory import spare_collector
     from relay.config import read_config
     from relay.exchange import DatabaseExchange
     from relay.log import TextLog
@@ -43,6 +44,7 @@ def run(config_file: Path) -> None:
         relay.startService()
     except ChangeCaptureError as error:
         _fail(error)
+    spare_collector()
     reactor.addSystemEventTrigger("before", "shutdown", relay.stopService)
     reactor.run()
 

@@ -14,6 +14,7 @@ import click
 from changecapture import __version__
 from changecapture.cli import install, plan, status, sync, uninstall
 from changecapture.errors import ChangeCaptureError
+from changecapture.memory import spare_collector
 from changecapture.packages import check_packages
 
 PROGRAM = "changecapture"
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         check_packages()
+        spare_collector()
         answer = commands.main(given, prog_name=PROGRAM, standalone_mode=False)
         return answer if isinstance(answer, int) else 0
     except ChangeCaptureError as error:

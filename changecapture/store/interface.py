@@ -124,6 +124,9 @@ class Store(Protocol):
     def capture_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> None:
         """Capture rows as they are, as backfill."""
 
+    def has_captured(self) -> bool:
+        """Return whether captured changes wait."""
+
     def count_captured(self) -> int:
         """Return how many captured changes wait."""
 

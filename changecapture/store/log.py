@@ -144,6 +144,10 @@ class LogStore(Session):
                 why=f"{len(ids)} were read, {deleted} could be deleted",
             )
 
+    def has_captured(self) -> bool:
+        """Return whether captured changes wait."""
+        return bool(self.query(f"SELECT 1 FROM {self.prefix}captured LIMIT 1"))
+
     def count_captured(self) -> int:
         """Return how many captured changes wait."""
         return int(self.query(f"SELECT count(*) FROM {self.prefix}captured")[0][0])
