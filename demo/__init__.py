@@ -1,0 +1,5 @@
+"""``make demo``: the main job, shown on two Sahana sites of our own.
+
+Not installed. It uses what an operator has (``changecapture install``, ``changecapture-relay run``) and,
+for the servers, the schemas, the application's writing and the comparison, what the tests stand on.
+"""

@@ -1,0 +1,109 @@
+"""A relay process of one site: ``changecapture-relay run --config FILE``, its log read as it comes."""
+
+import os
+import signal
+import subprocess
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+from typing import IO
+
+from demo.command import CommandError
+from demo.patience import Patience
+
+PROGRAM = Path(sysconfig.get_path("scripts"), "changecapture-relay")
+DATE_AND_TIME = len("2026-01-31 12:00:00 ")
+END_S = 15.0
+
+CONFIG = """\
+[site]
+name = "{name}"
+
+[database]
+url_env = "CHANGECAPTURE_URL"       # the password stands in no file
+
+[listen]
+host = "127.0.0.1"
+port = 0                            # any free port: no address is written anywhere
+
+[discovery]
+interfaces = ["127.0.0.1"]
+service = "{service}"    # of this demo's own: real sites are not met
+"""
+
+
+class Relay:
+    """One site's relay; it may be started again after its end."""
+
+    def __init__(self, name: str, url: str, directory: Path, heard: Callable[[str, str], None]) -> None:
+        """``heard`` gets the name and each line of the log, in a thread."""
+        self.name = name
+        self.lines: list[str] = []
+        self.config = directory / f"{name}.toml"
+        service = f"_sahana-{os.getpid() % 10**8}._tcp.local."
+        self.config.write_text(CONFIG.format(name=name, service=service))
+        self._url = url
+        self._heard = heard
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the process, apart from our terminal and its Ctrl-C."""
+        self._process = subprocess.Popen(
+            [PROGRAM, "run", "--config", self.config],
+            env={**os.environ, "CHANGECAPTURE_URL": self._url},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        assert self._process.stderr is not None
+        self._reader = Thread(target=self._read, args=(self._process.stderr,), daemon=True)
+        self._reader.start()
+
+    def stop(self) -> None:
+        """Ask it to end; make it, when it does not."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def said(self, part: str, after: int = 0) -> bool:
+        """Return whether a line of its log, from the given one on, has these words."""
+        return any(part in line for line in self.lines[after:])
+
+    def wait_for(self, part: str, patience: Patience, after: int = 0) -> None:
+        """Wait for a line with these words."""
+        what = f"the relay of the {self.name} to say '{part}'"
+        patience.wait(lambda: self.said(part, after) or not self.running, what)
+        if not self.said(part, after):
+            raise CommandError(f"the relay of the {self.name} has ended")
+
+    def _end(self, number: int) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(number)
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._reader is not None:
+            self._reader.join()
+        self._process = None
+
+    def _read(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                text = line.rstrip()[DATE_AND_TIME:]
+                self._heard(self.name, text)  # first: who waits for a line finds it printed
+                self.lines.append(text)
