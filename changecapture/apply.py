@@ -21,6 +21,7 @@ from changecapture.core.change import Entry, Row, Version
 from changecapture.core.codec import PassName
 from changecapture.core.merge import Decision, extend, follows, settle
 from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.core.values import dump
 from changecapture.core.vector import Vector, dump_vector
 from changecapture.errors import DataError, RetryLater
 from changecapture.identify import name_rows, place_keys
@@ -327,16 +328,11 @@ def _localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[R
     for column in table.columns:
         if column.reference is not None:
             _refer(store, column, works, rows)
-    absent = {work.row.key: work for work in works if work.local_key is None}
+    absent = [work for work in works if work.local_key is None]
     if absent and table.identity.kind != "assigned":
-        places = _locate(store, table, absent)
-        own = [column.name for column in table.identity.columns]
-        for key, work in absent.items():
-            if key in places:
-                rows[work.row].update(zip(own, places[key], strict=True))
-            else:
-                del rows[work.row]
+        _identify(store, table, absent, rows)
     required = {c.wire for c in table.columns if c.reference is not None and c.reference.required}
+    required |= {column.wire for column in table.identity.columns}
     for work in works:
         if any(item.column in required for item in work.waiting):
             rows.pop(work.row, None)
@@ -350,16 +346,52 @@ def _refer(
     rows: Mapping[Row, dict[str, Any]],
 ) -> None:
     """Replace the keys in a reference column by local values; what names an absent row waits."""
-    assert column.reference is not None
     concerned = [work for work in works if rows[work.row].get(column.name) is not None]
     found = _resolve(store, column, {rows[work.row][column.name] for work in concerned})
-    target = column.reference.table.lower()
     for work in concerned:
         row = rows[work.row]
         key = row[column.name]
         row[column.name] = found.get(key)
         if key not in found:
-            work.waiting.append(Waiting(column.wire, target, str(key)))
+            work.waiting.append(_wait(store, column, key))
+
+
+def _identify(
+    store: Store, table: SyncedTable, works: Sequence[Work], rows: dict[Row, dict[str, Any]]
+) -> None:
+    """Add the identity columns to absent rows; an identity that names an absent row waits."""
+    keys = place_keys(table, [work.row.key for work in works])
+    for index, column in enumerate(table.identity.columns):
+        if column.reference is None:
+            continue
+        found = _resolve(store, column, {items[index] for items in keys.values()})
+        for work in works:
+            items = keys.get(work.row.key)
+            if items is not None and items[index] is not None:
+                if items[index] not in found:
+                    work.waiting.append(_wait(store, column, items[index]))
+                items[index] = found.get(items[index])
+    names = [column.name for column in table.identity.columns]
+    for work in works:
+        if work.row.key in keys:
+            rows[work.row].update(zip(names, keys[work.row.key], strict=True))
+        else:
+            work.parked = Parked("key", f"the key does not fit {table.name}")
+            del rows[work.row]
+
+
+def _wait(store: Store, column: SyncedColumn, key: Any) -> Waiting:
+    assert column.reference is not None
+    target = store.tables_by_name[column.reference.table]
+    return Waiting(column.wire, target.wire, _target_key(target, column, key))
+
+
+def _target_key(target: SyncedTable, column: SyncedColumn, value: Any) -> str:
+    """Return the key that a reference's value, as it travels, stands for."""
+    assert column.reference is not None
+    if column.reference.by_key and target.identity.kind == "composite":
+        return dump([value])
+    return str(value)
 
 
 def _resolve(store: Store, column: SyncedColumn, keys: Collection[Any]) -> dict[Any, Any]:
@@ -368,12 +400,12 @@ def _resolve(store: Store, column: SyncedColumn, keys: Collection[Any]) -> dict[
     wanted = {key for key in keys if key is not None}
     if not wanted:
         return {}
-    if column.reference.by_key:
-        # The key is the value. A source that enforced nothing may refer to nothing: accepted.
+    if not column.reference.must_be_here:
         return {key: key for key in wanted}
     target = store.tables_by_name[column.reference.table]
-    places = _locate(store, target, {str(key) for key in wanted})
-    return store.refer_rows(target, column.reference.target_column, places)
+    named = {_target_key(target, column, key): key for key in wanted}
+    found = store.refer_rows(target, column.reference.target_column, _locate(store, target, named))
+    return {named[name]: value for name, value in found.items()}
 
 
 def _park_reference(work: Work) -> None:
@@ -503,9 +535,9 @@ def _hold_children(store: Store, works: Sequence[Work]) -> list[Work]:
 
 def _children(store: Store, parent: Work) -> Iterable[tuple[Work, SyncedColumn]]:
     for table in store.tables.values():
-        for column in table.columns:
+        for column in (*table.columns, *table.identity.columns):
             reference = column.reference
-            if reference is None or reference.table != parent.table.name:
+            if reference is None or reference.table != parent.table.name or not reference.must_be_here:
                 continue
             assert parent.local_key is not None
             texts = store.read_referring(table, column, parent.table, parent.local_key)
@@ -516,6 +548,7 @@ def _children(store: Store, parent: Work) -> Iterable[tuple[Work, SyncedColumn]]
 def _goes_with_parent(child: Work) -> bool:
     """Return whether the child cannot stay without what it refers to."""
     required = {c.wire for c in child.table.columns if c.reference and c.reference.required}
+    required |= {column.wire for column in child.table.identity.columns}
     return any(item.column in required for item in child.waiting)
 
 

@@ -20,12 +20,20 @@ class Reference:
     ``by_key`` is true when the column already holds the referenced row's identity (a textual natural
     key): the value travels as it is. Otherwise it holds a local integer and travels as the row's key.
     ``required`` is true when the column is NOT NULL: a row is not shown without the referenced one.
+    ``enforced`` is true when the database refuses a value that names no row; where it does not, the
+    applications leave such values about, and a key is written whether or not its row is here.
     """
 
     table: str
     target_column: str
     required: bool
     by_key: bool
+    enforced: bool = True
+
+    @property
+    def must_be_here(self) -> bool:
+        """Return whether the column can only be written when the row that it names is here."""
+        return self.enforced or not self.by_key
 
 
 @dataclass(frozen=True, slots=True)

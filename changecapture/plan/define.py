@@ -52,6 +52,7 @@ def synced_column(settled: Settled, table: Table, column: Column) -> SyncedColum
             target_column=link.target_column,
             required=not column.nullable,
             by_key=settled.keys[link.target].holds(link.target_column),
+            enforced=link.on_delete != "",
         )
     return SyncedColumn(column.name, column.type, column.kind, column.nullable, reference)
 

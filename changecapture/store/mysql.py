@@ -84,7 +84,7 @@ class MySQLStore(SqlStore):
         if code in UNIQUE_ERRORS:
             return DataError("a unique value is taken", reason="unique", why=text)
         if code in REFERENCE_ERRORS:
-            return DataError("a row is referred to", reason="reference", why=text)
+            return DataError("a foreign key refuses", reason="foreign key", why=text)
         if code in VALUE_ERRORS:
             return DataError("a value does not fit", reason="value", why=text)
         if code in DRIFT_ERRORS:

@@ -69,7 +69,7 @@ class PostgresStore(SqlStore):
         if state == "23505":
             return DataError("a unique value is taken", reason="unique", why=_detail(error))
         if state == "23503":
-            return DataError("a row is referred to", reason="reference", why=_detail(error))
+            return DataError("a foreign key refuses", reason="foreign key", why=_detail(error))
         if state[:2] in ("22", "23"):
             return DataError("a value does not fit", reason="value", why=text)
         if state in ("42P01", "42703", "3F000", "42883"):
