@@ -19,6 +19,7 @@ from tests.support.databases import dialect_of, fetch, run_script
 from tests.support.eden import Eden
 
 EDEN_TABLES = (
+    "cr_shelter",
     "cr_shelter_registration",
     "gis_location",
     "hrm_course",
