@@ -10,15 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 from demo.command import CommandError
-from demo.patience import Late, Patience, Stopped
 from demo.screen import Screen
 from demo.stage import NAMES, Stage
 from demo.story import Story
+from tests.support.patience import Late, Patience, Stopped
 from tests.support.process import ServerError
+from tests.support.relays import RelayError
 from tests.support.servers import scratch_directory
 
 LAST_LINES = 12
-EXPECTED = (Late, CommandError, ServerError)
+EXPECTED = (Late, CommandError, RelayError, ServerError)
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -5,14 +5,14 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-from demo.patience import Patience
+from tests.support.patience import Patience
 
 PROGRAM = Path(sysconfig.get_path("scripts"), "changecapture")
 BOUND_S = 120.0
 
 
 class CommandError(Exception):
-    """A command, or a relay, has ended as it should not."""
+    """A command has failed."""
 
 
 def run_command(*arguments: str, url: str, patience: Patience) -> list[str]:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from statistics import median
 
 from demo.arrivals import Arrival
-from demo.patience import Patience
 from demo.screen import Screen
 from demo.site import Site
 from demo.stage import Stage
 from tests.support.eden import Record
+from tests.support.patience import Patience
 
 LISTED = 5
 

@@ -8,11 +8,11 @@ from typing import Literal
 
 from demo.arrivals import Arrivals
 from demo.command import run_command
-from demo.patience import Patience
-from demo.relay import Relay
 from tests.support.databases import DatabaseServer, Dialect
 from tests.support.eden import Eden
+from tests.support.patience import Patience
 from tests.support.process import LocalServer
+from tests.support.relays import Relay
 from tests.support.schemas import create_schema
 from tests.support.servers import (
     MariaDBServer,

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from demo.patience import Patience
 from demo.screen import Screen
 from demo.site import Site
 from tests.support.eden import Record
+from tests.support.patience import Patience
 
 NAMES = ("camp", "city")
 

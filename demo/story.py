@@ -3,12 +3,12 @@
 import time
 
 from demo.journey import Journeys
-from demo.patience import Patience
 from demo.screen import Screen
 from demo.site import Site
 from demo.stage import Stage
 from tests.support.compare import compare_sites
 from tests.support.eden import Record
+from tests.support.patience import Patience
 
 CROWD = 100
 ROUNDS = 10

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 BOUND_S = 30.0
 LOOK_S = 0.002
-"""Between two looks: what is measured with it is at most so much too long."""
+"""Between two looks, unless told: what is measured with it is at most so much too long."""
 
 
 class Late(Exception):
@@ -34,14 +34,16 @@ class Patience:
         """Let every wait, now and later, raise Stopped."""
         self._end.set()
 
-    def wait(self, condition: Callable[[], T], what: str, bound_s: float = BOUND_S) -> T:
+    def wait(
+        self, condition: Callable[[], T], what: str, bound_s: float = BOUND_S, look_s: float = LOOK_S
+    ) -> T:
         """Return the first true answer of a condition; raise Late when the bound passes before."""
         deadline = time.monotonic() + bound_s
         while True:
             answer = condition()
             if answer:
                 return answer
-            if self._end.wait(LOOK_S):
+            if self._end.wait(look_s):
                 raise Stopped
             if time.monotonic() > deadline:
                 raise Late(f"waited {bound_s:g} s in vain: {what}")

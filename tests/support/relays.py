@@ -1,4 +1,7 @@
-"""A relay process of one site: ``changecapture-relay run --config FILE``, its log read as it comes."""
+"""A relay process of one site: ``changecapture-relay run --config FILE``, its log read as it comes.
+
+Relays of one process of ours find each other by zeroconf on 127.0.0.1, and no others.
+"""
 
 import os
 import signal
@@ -9,8 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO
 
-from demo.command import CommandError
-from demo.patience import Patience
+from tests.support.patience import Patience
 
 PROGRAM = Path(sysconfig.get_path("scripts"), "changecapture-relay")
 DATE_AND_TIME = len("2026-01-31 12:00:00 ")
@@ -29,14 +31,24 @@ port = 0                            # any free port: no address is written anywh
 
 [discovery]
 interfaces = ["127.0.0.1"]
-service = "{service}"    # of this demo's own: real sites are not met
+service = "{service}"    # of our own: real sites are not met
 """
+
+
+class RelayError(Exception):
+    """A relay has ended as it should not."""
+
+
+def ignore(name: str, line: str) -> None:
+    """Hear nothing."""
 
 
 class Relay:
     """One site's relay; it may be started again after its end."""
 
-    def __init__(self, name: str, url: str, directory: Path, heard: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, name: str, url: str, directory: Path, heard: Callable[[str, str], None] = ignore
+    ) -> None:
         """``heard`` gets the name and each line of the log, in a thread."""
         self.name = name
         self.lines: list[str] = []
@@ -52,6 +64,12 @@ class Relay:
     def running(self) -> bool:
         """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The process id, once it was started."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         """Start the process, apart from our terminal and its Ctrl-C."""
@@ -86,7 +104,7 @@ class Relay:
         what = f"the relay of the {self.name} to say '{part}'"
         patience.wait(lambda: self.said(part, after) or not self.running, what)
         if not self.said(part, after):
-            raise CommandError(f"the relay of the {self.name} has ended")
+            raise RelayError(f"the relay of the {self.name} has ended")
 
     def _end(self, number: int) -> None:
         if self._process is None:
