@@ -222,9 +222,18 @@ def _render_history(table: SyncedTable, table_id: int, relation: str) -> tuple[s
             image_columns=", ".join(f"JSON_VALUE(d.image, {literal(f'$.{_json_name(c)}')})" for c in shown),
             row_key=key_array(table.key_columns, "t"),
             identity=identity_text(table, "t"),
+            pending_identity=_pending_identity(table),
             flagged="FALSE" if flag is None else f"t.{quote(flag.column)} <=> {literal(flag.deleted)}",
         ),
     )
+
+
+def _pending_identity(table: SyncedTable) -> str:
+    """Return an expression: the key of a captured row, its local key where that takes a look-up."""
+    if table.identity.kind not in ("uuid", "natural"):
+        return "c.`key`"
+    place = [column.name for column in table.key_columns].index(table.identity.columns[0].name)
+    return f"JSON_VALUE(c.`key`, '$[{place}]')"
 
 
 def history_columns(table: SyncedTable) -> tuple[SyncedColumn, ...]:

@@ -19,6 +19,9 @@ PLAIN_TYPES = frozenset("integer bigint smallint boolean real numeric text date 
 PLAIN_TYPES |= {"double precision", "timestamp without time zone", "timestamp with time zone"}
 """Types whose own equality pg_catalog has; all others are compared as text."""
 
+TEXT_TYPES = ("text", "character", "uuid")
+"""Types of kind text that are printed the same whatever the session's settings."""
+
 
 def quote(name: str) -> str:
     """Return a quoted identifier."""
@@ -107,6 +110,7 @@ def render_capture(table: SyncedTable, table_id: int, schema: str) -> Capture:
         "old_key": key_array(table.key_columns, "OLD"),
         "image": "to_jsonb(OLD)::text",
         "changes": "\n".join(_change(column) for column in captured_columns(table)),
+        "settings": _settings((*table.key_columns, *table.columns)),
     }
     text = sections["capture"] + sections["capture_truncate"] + relation + repr(holes)
     fingerprint = blake2b(text.encode(), digest_size=FINGERPRINT_LENGTH // 2).hexdigest()
@@ -136,6 +140,17 @@ def render_capture(table: SyncedTable, table_id: int, schema: str) -> Capture:
         history=_render_history(table, table_id, relation),
         history_view=f"changecapture.{quote(f'{table.name}_history')}",
     )
+
+
+def _settings(columns: Sequence[SyncedColumn]) -> str:
+    """Return the settings of the application's session that would change how a value is printed."""
+    found = ""
+    kinds = {column.kind for column in columns}
+    if kinds & {"float32", "float64"}:
+        found += " SET extra_float_digits = 1"
+    if any(column.kind == "text" and not column.type.startswith(TEXT_TYPES) for column in columns):
+        found += " SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres'"
+    return found
 
 
 def captured_columns(table: SyncedTable) -> tuple[SyncedColumn, ...]:
@@ -201,6 +216,7 @@ def _render_history(table: SyncedTable, table_id: int, relation: str) -> tuple[s
             image_columns=columns,
             row_key=key_array(table.key_columns, "t"),
             identity=identity_text(table, "t"),
+            pending_identity=_pending_identity(table),
             flagged="false"
             if flag is None
             else f"t.{quote(flag.column)} IS NOT DISTINCT FROM {literal(flag.deleted)}",
@@ -211,6 +227,14 @@ def _render_history(table: SyncedTable, table_id: int, relation: str) -> tuple[s
             view=f"changecapture.{quote(f'{table.name}_history')}",
         ),
     )
+
+
+def _pending_identity(table: SyncedTable) -> str:
+    """Return an expression: the key of a captured row, its local key where that takes a look-up."""
+    if table.identity.kind not in ("uuid", "natural"):
+        return "c.key"
+    place = [column.name for column in table.key_columns].index(table.identity.columns[0].name)
+    return f"c.key::json ->> {place}"
 
 
 def history_columns(table: SyncedTable) -> tuple[SyncedColumn, ...]:

@@ -63,13 +63,13 @@ END;
 
 CREATE OR REPLACE SQL SECURITY DEFINER VIEW `changecapture_gis_location_history` (`id`, `uuid`, `name`, `level`, `parent`, `gis_feature_type`, `lat`, `lon`, `radius`, `wkt`, `inherited`, `lat_min`, `lat_max`, `lon_min`, `lon_max`, `elevation`, `addr_street`, `addr_postcode`, `start_date`, `end_date`, `comments`, `l5`, `l4`, `l3`, `l2`, `l1`, `l0`, `created_on`, `modified_on`, `changed_at`, `deleted`, `origin`) AS
 WITH pending AS (
-    SELECT c.`key`, c.operation, c.image, c.captured_at
+    SELECT c.`key`, c.operation, c.image, c.captured_at, JSON_VALUE(c.`key`, '$[1]') AS identity
     FROM changecapture_captured AS c
     JOIN (SELECT MAX(id) AS id FROM changecapture_captured
           WHERE table_id = 2 GROUP BY `key`) AS latest ON latest.id = c.id
 )
 SELECT t.`id`, t.`uuid`, t.`name`, t.`level`, t.`parent`, t.`gis_feature_type`, t.`lat`, t.`lon`, t.`radius`, t.`wkt`, t.`inherited`, t.`lat_min`, t.`lat_max`, t.`lon_min`, t.`lon_max`, t.`elevation`, t.`addr_street`, t.`addr_postcode`, t.`start_date`, t.`end_date`, t.`comments`, t.`l5`, t.`l4`, t.`l3`, t.`l2`, t.`l1`, t.`l0`, t.`created_on`, t.`modified_on`,
-       TIMESTAMPADD(MICROSECOND, COALESCE(p.captured_at, v.stamp), '1970-01-01'),
+       TIMESTAMPADD(MICROSECOND, COALESCE(p.captured_at, v.stamp), TIMESTAMP'1970-01-01 00:00:00'),
        t.`deleted` <=> 'T',
        IF(p.`key` IS NULL, v.origin, s.origin)
 FROM `gis_location` AS t
@@ -79,12 +79,16 @@ LEFT JOIN changecapture_row_version AS v
        ON v.table_name = 'gis_location' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE utf8mb4_bin
 UNION ALL
 SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."name"'), JSON_VALUE(d.image, '$."level"'), JSON_VALUE(d.image, '$."parent"'), JSON_VALUE(d.image, '$."gis_feature_type"'), JSON_VALUE(d.image, '$."lat"'), JSON_VALUE(d.image, '$."lon"'), JSON_VALUE(d.image, '$."radius"'), JSON_VALUE(d.image, '$."wkt"'), JSON_VALUE(d.image, '$."inherited"'), JSON_VALUE(d.image, '$."lat_min"'), JSON_VALUE(d.image, '$."lat_max"'), JSON_VALUE(d.image, '$."lon_min"'), JSON_VALUE(d.image, '$."lon_max"'), JSON_VALUE(d.image, '$."elevation"'), JSON_VALUE(d.image, '$."addr_street"'), JSON_VALUE(d.image, '$."addr_postcode"'), JSON_VALUE(d.image, '$."start_date"'), JSON_VALUE(d.image, '$."end_date"'), JSON_VALUE(d.image, '$."comments"'), JSON_VALUE(d.image, '$."l5"'), JSON_VALUE(d.image, '$."l4"'), JSON_VALUE(d.image, '$."l3"'), JSON_VALUE(d.image, '$."l2"'), JSON_VALUE(d.image, '$."l1"'), JSON_VALUE(d.image, '$."l0"'), JSON_VALUE(d.image, '$."created_on"'), JSON_VALUE(d.image, '$."modified_on"'),
-       TIMESTAMPADD(MICROSECOND, d.deleted_at, '1970-01-01'), TRUE, d.origin
+       TIMESTAMPADD(MICROSECOND, d.deleted_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, d.origin
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = 'gis_location'
+  AND NOT EXISTS (SELECT 1 FROM pending AS q
+                  WHERE q.operation <> 'D' AND q.identity = d.row_key)
 UNION ALL
 SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."name"'), JSON_VALUE(d.image, '$."level"'), JSON_VALUE(d.image, '$."parent"'), JSON_VALUE(d.image, '$."gis_feature_type"'), JSON_VALUE(d.image, '$."lat"'), JSON_VALUE(d.image, '$."lon"'), JSON_VALUE(d.image, '$."radius"'), JSON_VALUE(d.image, '$."wkt"'), JSON_VALUE(d.image, '$."inherited"'), JSON_VALUE(d.image, '$."lat_min"'), JSON_VALUE(d.image, '$."lat_max"'), JSON_VALUE(d.image, '$."lon_min"'), JSON_VALUE(d.image, '$."lon_max"'), JSON_VALUE(d.image, '$."elevation"'), JSON_VALUE(d.image, '$."addr_street"'), JSON_VALUE(d.image, '$."addr_postcode"'), JSON_VALUE(d.image, '$."start_date"'), JSON_VALUE(d.image, '$."end_date"'), JSON_VALUE(d.image, '$."comments"'), JSON_VALUE(d.image, '$."l5"'), JSON_VALUE(d.image, '$."l4"'), JSON_VALUE(d.image, '$."l3"'), JSON_VALUE(d.image, '$."l2"'), JSON_VALUE(d.image, '$."l1"'), JSON_VALUE(d.image, '$."l0"'), JSON_VALUE(d.image, '$."created_on"'), JSON_VALUE(d.image, '$."modified_on"'),
-       TIMESTAMPADD(MICROSECOND, d.captured_at, '1970-01-01'), TRUE, s.origin
+       TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s
 WHERE d.operation = 'D'
+  AND NOT EXISTS (SELECT 1 FROM pending AS q
+                  WHERE q.operation <> 'D' AND q.identity = d.identity)

@@ -1,5 +1,5 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_2_daae9071() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+CREATE OR REPLACE FUNCTION changecapture.capture_2_861ffce0() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 AS $capture$
 DECLARE
     changed jsonb := '{}';
     new_key text;
@@ -114,7 +114,7 @@ BEGIN
 END
 $capture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_2_daae9071_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_2_861ffce0_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 BEGIN
     IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
@@ -127,19 +127,20 @@ BEGIN
 END
 $capture$;
 
-CREATE TRIGGER "00_changecapture_2_daae9071" AFTER INSERT OR UPDATE OR DELETE ON "public"."gis_location"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_2_daae9071();
+CREATE TRIGGER "00_changecapture_2_861ffce0" AFTER INSERT OR UPDATE OR DELETE ON "public"."gis_location"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_2_861ffce0();
 
-CREATE TRIGGER "00_changecapture_2_daae9071_truncate" BEFORE TRUNCATE ON "public"."gis_location"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_2_daae9071_truncate();
+CREATE TRIGGER "00_changecapture_2_861ffce0_truncate" BEFORE TRUNCATE ON "public"."gis_location"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_2_861ffce0_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."gis_location_history_rows"() RETURNS TABLE ("id" integer, "uuid" character varying(128), "name" character varying(128), "level" character varying(2), "parent" integer, "gis_feature_type" integer, "lat" double precision, "lon" double precision, "radius" double precision, "wkt" text, "inherited" character(1), "lat_min" double precision, "lat_max" double precision, "lon_min" double precision, "lon_max" double precision, "elevation" double precision, "addr_street" text, "addr_postcode" character varying(128), "start_date" date, "end_date" date, "comments" text, "L5" character varying(512), "L4" character varying(512), "L3" character varying(512), "L2" character varying(512), "L1" character varying(512), "L0" character varying(512), "created_on" timestamp without time zone, "modified_on" timestamp without time zone, "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     WITH pending AS (
-        SELECT DISTINCT ON (key) key, operation, image, captured_at
-        FROM changecapture.captured
+        SELECT DISTINCT ON (c.key) c.key, c.operation, c.image, c.captured_at,
+               c.key::json ->> 1 AS identity
+        FROM changecapture.captured AS c
         WHERE table_id = 2
-        ORDER BY key, id DESC
+        ORDER BY c.key, c.id DESC
     )
     SELECT t."id", t."uuid", t."name", t."level", t."parent", t."gis_feature_type", t."lat", t."lon", t."radius", t."wkt", t."inherited", t."lat_min", t."lat_max", t."lon_min", t."lon_max", t."elevation", t."addr_street", t."addr_postcode", t."start_date", t."end_date", t."comments", t."L5", t."L4", t."L3", t."L2", t."L1", t."L0", t."created_on", t."modified_on",
            to_timestamp(coalesce(p.captured_at, v.stamp) / 1e6),
@@ -156,6 +157,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     FROM changecapture.deleted_row AS d
     CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."gis_location", d.image::jsonb) AS t
     WHERE d.table_name = 'gis_location'
+      AND NOT EXISTS (SELECT 1 FROM pending AS q
+                      WHERE q.operation <> 'D' AND q.identity = d.row_key)
     UNION ALL
     SELECT t."id", t."uuid", t."name", t."level", t."parent", t."gis_feature_type", t."lat", t."lon", t."radius", t."wkt", t."inherited", t."lat_min", t."lat_max", t."lon_min", t."lon_max", t."elevation", t."addr_street", t."addr_postcode", t."start_date", t."end_date", t."comments", t."L5", t."L4", t."L3", t."L2", t."L1", t."L0", t."created_on", t."modified_on",
            to_timestamp(p.captured_at / 1e6), true, s.origin::text
@@ -163,6 +166,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     CROSS JOIN changecapture.site AS s
     CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."gis_location", p.image::jsonb) AS t
     WHERE p.operation = 'D'
+      AND NOT EXISTS (SELECT 1 FROM pending AS q
+                      WHERE q.operation <> 'D' AND q.identity = p.identity)
 $history$;
 
 CREATE OR REPLACE VIEW changecapture."gis_location_history" AS SELECT * FROM changecapture."gis_location_history_rows"()

@@ -39,13 +39,13 @@ END;
 
 CREATE OR REPLACE SQL SECURITY DEFINER VIEW `changecapture_pr_pentity_history` (`pe_id`, `uuid`, `instance_type`, `type`, `pe_label`, `changed_at`, `deleted`, `origin`) AS
 WITH pending AS (
-    SELECT c.`key`, c.operation, c.image, c.captured_at
+    SELECT c.`key`, c.operation, c.image, c.captured_at, JSON_VALUE(c.`key`, '$[1]') AS identity
     FROM changecapture_captured AS c
     JOIN (SELECT MAX(id) AS id FROM changecapture_captured
           WHERE table_id = 3 GROUP BY `key`) AS latest ON latest.id = c.id
 )
 SELECT t.`pe_id`, t.`uuid`, t.`instance_type`, t.`type`, t.`pe_label`,
-       TIMESTAMPADD(MICROSECOND, COALESCE(p.captured_at, v.stamp), '1970-01-01'),
+       TIMESTAMPADD(MICROSECOND, COALESCE(p.captured_at, v.stamp), TIMESTAMP'1970-01-01 00:00:00'),
        t.`deleted` <=> 'T',
        IF(p.`key` IS NULL, v.origin, s.origin)
 FROM `pr_pentity` AS t
@@ -55,12 +55,16 @@ LEFT JOIN changecapture_row_version AS v
        ON v.table_name = 'pr_pentity' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE utf8mb4_bin
 UNION ALL
 SELECT JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."instance_type"'), JSON_VALUE(d.image, '$."type"'), JSON_VALUE(d.image, '$."pe_label"'),
-       TIMESTAMPADD(MICROSECOND, d.deleted_at, '1970-01-01'), TRUE, d.origin
+       TIMESTAMPADD(MICROSECOND, d.deleted_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, d.origin
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = 'pr_pentity'
+  AND NOT EXISTS (SELECT 1 FROM pending AS q
+                  WHERE q.operation <> 'D' AND q.identity = d.row_key)
 UNION ALL
 SELECT JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."instance_type"'), JSON_VALUE(d.image, '$."type"'), JSON_VALUE(d.image, '$."pe_label"'),
-       TIMESTAMPADD(MICROSECOND, d.captured_at, '1970-01-01'), TRUE, s.origin
+       TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s
 WHERE d.operation = 'D'
+  AND NOT EXISTS (SELECT 1 FROM pending AS q
+                  WHERE q.operation <> 'D' AND q.identity = d.identity)

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_3_1fd2aaef() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_3_f1adc0dd() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 DECLARE
     changed jsonb := '{}';
@@ -42,7 +42,7 @@ BEGIN
 END
 $capture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_3_1fd2aaef_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_3_f1adc0dd_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 BEGIN
     IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
@@ -55,19 +55,20 @@ BEGIN
 END
 $capture$;
 
-CREATE TRIGGER "00_changecapture_3_1fd2aaef" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_1fd2aaef();
+CREATE TRIGGER "00_changecapture_3_f1adc0dd" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_f1adc0dd();
 
-CREATE TRIGGER "00_changecapture_3_1fd2aaef_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_1fd2aaef_truncate();
+CREATE TRIGGER "00_changecapture_3_f1adc0dd_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_f1adc0dd_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_pentity_history_rows"() RETURNS TABLE ("pe_id" integer, "uuid" character varying(128), "instance_type" character varying(512), "type" character varying(512), "pe_label" character varying(128), "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     WITH pending AS (
-        SELECT DISTINCT ON (key) key, operation, image, captured_at
-        FROM changecapture.captured
+        SELECT DISTINCT ON (c.key) c.key, c.operation, c.image, c.captured_at,
+               c.key::json ->> 1 AS identity
+        FROM changecapture.captured AS c
         WHERE table_id = 3
-        ORDER BY key, id DESC
+        ORDER BY c.key, c.id DESC
     )
     SELECT t."pe_id", t."uuid", t."instance_type", t."type", t."pe_label",
            to_timestamp(coalesce(p.captured_at, v.stamp) / 1e6),
@@ -84,6 +85,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     FROM changecapture.deleted_row AS d
     CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_pentity", d.image::jsonb) AS t
     WHERE d.table_name = 'pr_pentity'
+      AND NOT EXISTS (SELECT 1 FROM pending AS q
+                      WHERE q.operation <> 'D' AND q.identity = d.row_key)
     UNION ALL
     SELECT t."pe_id", t."uuid", t."instance_type", t."type", t."pe_label",
            to_timestamp(p.captured_at / 1e6), true, s.origin::text
@@ -91,6 +94,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     CROSS JOIN changecapture.site AS s
     CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_pentity", p.image::jsonb) AS t
     WHERE p.operation = 'D'
+      AND NOT EXISTS (SELECT 1 FROM pending AS q
+                      WHERE q.operation <> 'D' AND q.identity = p.identity)
 $history$;
 
 CREATE OR REPLACE VIEW changecapture."pr_pentity_history" AS SELECT * FROM changecapture."pr_pentity_history_rows"()

@@ -48,13 +48,13 @@ END;
 
 CREATE OR REPLACE SQL SECURITY DEFINER VIEW `changecapture_pr_person_history` (`id`, `uuid`, `pe_id`, `track_id`, `location_id`, `pe_label`, `first_name`, `middle_name`, `last_name`, `gender`, `date_of_birth`, `comments`, `created_on`, `modified_on`, `changed_at`, `deleted`, `origin`) AS
 WITH pending AS (
-    SELECT c.`key`, c.operation, c.image, c.captured_at
+    SELECT c.`key`, c.operation, c.image, c.captured_at, JSON_VALUE(c.`key`, '$[1]') AS identity
     FROM changecapture_captured AS c
     JOIN (SELECT MAX(id) AS id FROM changecapture_captured
           WHERE table_id = 1 GROUP BY `key`) AS latest ON latest.id = c.id
 )
 SELECT t.`id`, t.`uuid`, t.`pe_id`, t.`track_id`, t.`location_id`, t.`pe_label`, t.`first_name`, t.`middle_name`, t.`last_name`, t.`gender`, t.`date_of_birth`, t.`comments`, t.`created_on`, t.`modified_on`,
-       TIMESTAMPADD(MICROSECOND, COALESCE(p.captured_at, v.stamp), '1970-01-01'),
+       TIMESTAMPADD(MICROSECOND, COALESCE(p.captured_at, v.stamp), TIMESTAMP'1970-01-01 00:00:00'),
        t.`deleted` <=> 'T',
        IF(p.`key` IS NULL, v.origin, s.origin)
 FROM `pr_person` AS t
@@ -64,12 +64,16 @@ LEFT JOIN changecapture_row_version AS v
        ON v.table_name = 'pr_person' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE utf8mb4_bin
 UNION ALL
 SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."track_id"'), JSON_VALUE(d.image, '$."location_id"'), JSON_VALUE(d.image, '$."pe_label"'), JSON_VALUE(d.image, '$."first_name"'), JSON_VALUE(d.image, '$."middle_name"'), JSON_VALUE(d.image, '$."last_name"'), JSON_VALUE(d.image, '$."gender"'), JSON_VALUE(d.image, '$."date_of_birth"'), JSON_VALUE(d.image, '$."comments"'), JSON_VALUE(d.image, '$."created_on"'), JSON_VALUE(d.image, '$."modified_on"'),
-       TIMESTAMPADD(MICROSECOND, d.deleted_at, '1970-01-01'), TRUE, d.origin
+       TIMESTAMPADD(MICROSECOND, d.deleted_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, d.origin
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = 'pr_person'
+  AND NOT EXISTS (SELECT 1 FROM pending AS q
+                  WHERE q.operation <> 'D' AND q.identity = d.row_key)
 UNION ALL
 SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."track_id"'), JSON_VALUE(d.image, '$."location_id"'), JSON_VALUE(d.image, '$."pe_label"'), JSON_VALUE(d.image, '$."first_name"'), JSON_VALUE(d.image, '$."middle_name"'), JSON_VALUE(d.image, '$."last_name"'), JSON_VALUE(d.image, '$."gender"'), JSON_VALUE(d.image, '$."date_of_birth"'), JSON_VALUE(d.image, '$."comments"'), JSON_VALUE(d.image, '$."created_on"'), JSON_VALUE(d.image, '$."modified_on"'),
-       TIMESTAMPADD(MICROSECOND, d.captured_at, '1970-01-01'), TRUE, s.origin
+       TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s
 WHERE d.operation = 'D'
+  AND NOT EXISTS (SELECT 1 FROM pending AS q
+                  WHERE q.operation <> 'D' AND q.identity = d.identity)

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_1_2b652863() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_ffcda79b() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 DECLARE
     changed jsonb := '{}';
@@ -69,7 +69,7 @@ BEGIN
 END
 $capture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_1_2b652863_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_ffcda79b_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 BEGIN
     IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
@@ -82,19 +82,20 @@ BEGIN
 END
 $capture$;
 
-CREATE TRIGGER "00_changecapture_1_2b652863" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_2b652863();
+CREATE TRIGGER "00_changecapture_1_ffcda79b" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_ffcda79b();
 
-CREATE TRIGGER "00_changecapture_1_2b652863_truncate" BEFORE TRUNCATE ON "public"."pr_person"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_2b652863_truncate();
+CREATE TRIGGER "00_changecapture_1_ffcda79b_truncate" BEFORE TRUNCATE ON "public"."pr_person"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_ffcda79b_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_person_history_rows"() RETURNS TABLE ("id" integer, "uuid" character varying(128), "pe_id" integer, "track_id" integer, "location_id" integer, "pe_label" character varying(128), "first_name" character varying(64), "middle_name" character varying(64), "last_name" character varying(64), "gender" integer, "date_of_birth" date, "comments" text, "created_on" timestamp without time zone, "modified_on" timestamp without time zone, "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     WITH pending AS (
-        SELECT DISTINCT ON (key) key, operation, image, captured_at
-        FROM changecapture.captured
+        SELECT DISTINCT ON (c.key) c.key, c.operation, c.image, c.captured_at,
+               c.key::json ->> 1 AS identity
+        FROM changecapture.captured AS c
         WHERE table_id = 1
-        ORDER BY key, id DESC
+        ORDER BY c.key, c.id DESC
     )
     SELECT t."id", t."uuid", t."pe_id", t."track_id", t."location_id", t."pe_label", t."first_name", t."middle_name", t."last_name", t."gender", t."date_of_birth", t."comments", t."created_on", t."modified_on",
            to_timestamp(coalesce(p.captured_at, v.stamp) / 1e6),
@@ -111,6 +112,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     FROM changecapture.deleted_row AS d
     CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_person", d.image::jsonb) AS t
     WHERE d.table_name = 'pr_person'
+      AND NOT EXISTS (SELECT 1 FROM pending AS q
+                      WHERE q.operation <> 'D' AND q.identity = d.row_key)
     UNION ALL
     SELECT t."id", t."uuid", t."pe_id", t."track_id", t."location_id", t."pe_label", t."first_name", t."middle_name", t."last_name", t."gender", t."date_of_birth", t."comments", t."created_on", t."modified_on",
            to_timestamp(p.captured_at / 1e6), true, s.origin::text
@@ -118,6 +121,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     CROSS JOIN changecapture.site AS s
     CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_person", p.image::jsonb) AS t
     WHERE p.operation = 'D'
+      AND NOT EXISTS (SELECT 1 FROM pending AS q
+                      WHERE q.operation <> 'D' AND q.identity = p.identity)
 $history$;
 
 CREATE OR REPLACE VIEW changecapture."pr_person_history" AS SELECT * FROM changecapture."pr_person_history_rows"()

@@ -2,15 +2,16 @@
 -- Twin: ../postgresql/history.sql. It reads captured too, so it is true at once, without the relay.
 
 -- statement: history_view
+-- A row that was deleted and inserted again under another local number is shown once, live.
 CREATE OR REPLACE SQL SECURITY DEFINER VIEW {{view}} ({{declarations}}) AS
 WITH pending AS (
-    SELECT c.`key`, c.operation, c.image, c.captured_at
+    SELECT c.`key`, c.operation, c.image, c.captured_at, {{pending_identity}} AS identity
     FROM changecapture_captured AS c
     JOIN (SELECT MAX(id) AS id FROM changecapture_captured
           WHERE table_id = {{table_id}} GROUP BY `key`) AS latest ON latest.id = c.id
 )
 SELECT {{live_columns}},
-       TIMESTAMPADD(MICROSECOND, COALESCE(p.captured_at, v.stamp), '1970-01-01'),
+       TIMESTAMPADD(MICROSECOND, COALESCE(p.captured_at, v.stamp), TIMESTAMP'1970-01-01 00:00:00'),
        {{flagged}},
        IF(p.`key` IS NULL, v.origin, s.origin)
 FROM {{table}} AS t
@@ -20,12 +21,16 @@ LEFT JOIN changecapture_row_version AS v
        ON v.table_name = {{wire}} AND v.row_key = {{identity}}
 UNION ALL
 SELECT {{image_columns}},
-       TIMESTAMPADD(MICROSECOND, d.deleted_at, '1970-01-01'), TRUE, d.origin
+       TIMESTAMPADD(MICROSECOND, d.deleted_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, d.origin
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = {{wire}}
+  AND NOT EXISTS (SELECT 1 FROM pending AS q
+                  WHERE q.operation <> 'D' AND q.identity = d.row_key)
 UNION ALL
 SELECT {{image_columns}},
-       TIMESTAMPADD(MICROSECOND, d.captured_at, '1970-01-01'), TRUE, s.origin
+       TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s
 WHERE d.operation = 'D'
+  AND NOT EXISTS (SELECT 1 FROM pending AS q
+                  WHERE q.operation <> 'D' AND q.identity = d.identity)

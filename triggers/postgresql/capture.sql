@@ -8,7 +8,7 @@
 -- Reads: the old and the new row. Writes: one row of captured.
 -- Silent when: this site's applier is writing; an update changes no column that travels.
 CREATE OR REPLACE FUNCTION {{function}}() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp{{settings}} AS $capture$
 DECLARE
     changed jsonb := '{}';
     new_key text;

@@ -5,13 +5,15 @@
 
 -- statement: history_function
 -- postgresql only: see above.
+-- A row that was deleted and inserted again under another local number is shown once, live.
 CREATE OR REPLACE FUNCTION {{function}}() RETURNS TABLE ({{declarations}})
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     WITH pending AS (
-        SELECT DISTINCT ON (key) key, operation, image, captured_at
-        FROM changecapture.captured
+        SELECT DISTINCT ON (c.key) c.key, c.operation, c.image, c.captured_at,
+               {{pending_identity}} AS identity
+        FROM changecapture.captured AS c
         WHERE table_id = {{table_id}}
-        ORDER BY key, id DESC
+        ORDER BY c.key, c.id DESC
     )
     SELECT {{live_columns}},
            to_timestamp(coalesce(p.captured_at, v.stamp) / 1e6),
@@ -28,6 +30,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     FROM changecapture.deleted_row AS d
     CROSS JOIN LATERAL jsonb_populate_record(NULL::{{table}}, d.image::jsonb) AS t
     WHERE d.table_name = {{wire}}
+      AND NOT EXISTS (SELECT 1 FROM pending AS q
+                      WHERE q.operation <> 'D' AND q.identity = d.row_key)
     UNION ALL
     SELECT {{image_columns}},
            to_timestamp(p.captured_at / 1e6), true, s.origin::text
@@ -35,6 +39,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     CROSS JOIN changecapture.site AS s
     CROSS JOIN LATERAL jsonb_populate_record(NULL::{{table}}, p.image::jsonb) AS t
     WHERE p.operation = 'D'
+      AND NOT EXISTS (SELECT 1 FROM pending AS q
+                      WHERE q.operation <> 'D' AND q.identity = p.identity)
 $history$
 
 -- statement: history_view
