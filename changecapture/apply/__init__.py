@@ -1,0 +1,115 @@
+"""Apply: entries of other sites, merged and shown here (design: apply, the order that stood).
+
+    the writers' lock -> publish, so that little is left -> BEGIN (READ COMMITTED, capture off) ->
+    1  lock the rows that are there                  2  what is there but not lockable is busy
+    3  insert what is absent, parents first          4  lock parents, and children that must go
+    5  only now read ``captured``; publish what it holds of these rows, and merge again
+    6  write, append the entries as received, raise versions, progress -> COMMIT -> unlock
+
+What cannot be shown is *parked* with its reason: its entries are in the changelog, not applied, and are
+forwarded; the rest goes on. To retry is to show the row again from all its entries. Nothing is left to
+the database's cascades: before a row goes, the rows that refer to it are parked or lose the reference.
+Applying anything twice changes nothing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from changecapture.apply.show import show_rows
+from changecapture.apply.work import Work
+from changecapture.core.change import Entry, Row
+from changecapture.core.codec import PassName
+from changecapture.core.vector import Vector, dump_vector
+from changecapture.publish import publish
+from changecapture.store.interface import Store
+
+DRAIN_PASSES = 1000
+RETRY_LIMIT = 500
+
+__all__ = ["Applied", "apply_entries", "drain", "retry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one apply transaction came to: entries that were new, rows written, rows parked."""
+
+    entries: int
+    applied: int
+    parked: int
+
+
+def apply_entries(
+    store: Store,
+    entries: Sequence[Entry],
+    passes: Mapping[PassName, str],
+    contexts: Mapping[str, Vector],
+    record: Callable[[], None] = lambda: None,
+) -> Applied:
+    """Apply entries in one transaction; ``record`` writes the caller's progress into it."""
+    with store.lock():
+        drain(store)
+        with store.applying():
+            fresh = _drop_known(store, entries)
+            store.write_contexts({digest: dump_vector(v) for digest, v in contexts.items()})
+            store.write_passes(passes)
+            works, carried = _gather(store, fresh)
+            parked = show_rows(store, works)
+            done = [entry for work in works if work.parked is None for entry in work.fresh]
+            held = [entry for work in works if work.parked is not None for entry in work.fresh]
+            store.append_entries(done, applied=True)
+            store.append_entries([*held, *carried], applied=False)
+            record()
+    return Applied(len(fresh), len(done), parked)
+
+
+def retry(store: Store, limit: int = RETRY_LIMIT) -> int:
+    """Show the parked and waiting rows again; return how many rows are still parked."""
+    after: Row | None = None
+    while True:
+        with store.lock():
+            drain(store)
+            with store.applying():
+                rows = store.read_stuck(after, limit)
+                if not rows:
+                    return store.count_parked()
+                works = [
+                    Work(table, row, again=True)
+                    for row in rows
+                    if (table := store.tables_by_wire.get(row.table)) is not None
+                ]
+                show_rows(store, works)
+                after = rows[-1]
+
+
+def drain(store: Store) -> None:
+    """Publish what is captured, so that little of it is left for the apply transaction."""
+    for _ in range(DRAIN_PASSES):
+        if not publish(store):
+            return
+
+
+def _drop_known(store: Store, entries: Iterable[Entry]) -> list[Entry]:
+    fresh = {(entry.origin, entry.epoch, entry.number): entry for entry in entries}
+    for name in store.find_names(fresh):
+        del fresh[name]
+    return list(fresh.values())
+
+
+def _gather(store: Store, fresh: Iterable[Entry]) -> tuple[list[Work], list[Entry]]:
+    """Return the entries by row, in order, and those of tables that this site does not have."""
+    works: dict[tuple[str, str], Work] = {}
+    carried: list[Entry] = []
+    for entry in fresh:
+        place = (entry.table, entry.key)
+        work = works.get(place)
+        if work is None:
+            table = store.tables_by_wire.get(entry.table)
+            if table is None:
+                carried.append(entry)
+                continue
+            work = works[place] = Work(table, Row(*place))
+        work.fresh.append(entry)
+    for work in works.values():
+        if len(work.fresh) > 1:
+            work.fresh.sort(key=lambda entry: entry.order)
+    return list(works.values()), carried

@@ -1,0 +1,123 @@
+"""From rows as they travel to rows as they are written here: keys become local values, or wait."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from changecapture.apply.work import REFERENCE, Parked, Waiting, Work
+from changecapture.core.change import Row
+from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.core.values import dump
+from changecapture.identify import place_keys
+from changecapture.store.interface import Store
+
+
+def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Row, dict[str, Any]]:
+    """Return the rows as they are written here, references as local values: {row: {column: value}}.
+
+    A row that must refer to an absent row is left out; an optional reference to one is NULL and waits.
+    """
+    names = {column.wire: column.name for column in table.columns}
+    rows: dict[Row, dict[str, Any]] = {}
+    for work in works:
+        assert work.decision is not None
+        work.waiting = []
+        rows[work.row] = {names[wire]: value for wire, value in work.decision.values.items() if wire in names}
+    for column in table.columns:
+        if column.reference is not None:
+            _refer(store, column, works, rows)
+    absent = [work for work in works if work.local_key is None]
+    if absent and table.identity.kind != "assigned":
+        _identify(store, table, absent, rows)
+    required = {c.wire for c in table.columns if c.reference is not None and c.reference.required}
+    required |= {column.wire for column in table.identity.columns}
+    for work in works:
+        if any(item.column in required for item in work.waiting):
+            rows.pop(work.row, None)
+    return rows
+
+
+def _refer(
+    store: Store,
+    column: SyncedColumn,
+    works: Iterable[Work],
+    rows: Mapping[Row, dict[str, Any]],
+) -> None:
+    """Replace the keys in a reference column by local values; what names an absent row waits."""
+    concerned = [work for work in works if rows[work.row].get(column.name) is not None]
+    found = _resolve(store, column, {rows[work.row][column.name] for work in concerned})
+    for work in concerned:
+        row = rows[work.row]
+        key = row[column.name]
+        row[column.name] = found.get(key)
+        if key not in found:
+            work.waiting.append(_wait(store, column, key))
+
+
+def _identify(
+    store: Store, table: SyncedTable, works: Sequence[Work], rows: dict[Row, dict[str, Any]]
+) -> None:
+    """Add the identity columns to absent rows; an identity that names an absent row waits."""
+    keys = place_keys(table, [work.row.key for work in works])
+    for index, column in enumerate(table.identity.columns):
+        if column.reference is None:
+            continue
+        found = _resolve(store, column, {items[index] for items in keys.values()})
+        for work in works:
+            items = keys.get(work.row.key)
+            if items is not None and items[index] is not None:
+                if items[index] not in found:
+                    work.waiting.append(_wait(store, column, items[index]))
+                items[index] = found.get(items[index])
+    names = [column.name for column in table.identity.columns]
+    for work in works:
+        if work.row.key in keys:
+            rows[work.row].update(zip(names, keys[work.row.key], strict=True))
+        else:
+            work.parked = Parked("key", f"the key does not fit {table.name}")
+            del rows[work.row]
+
+
+def _wait(store: Store, column: SyncedColumn, key: Any) -> Waiting:
+    assert column.reference is not None
+    target = store.tables_by_name[column.reference.table]
+    return Waiting(column.wire, target.wire, _target_key(target, column, key))
+
+
+def _target_key(target: SyncedTable, column: SyncedColumn, value: Any) -> str:
+    """Return the key that a reference's value, as it travels, stands for."""
+    assert column.reference is not None
+    if column.reference.by_key and target.identity.kind == "composite":
+        return dump([value])
+    return str(value)
+
+
+def _resolve(store: Store, column: SyncedColumn, keys: Collection[Any]) -> dict[Any, Any]:
+    """Step 4: lock the referenced rows against deletion and return {key: local value}."""
+    assert column.reference is not None
+    wanted = {key for key in keys if key is not None}
+    if not wanted:
+        return {}
+    if not column.reference.must_be_here:
+        return {key: key for key in wanted}
+    target = store.tables_by_name[column.reference.table]
+    named = {_target_key(target, column, key): key for key in wanted}
+    found = store.refer_rows(target, column.reference.target_column, locate(store, target, named))
+    return {named[name]: value for name, value in found.items()}
+
+
+def locate(store: Store, table: SyncedTable, keys: Collection[str]) -> dict[str, list[Any]]:
+    """Return {key: place} of the rows that can be here; a key that does not fit the table cannot."""
+    if table.identity.kind == "assigned":
+        return store.read_locators(table, keys)
+    places = place_keys(table, keys)
+    for index, column in enumerate(table.identity.columns):
+        if column.reference is not None and not column.reference.by_key:
+            found = _resolve(store, column, {items[index] for items in places.values()})
+            for items in places.values():
+                items[index] = found.get(items[index])
+    return {key: items for key, items in places.items() if None not in items}
+
+
+def park_reference(work: Work) -> None:
+    missing = ", ".join(f"{w.target_table} {w.target_key}" for w in work.waiting)
+    work.parked = Parked(REFERENCE, f"waits for {missing}")

@@ -1,0 +1,151 @@
+"""Merge and write the rows of one apply transaction, and those that waited for them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from changecapture.apply.remove import delete_dead, hold_children, must_go
+from changecapture.apply.work import Work, by_table
+from changecapture.apply.write import find_inserted, hold_present, insert_absent, is_new, update_present
+from changecapture.core.change import Row
+from changecapture.core.merge import extend, follows, settle
+from changecapture.identify import name_rows
+from changecapture.publish import publish_captured
+from changecapture.store.interface import Store
+
+
+def show_rows(store: Store, works: list[Work]) -> int:
+    """Merge and write the rows, and those that waited for them; return how many got parked."""
+    everything: dict[Row, Work] = {}
+    while works:
+        everything.update((work.row, work) for work in works)
+        _show_once(store, works)
+        shown = [work.row for work in works if work.inserted]
+        works = [
+            Work(store.tables_by_wire[row.table], row, again=True)
+            for row in store.read_waiting_for(shown)
+            if row not in everything or everything[row].parked is not None
+        ]
+    return sum(1 for work in everything.values() if work.parked is not None)
+
+
+def _show_once(store: Store, works: list[Work]) -> None:
+    versions = store.read_versions([work.row for work in works])
+    stuck = store.read_parked([work.row for work in works])
+    for work in works:
+        work.version = versions.get(work.row)
+        work.again = work.again or work.row in stuck
+    hold_present(store, [work for work in works if not is_new(work)])
+    active = [work for work in works if work.parked is None]
+    _decide(store, active)
+    doomed = hold_children(store, active)
+    insert_absent(store, [work for work in active if _is_absent(work)])
+    touched = _publish_held(store, [*active, *doomed])
+    for work in touched:
+        work.again, work.inserted = True, False
+        work.version = store.read_versions([work.row]).get(work.row)
+    find_inserted(store, touched)
+    _decide(store, touched)
+    update_present(store, [w for w in active if w.local_key and not w.inserted and not must_go(w)])
+    delete_dead(store, [work for work in active if must_go(work)], doomed)
+    _finish(store, works, stuck)
+
+
+def _decide(store: Store, works: Sequence[Work]) -> None:
+    """Merge each row: along the fast path when every author saw what is here, else from all entries."""
+    slow: list[Work] = []
+    for work in works:
+        if not work.again and follows(work.version, work.fresh):
+            work.decision = extend(work.version, work.fresh)
+            if not work.decision.whole and _needs_whole(work):
+                slow.append(work)
+        else:
+            slow.append(work)
+    if slow:
+        _settle(store, slow)
+
+
+def _needs_whole(work: Work) -> bool:
+    assert work.decision is not None
+    if not work.decision.alive:
+        return False
+    return work.local_key is None or (work.version is not None and not work.version.alive)
+
+
+def _settle(store: Store, works: Sequence[Work]) -> None:
+    logged = store.read_row_entries([work.row for work in works])
+    authors = {
+        (entry.origin, entry.epoch, entry.pass_number)
+        for work in works
+        for entry in [*work.fresh, *(entry for entry, _ in logged.get(work.row, ()))]
+    }
+    contexts = store.read_contexts(authors)
+    for work in works:
+        entries = {entry.name: entry for entry, _ in logged.get(work.row, ())}
+        merged = {entry.name for entry, applied in logged.get(work.row, ()) if applied}
+        entries.update((entry.name, entry) for entry in work.fresh)
+        if entries:
+            fresh = frozenset(name for name in entries if name not in merged)
+            work.decision = settle(work.version, list(entries.values()), fresh, contexts)
+
+
+def _is_absent(work: Work) -> bool:
+    return work.local_key is None and work.decision is not None and work.decision.alive
+
+
+def _publish_held(store: Store, works: Sequence[Work]) -> list[Work]:
+    """Step 5: publish what the application did to these rows meanwhile; return the rows concerned.
+
+    A row that is here without a version has never been published: it is published first, as backfill.
+    """
+    for table, group in by_table(works):
+        unknown = [
+            work.local_key
+            for work in group
+            if work.version is None and work.local_key is not None and not work.inserted
+        ]
+        if unknown:
+            store.capture_rows(table, unknown)
+    captured = store.read_captured(None)
+    if not captured:
+        return []
+    rows = {work.row: work for work in works}
+    touched: dict[Row, Work] = {}
+    transactions: set[int] = set()
+    for table_id, group_captured in _captured_by_table(captured):
+        table = store.tables[table_id]
+        texts = [key for item in group_captured for key in (item.key, item.old_key) if key]
+        keys = name_rows(store, table, texts)
+        for item in group_captured:
+            for text in (item.key, item.old_key):
+                if text and (work := rows.get(Row(table.wire, keys[text]))) is not None:
+                    touched[work.row] = work
+                    transactions.add(item.transaction_id)
+    if touched:
+        publish_captured(store, [c for c in captured if c.transaction_id in transactions])
+    return list(touched.values())
+
+
+def _captured_by_table(captured: Iterable[Any]) -> list[tuple[int, list[Any]]]:
+    groups: dict[int, list[Any]] = defaultdict(list)
+    for item in captured:
+        groups[item.table_id].append(item)
+    return list(groups.items())
+
+
+def _finish(store: Store, works: Sequence[Work], stuck: set[Row]) -> None:
+    """Write what is known of the rows now: versions, conflicts, what waits and what is parked."""
+    shown = [work for work in works if work.parked is None and work.decision is not None]
+    store.write_versions(
+        {w.row: w.decision.version for w in shown if w.decision is not None},
+        {w.row: w.version for w in shown},
+    )
+    store.forget_images([work.row for work in shown if work.decision and work.decision.alive])
+    store.write_conflicts([(work.row, c) for work in shown if work.decision for c in work.decision.conflicts])
+    again = [work.row for work in shown if work.again]
+    store.mark_applied(again)
+    store.forget_parked([row for row in again if row in stuck])
+    store.write_waiting({w.row: w.waiting for w in shown if w.waiting or w.again})
+    refused = [work for work in works if work.parked is not None]
+    store.write_parked({work.row: work.parked for work in refused if work.parked is not None})
+    store.write_waiting({work.row: work.waiting for work in refused if work.waiting})

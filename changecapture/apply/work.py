@@ -1,0 +1,74 @@
+"""A row in an apply transaction, and how many rows are written at once or, where one cannot be, parked."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from changecapture.core.change import Entry, Row, Version
+from changecapture.core.merge import Decision
+from changecapture.core.table import SyncedTable
+from changecapture.errors import DataError, RetryLater
+from changecapture.store.interface import Store
+
+BUSY, REFERENCE = "busy", "reference"
+
+
+class Parked(NamedTuple):
+    """Why a row cannot be shown."""
+
+    reason: str
+    detail: str
+
+
+class Waiting(NamedTuple):
+    """A column whose reference waits for the row that it names."""
+
+    column: str
+    target_table: str
+    target_key: str
+
+
+@dataclass(slots=True)
+class Work:
+    """One row in one apply transaction. ``local_key`` is None while the row is absent."""
+
+    table: SyncedTable
+    row: Row
+    fresh: list[Entry] = field(default_factory=list)
+    version: Version | None = None
+    local_key: str | None = None
+    decision: Decision | None = None
+    again: bool = False
+    """True when the row must be settled from all its entries: it was parked, or is shown anew."""
+    parked: Parked | None = None
+    waiting: list[Waiting] = field(default_factory=list)
+    inserted: bool = False
+
+
+def attempt(
+    store: Store, works: Sequence[Work], write: Callable[[Sequence[Work]], None]
+) -> dict[Row, Parked]:
+    """Write the rows together; halve until each row that cannot be written stands alone, parked."""
+    if not works:
+        return {}
+    try:
+        with store.savepoint():
+            write(works)
+        return {}
+    except DataError as error:
+        parked = Parked(error.reason, str(error))
+    except RetryLater as error:
+        if not store.in_transaction():
+            raise
+        parked = Parked(BUSY, str(error))
+    if len(works) == 1:
+        return {works[0].row: parked}
+    half = len(works) // 2
+    return attempt(store, works[:half], write) | attempt(store, works[half:], write)
+
+
+def by_table(works: Iterable[Work]) -> list[tuple[SyncedTable, list[Work]]]:
+    groups: dict[str, tuple[SyncedTable, list[Work]]] = {}
+    for work in works:
+        groups.setdefault(work.table.name, (work.table, []))[1].append(work)
+    return list(groups.values())

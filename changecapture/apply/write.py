@@ -1,0 +1,136 @@
+"""Steps 1 to 3 and 6: lock what is there, insert what is absent, write what stays."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from changecapture.apply.localise import localise, locate, park_reference
+from changecapture.apply.work import BUSY, Parked, Work, attempt, by_table
+from changecapture.core.change import Row
+from changecapture.core.table import SyncedTable
+from changecapture.errors import DataError
+from changecapture.store.interface import Store
+
+
+def insert_absent(store: Store, works: Sequence[Work]) -> None:
+    """Step 3: insert what is absent, in rounds, until every row that can be is there."""
+    todo = sorted(works, key=lambda work: store.ranks.get(work.table.name, 0))
+    while todo:
+        left: list[Work] = []
+        for table, group in by_table(todo):
+            rows = localise(store, table, group)
+            ready = [work for work in group if work.row in rows]
+            left += [work for work in group if work.row not in rows and work.parked is None]
+            _insert_ready(store, table, ready, rows)
+        if len(left) == len(todo):
+            for work in left:
+                park_reference(work)
+            break
+        todo = left
+    _fill_waiting(store, [work for work in works if work.inserted and work.waiting])
+
+
+def _insert_ready(
+    store: Store, table: SyncedTable, works: list[Work], rows: Mapping[Row, dict[str, Any]]
+) -> None:
+    def write(part: Sequence[Work]) -> None:
+        store.insert_rows(table, [rows[work.row] for work in part])
+
+    if not works:
+        return
+    try:
+        with store.savepoint():
+            write(works)
+        refused: dict[Row, Parked] = {}
+    except DataError:
+        # Perhaps the application has such a row, which was not looked for.
+        hold_present(store, [work for work in works if is_new(work)])
+        refused = attempt(store, [w for w in works if w.local_key is None and not w.parked], write)
+    for work in works:
+        if work.row in refused:
+            work.parked = refused[work.row]
+        else:
+            work.inserted = work.local_key is None and work.parked is None
+
+
+def find_inserted(store: Store, works: Iterable[Work]) -> None:
+    for table, group in by_table(work for work in works if work.local_key is None):
+        held = store.hold_rows(table, locate(store, table, [work.row.key for work in group]))
+        for work in group:
+            work.local_key = held.get(work.row.key)
+
+
+def _fill_waiting(store: Store, works: Sequence[Work]) -> None:
+    """Set the optional references whose rows were inserted after the row itself."""
+    find_inserted(store, works)
+    for table, group in by_table(works):
+        rows = localise(store, table, group)
+        columns = {column.wire: column.name for column in table.columns}
+        for work in group:
+            assert work.decision is not None
+            references = [
+                columns[wire]
+                for wire, value in work.decision.values.items()
+                if value is not None
+                and wire in columns
+                and rows[work.row][columns[wire]] is not None
+                and _is_reference(table, wire)
+            ]
+            if references and work.local_key is not None:
+                part = {name: rows[work.row][name] for name in references}
+                store.update_rows(table, [(work.local_key, part)])
+
+
+def _is_reference(table: SyncedTable, wire: str) -> bool:
+    return any(c.wire == wire and c.reference is not None for c in table.columns)
+
+
+def update_present(store: Store, works: Sequence[Work]) -> None:
+    """Step 6, rows that stay: write the columns that the merge gave, the flag of a revived row too."""
+    for table, group in by_table(works):
+        rows = localise(store, table, group)
+        for work in group:
+            if work.row not in rows:
+                park_reference(work)
+        changes: list[tuple[Work, dict[str, Any]]] = []
+        for work in group:
+            if work.row in rows:
+                row = rows[work.row]
+                flag = table.deleted_flag
+                if flag is not None and work.version is not None and not work.version.alive:
+                    row[flag.column] = flag.live
+                if row:
+                    changes.append((work, row))
+        shapes: dict[frozenset[str], list[tuple[Work, dict[str, Any]]]] = defaultdict(list)
+        for work, row in changes:
+            shapes[frozenset(row)].append((work, row))
+        for shape in shapes.values():
+            values = {work.row: row for work, row in shape}
+            refused = attempt(
+                store,
+                [work for work, _ in shape],
+                lambda part, values=values, table=table: store.update_rows(  # type: ignore[misc]
+                    table, [(work.local_key, values[work.row]) for work in part]
+                ),
+            )
+            for work, _ in shape:
+                work.parked = refused.get(work.row)
+
+
+def is_new(work: Work) -> bool:
+    """Return whether the row can be inserted unseen: nothing is known of it, and were it here after
+    all, the unique index of its identity would refuse the insert."""
+    return work.version is None and not work.again and work.table.identity.indexed
+
+
+def hold_present(store: Store, works: Sequence[Work]) -> None:
+    """Steps 1 and 2: lock the rows that are there; a row that is there but not lockable is busy."""
+    for table, group in by_table(works):
+        wanted = locate(store, table, [work.row.key for work in group])
+        held = store.hold_rows(table, wanted)
+        missing = {key: place for key, place in wanted.items() if key not in held}
+        busy = store.find_rows(table, missing) if missing else set()
+        for work in group:
+            work.local_key = held.get(work.row.key)
+            if work.row.key in busy:
+                work.parked = Parked(BUSY, "the application holds the row")
