@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from changecapture.config import DatabaseURL
 from changecapture.publish import publish
+from changecapture.rights import check_rights
 from changecapture.steps import Step, decide, find_profile, has_traces, list_steps, wanted_tables
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
@@ -44,14 +45,18 @@ def ignore_progress(what: str, done: int, total: int) -> None:
 
 def install(url: DatabaseURL, profile: str | None = None, progress: Progress = ignore_progress) -> Installed:
     """Install all that is missing; what is refused is refused before anything is changed."""
-    store = open_store(url, installed=False)
-    try:
-        name, decisions = decide(store, profile)
-        wanted_tables(store, name, decisions)
-    finally:
-        store.close()
+    check(url, profile)
     migrate(url)
     return converge(url, profile, progress)
+
+
+def check(url: DatabaseURL, profile: str | None = None) -> None:
+    """Refuse what cannot be installed: no such profile, nothing to sync, not the tables' owner."""
+    store = open_store(url, installed=False)
+    try:
+        check_rights(store, wanted_tables(store, *decide(store, profile)))
+    finally:
+        store.close()
 
 
 def find_traces(url: DatabaseURL) -> bool:

@@ -15,14 +15,14 @@ from sqlalchemy.pool import StaticPool
 
 from changecapture.config import DatabaseURL, parse_url
 from changecapture.errors import ChangeCaptureError, ConfigError
-from changecapture.install import converge, release
-from changecapture.steps import decide, wanted_tables
+from changecapture.install import check, converge, release
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
 
 DRIVERS = {"postgresql": "postgresql+psycopg://", "mysql": "mysql+pymysql://"}
 VERSION_TABLE = "changecapture_version"
 SCHEMAS = {"postgresql": "changecapture", "mysql": None}
+WRITING = ("upgrade", "downgrade", "stamp")
 TERMINATORS = {"postgresql": ";", "mysql": "\n$$"}
 """What ends a statement in a script: MySQL's client would end a trigger at its first semicolon."""
 
@@ -62,15 +62,6 @@ def run_command(url: DatabaseURL) -> None:
         converge(url, profile)
 
 
-def check(url: DatabaseURL, profile: str | None) -> None:
-    """Refuse what cannot be installed before anything is changed."""
-    store = open_store(url, installed=False)
-    try:
-        wanted_tables(store, *decide(store, profile))
-    finally:
-        store.close()
-
-
 def run_revisions(url: DatabaseURL, command: str) -> None:
     """Run the revisions that Alembic chose; when none is left, leave nothing."""
     to_base = command == "downgrade" and context.get_revision_argument() is None
@@ -79,14 +70,14 @@ def run_revisions(url: DatabaseURL, command: str) -> None:
     store = open_store(url, installed=False)
     try:
         with store.mapped(), connect(store) as connection:
-            configure(connection, store)
+            configure(connection, store, command)
             if to_base and not context.get_context().get_current_heads():
                 # An installation that was killed before it wrote its version.
                 context.get_context().stamp(context.script, "head")
             with context.begin_transaction():
                 context.run_migrations()
             connection.commit()
-            if not context.get_context().get_current_heads():
+            if command == "downgrade" and not context.get_context().get_current_heads():
                 connection.execute(text(remove_version(store)))
                 connection.commit()
     finally:
@@ -103,10 +94,10 @@ def connect(store: SqlStore) -> Connection:
     return engine.connect()
 
 
-def configure(connection: Connection, store: SqlStore) -> None:
+def configure(connection: Connection, store: SqlStore, command: str) -> None:
     """Make sure that the version table has a place, and say where it is."""
     schema = SCHEMAS[store.engine]
-    if schema:
+    if schema and command in WRITING:
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
         connection.commit()
     context.configure(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from changecapture.core.catalogue import Action, Column
+from changecapture.errors import ConfigError
 
 KINDS = {
     "tinyint": "integer",
@@ -99,6 +100,13 @@ def read_default(printed: str | bytes | None, *, quoted: bool) -> str | None:
 def read_foreign_keys(answers: Mapping[str, Sequence[Sequence[Any]]]) -> list[Sequence[Any]]:
     """Return the rows of the statement ``foreign_keys`` with their actions, which stand apart."""
     actions = {(row[0], row[1]): (ACTIONS[row[2]], ACTIONS[row[3]]) for row in answers["actions"]}
+    for table, name, *_ in answers["foreign_keys"]:
+        if (table, name) not in actions:
+            raise ConfigError(
+                f"this account does not see what the foreign key {name} of {table} does",
+                why="MySQL shows that only to an account with a right besides SELECT",
+                mend="use the account that installs, or grant it REFERENCES on the database",
+            )
     return [(*row, *actions[row[0], row[1]]) for row in answers["foreign_keys"]]
 
 

@@ -48,8 +48,11 @@ def connect_postgresql(url: str) -> psycopg.Connection[Row]:
     return psycopg.connect(url, autocommit=True, connect_timeout=10)
 
 
-def connect_mysql(url: str) -> "MySQLConnection[Any]":
-    """Return an autocommit PyMySQL connection that takes several statements in one call."""
+def connect_mysql(url: str, *, local_infile: bool = False) -> "MySQLConnection[Any]":
+    """Return an autocommit PyMySQL connection that takes several statements in one call.
+
+    ``local_infile`` allows LOAD DATA LOCAL: the server then may ask for any file of ours.
+    """
     parts = urlsplit(url)
     return pymysql.connect(
         host=parts.hostname,
@@ -60,6 +63,7 @@ def connect_mysql(url: str) -> "MySQLConnection[Any]":
         charset="utf8mb4",
         autocommit=True,
         client_flag=CLIENT.MULTI_STATEMENTS,
+        local_infile=local_infile,
         connect_timeout=10,
     )
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from changecapture.core.catalogue import Catalogue
 from changecapture.store import open_store
-from tests.support.databases import dialect_of, fetch, run_client
+from tests.support.databases import dialect_of, fetch, name_of, run_client
 from tests.support.servers import find_postgres
 
 POSTGRESQL = 18
@@ -27,9 +27,16 @@ def dump_schema(url: str) -> str:
     if dialect_of(url) == "postgresql":
         dump = run_postgres("pg_dump", url, "--schema-only")
         return re.sub(r"(?m)^\\(un)?restrict .*\n", "", dump)  # a new random word each time
+    views = fetch(
+        url,
+        "SELECT table_name, view_definition, definer, security_type, collation_connection "
+        "FROM information_schema.views WHERE table_schema = DATABASE() ORDER BY table_name",
+    )
+    # mariadb-dump takes 40 ms for each view: they are read here.
     options = ["--no-data", "--triggers", "--routines", "--skip-comments"]
+    options += [f"--ignore-table={name_of(url)}.{view}" for view, *_ in views]
     dump = run_client("mariadb-dump", url, options).decode()
-    return re.sub(r" AUTO_INCREMENT=\d+", "", dump)
+    return re.sub(r" AUTO_INCREMENT=\d+", "", dump) + "\n".join(map(repr, views))
 
 
 def dump_installation(url: str) -> tuple[object, ...]:
