@@ -5,35 +5,25 @@ of many), ``_load`` (append many) and ``_upsert`` (insert or update).
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from changecapture.core.change import Captured, Entry, Row, Version
 from changecapture.core.codec import PassName
-from changecapture.core.merge import Conflict
 from changecapture.core.rank import rank
 from changecapture.core.table import SyncedTable
-from changecapture.core.values import dump
 from changecapture.core.vector import Component, Vector, load_vector
 from changecapture.errors import ConfigError, DriftError, RetryLater
-from changecapture.store.interface import Progress, Site
-from changecapture.store.session import Session
+from changecapture.store.bulk import BulkSession, chunks
+from changecapture.store.interface import Site
 
 ENTRY = "origin, epoch, number, pass, stamp, base_seen, scope, table_name, row_key, columns"
 ENTRY_COLUMNS = (*ENTRY.split(", "), "applied")
-CONFLICT_COLUMNS = (
-    *("table_name", "row_key", "column_name", "kept_value", "kept_name", "kept_stamp"),
-    *("lost_value", "lost_name", "lost_stamp", "found_at"),
-)
 WINDOW = 4
 """A backlog is looked at through a window of this many times the limit of a pass."""
-CHUNK = 2000
-"""Values in one condition."""
-
-T = TypeVar("T")
 
 
-class LogStore(Session):
+class LogStore(BulkSession):
     """The part of a store that reads and writes our own tables."""
 
     _installed_at: int
@@ -43,12 +33,6 @@ class LogStore(Session):
     ranks: dict[str, int]
     key_column: str
     """The column ``key`` of captured, quoted where it must be."""
-
-    def _upsert(
-        self, table: str, keys: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]
-    ) -> None:
-        """Insert rows into a table of ours, or update the columns of those that are there."""
-        raise NotImplementedError
 
     # The site
     def load_tables(self) -> None:
@@ -135,7 +119,7 @@ class LogStore(Session):
     def delete_captured(self, ids: Sequence[int]) -> None:
         """Delete what was published; raise RetryLater when some of it is gone already (R18)."""
         deleted = 0
-        for part in _chunks(ids):
+        for part in chunks(ids):
             condition, parameters = self._among("id", part, "bigint")
             deleted += self.execute(f"DELETE FROM {self.prefix}captured WHERE {condition}", parameters)
         if deleted != len(ids):
@@ -205,16 +189,6 @@ class LogStore(Session):
             found[entry.row].append((entry, bool(row[10])))
         return found
 
-    def read_unapplied(self, rows: Collection[Row]) -> dict[Row, list[str]]:
-        """Return the names, as text, of the entries of parked rows that are not applied."""
-        parked = self.read_parked(rows)
-        if not parked:
-            return {}
-        return {
-            row: [str(entry.name) for entry, applied in entries if not applied]
-            for row, entries in self.read_row_entries(parked).items()
-        }
-
     def mark_applied(self, rows: Collection[Row]) -> None:
         """Say that all entries of the rows are applied."""
         for _ in self._of_rows(
@@ -247,191 +221,6 @@ class LogStore(Session):
         loaded = {digest: load_vector(text) for digest, text in vectors.items()}
         return {name: loaded[digest] for name, digest in digests.items() if digest in loaded}
 
-    # Parked, waiting, conflicts
-    def read_parked(self, rows: Collection[Row]) -> set[Row]:
-        """Return those of the rows that are parked."""
-        if not rows or not self.query(f"SELECT 1 FROM {self.prefix}parked LIMIT 1"):
-            return set()
-        select = f"SELECT table_name, row_key FROM {self.prefix}parked WHERE"
-        return {Row(*row) for row in self._of_rows(select, rows)}
-
-    def write_parked(self, parked: Mapping[Row, tuple[str, str]]) -> None:
-        """Park rows: {row: (reason, detail)}."""
-        now = self.read_clock() if parked else 0
-        rows = [(*row, reason, detail, now) for row, (reason, detail) in parked.items()]
-        self._upsert("parked", ("table_name", "row_key"), ("reason", "detail", "parked_at"), rows)
-
-    def forget_parked(self, rows: Collection[Row]) -> None:
-        """The rows are shown."""
-        for _ in self._of_rows(f"DELETE FROM {self.prefix}parked WHERE", rows, False):
-            pass
-
-    def count_parked(self) -> int:
-        """Return how many rows are parked."""
-        return int(self.query(f"SELECT count(*) FROM {self.prefix}parked")[0][0])
-
-    def read_stuck(self, after: Row | None, limit: int) -> list[Row]:
-        """Return rows worth another try, in order, after a row: parked ones, and waiting ones whose
-        target is alive."""
-        table, key = after or ("", "")
-        ready = (
-            f"SELECT w.table_name, w.row_key FROM {self.prefix}waiting w "
-            f"JOIN {self.prefix}row_version v ON v.table_name = w.target_table "
-            "AND v.row_key = w.target_key AND v.alive = 1 "
-            f"LEFT JOIN {self.prefix}parked p ON p.table_name = w.target_table "
-            "AND p.row_key = w.target_key WHERE p.row_key IS NULL"
-        )
-        rows = self.query(
-            f"SELECT table_name, row_key FROM (SELECT table_name, row_key FROM {self.prefix}parked "
-            f"WHERE reason <> 'reference' UNION {ready}) AS stuck "
-            "WHERE table_name > %s OR (table_name = %s AND row_key > %s) "
-            f"ORDER BY table_name, row_key LIMIT {limit}",
-            (table, table, key),
-        )
-        return [Row(*row) for row in rows]
-
-    def read_waiting_for(self, rows: Collection[Row]) -> list[Row]:
-        """Return the rows that wait for one of these."""
-        if not rows or not self.query(f"SELECT 1 FROM {self.prefix}waiting LIMIT 1"):
-            return []
-        found = self._of_rows(
-            f"SELECT DISTINCT table_name, row_key FROM {self.prefix}waiting WHERE",
-            rows,
-            names=("target_table", "target_key"),
-        )
-        return list(dict.fromkeys(Row(*row) for row in found))
-
-    def write_waiting(self, waiting: Mapping[Row, Iterable[tuple[str, str, str]]]) -> None:
-        """Replace what each row waits for: (column, target table, target key)."""
-        if not waiting:
-            return
-        for _ in self._of_rows(f"DELETE FROM {self.prefix}waiting WHERE", waiting, False):
-            pass
-        self._load(
-            "waiting",
-            ("table_name", "row_key", "column_name", "target_table", "target_key"),
-            ((*row, *item) for row, items in waiting.items() for item in items),
-        )
-
-    def write_conflicts(self, conflicts: Sequence[tuple[Row, Conflict]]) -> None:
-        """Keep values that lost."""
-        now = self.read_clock() if conflicts else 0
-        self._load("conflict", CONFLICT_COLUMNS, (_conflict_row(row, c, now) for row, c in conflicts))
-
-    # Images of deleted rows
-    def write_images(self, images: Mapping[Row, str | None], revived: Collection[Row], origin: str) -> None:
-        """Keep the images of deleted rows; forget those of revived ones."""
-        now = self.read_clock() if images else 0
-        rows = [(*row, image, origin, now) for row, image in images.items() if image]
-        self._upsert("deleted_row", ("table_name", "row_key"), ("image", "origin", "deleted_at"), rows)
-        self.forget_images(revived)
-
-    def forget_images(self, rows: Collection[Row]) -> None:
-        """Forget the images of rows that are alive."""
-        if not rows or not self.query(f"SELECT 1 FROM {self.prefix}deleted_row LIMIT 1"):
-            return
-        for _ in self._of_rows(f"DELETE FROM {self.prefix}deleted_row WHERE", rows, False):
-            pass
-
-    # Assigned keys
-    def read_assigned(self, table: SyncedTable, locators: Collection[str]) -> dict[str, str]:
-        """Return {locator: key} of rows that were given a key."""
-        return self._assigned(table, "locator", locators, "row_key")
-
-    def write_assigned(self, table: SyncedTable, keys: Mapping[str, str]) -> None:
-        """Keep {locator: key}."""
-        self._load(
-            "local_key",
-            ("table_name", "locator", "row_key"),
-            ((table.wire, locator, key) for locator, key in keys.items()),
-        )
-
-    def _assigned(
-        self, table: SyncedTable, given: str, wanted: Collection[str], asked: str
-    ) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for part in _chunks(wanted):
-            condition, parameters = self._among(given, part, "text")
-            rows = self.query(
-                f"SELECT {given}, {asked} FROM {self.prefix}local_key WHERE table_name = %s AND {condition}",
-                [table.wire, *parameters],
-            )
-            found.update(dict(rows))
-        return found
-
-    # Peers
-    def read_progress(self, site: str) -> Progress:
-        """Return how far the pull from a peer has come."""
-        rows = self.query(
-            "SELECT site, epoch, position, end_position, target, contact_at, received "
-            f"FROM {self.prefix}peer WHERE site = %s",
-            (site,),
-        )
-        return Progress(*rows[0]) if rows else Progress(site)
-
-    def write_progress(self, progress: Progress) -> None:
-        """Keep how far the pull from a peer has come."""
-        p = progress
-        self._upsert(
-            "peer",
-            ("site",),
-            ("epoch", "position", "end_position", "target", "contact_at", "received"),
-            [(p.site, p.epoch, p.position, p.end, p.target, p.contact_at, p.received)],
-        )
-
-    # Helpers
-    def _numbered(
-        self, table: str, column: str, value: str, wanted: Collection[PassName]
-    ) -> dict[PassName, Any]:
-        """Return {(origin, epoch, number): value} from a table that is keyed so."""
-        numbers: dict[tuple[str, int], list[int]] = defaultdict(list)
-        for origin, epoch, number in wanted:
-            numbers[origin, epoch].append(number)
-        found: dict[PassName, Any] = {}
-        for (origin, epoch), group in numbers.items():
-            for part in _chunks(group):
-                condition, parameters = self._among(column, part, "bigint")
-                rows = self.query(
-                    f"SELECT {column}, {value} FROM {self.prefix}{table} "
-                    f"WHERE origin = %s AND epoch = %s AND {condition}",
-                    [origin, epoch, *parameters],
-                )
-                found.update(((origin, epoch, number), item) for number, item in rows)
-        return found
-
-    def _known(
-        self, table: str, column: str, wanted: Collection[str], value: str | None = None
-    ) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for part in _chunks(wanted):
-            condition, parameters = self._among(column, part, "text")
-            rows = self.query(
-                f"SELECT {column}, {value or column} FROM {self.prefix}{table} WHERE {condition}",
-                parameters,
-            )
-            found.update(dict(rows))
-        return found
-
-    def _of_rows(
-        self,
-        statement: str,
-        rows: Iterable[Row],
-        fetch: bool = True,
-        names: tuple[str, str] = ("table_name", "row_key"),
-    ) -> Iterator[tuple[Any, ...]]:
-        """Run a statement, ending in WHERE or AND, for rows given by table and key."""
-        keys: dict[str, list[str]] = defaultdict(list)
-        for table, key in rows:
-            keys[table].append(key)
-        for table, wanted in keys.items():
-            for part in _chunks(wanted):
-                condition, parameters = self._among(names[1], part, "text")
-                sql = f"{statement} {names[0]} = %s AND {condition}"
-                if fetch:
-                    yield from self.query(sql, [table, *parameters])
-                else:
-                    self.execute(sql, [table, *parameters])
-
 
 def _choose(window: Sequence[tuple[int, int]], limit: int) -> set[int]:
     """Return the ids of a pass from (id, transaction), in order of id: whole transactions if it can."""
@@ -451,21 +240,5 @@ def _entry_row(e: Entry, applied: int) -> tuple[Any, ...]:
     return (*names, e.table, e.key, e.columns, applied)
 
 
-def _conflict_row(row: Row, conflict: Conflict, now: int) -> tuple[Any, ...]:
-    sides = [
-        (dump(cell.value), str(cell.entry.name), cell.entry.stamp) for cell in (conflict.kept, conflict.lost)
-    ]
-    return (*row, conflict.column, *sides[0], *sides[1], now)
-
-
 def _plain(version: Version) -> tuple[int, str, int, int]:
     return version.stamp, version.origin, int(version.alive), version.seen
-
-
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    every = list(items)
-    for start in range(0, len(every), CHUNK):
-        yield every[start : start + CHUNK]
-
-
-__all__ = ["CHUNK", "LogStore"]

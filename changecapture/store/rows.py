@@ -8,11 +8,12 @@ from typing import Any
 from changecapture.core.change import BACKFILL, Row, Version
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
+from changecapture.store.bulk import CHUNK
 from changecapture.store.interface import LateRow
-from changecapture.store.log import CHUNK, LogStore
+from changecapture.store.shelf import ShelfStore
 
 
-class RowStore(LogStore):
+class RowStore(ShelfStore):
     """The part of a store that reads and writes the application's tables."""
 
     dialect: ModuleType

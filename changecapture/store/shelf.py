@@ -1,0 +1,170 @@
+"""What is kept beside the log: rows that are not shown, lost values, images, assigned keys, progress."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from changecapture.core.change import Row
+from changecapture.core.merge import Conflict
+from changecapture.core.table import SyncedTable
+from changecapture.core.values import dump
+from changecapture.store.bulk import chunks
+from changecapture.store.interface import Progress
+from changecapture.store.log import LogStore
+
+CONFLICT_COLUMNS = (
+    *("table_name", "row_key", "column_name", "kept_value", "kept_name", "kept_stamp"),
+    *("lost_value", "lost_name", "lost_stamp", "found_at"),
+)
+
+
+class ShelfStore(LogStore):
+    """The part of a store that keeps what is neither in the log nor in the application's tables."""
+
+    # Parked, waiting, conflicts
+    def read_parked(self, rows: Collection[Row]) -> set[Row]:
+        """Return those of the rows that are parked."""
+        if not rows or not self.query(f"SELECT 1 FROM {self.prefix}parked LIMIT 1"):
+            return set()
+        select = f"SELECT table_name, row_key FROM {self.prefix}parked WHERE"
+        return {Row(*row) for row in self._of_rows(select, rows)}
+
+    def read_unapplied(self, rows: Collection[Row]) -> dict[Row, list[str]]:
+        """Return the names, as text, of the entries of parked rows that are not applied."""
+        parked = self.read_parked(rows)
+        if not parked:
+            return {}
+        return {
+            row: [str(entry.name) for entry, applied in entries if not applied]
+            for row, entries in self.read_row_entries(parked).items()
+        }
+
+    def write_parked(self, parked: Mapping[Row, tuple[str, str]]) -> None:
+        """Park rows: {row: (reason, detail)}."""
+        now = self.read_clock() if parked else 0
+        rows = [(*row, reason, detail, now) for row, (reason, detail) in parked.items()]
+        self._upsert("parked", ("table_name", "row_key"), ("reason", "detail", "parked_at"), rows)
+
+    def forget_parked(self, rows: Collection[Row]) -> None:
+        """The rows are shown."""
+        for _ in self._of_rows(f"DELETE FROM {self.prefix}parked WHERE", rows, False):
+            pass
+
+    def count_parked(self) -> int:
+        """Return how many rows are parked."""
+        return int(self.query(f"SELECT count(*) FROM {self.prefix}parked")[0][0])
+
+    def read_stuck(self, after: Row | None, limit: int) -> list[Row]:
+        """Return rows worth another try, in order, after a row: parked ones, and waiting ones whose
+        target is alive."""
+        table, key = after or ("", "")
+        ready = (
+            f"SELECT w.table_name, w.row_key FROM {self.prefix}waiting w "
+            f"JOIN {self.prefix}row_version v ON v.table_name = w.target_table "
+            "AND v.row_key = w.target_key AND v.alive = 1 "
+            f"LEFT JOIN {self.prefix}parked p ON p.table_name = w.target_table "
+            "AND p.row_key = w.target_key WHERE p.row_key IS NULL"
+        )
+        rows = self.query(
+            f"SELECT table_name, row_key FROM (SELECT table_name, row_key FROM {self.prefix}parked "
+            f"WHERE reason <> 'reference' UNION {ready}) AS stuck "
+            "WHERE table_name > %s OR (table_name = %s AND row_key > %s) "
+            f"ORDER BY table_name, row_key LIMIT {limit}",
+            (table, table, key),
+        )
+        return [Row(*row) for row in rows]
+
+    def read_waiting_for(self, rows: Collection[Row]) -> list[Row]:
+        """Return the rows that wait for one of these."""
+        if not rows or not self.query(f"SELECT 1 FROM {self.prefix}waiting LIMIT 1"):
+            return []
+        found = self._of_rows(
+            f"SELECT DISTINCT table_name, row_key FROM {self.prefix}waiting WHERE",
+            rows,
+            names=("target_table", "target_key"),
+        )
+        return list(dict.fromkeys(Row(*row) for row in found))
+
+    def write_waiting(self, waiting: Mapping[Row, Iterable[tuple[str, str, str]]]) -> None:
+        """Replace what each row waits for: (column, target table, target key)."""
+        if not waiting:
+            return
+        for _ in self._of_rows(f"DELETE FROM {self.prefix}waiting WHERE", waiting, False):
+            pass
+        self._load(
+            "waiting",
+            ("table_name", "row_key", "column_name", "target_table", "target_key"),
+            ((*row, *item) for row, items in waiting.items() for item in items),
+        )
+
+    def write_conflicts(self, conflicts: Sequence[tuple[Row, Conflict]]) -> None:
+        """Keep values that lost."""
+        now = self.read_clock() if conflicts else 0
+        self._load("conflict", CONFLICT_COLUMNS, (_conflict_row(row, c, now) for row, c in conflicts))
+
+    # Images of deleted rows
+    def write_images(self, images: Mapping[Row, str | None], revived: Collection[Row], origin: str) -> None:
+        """Keep the images of deleted rows; forget those of revived ones."""
+        now = self.read_clock() if images else 0
+        rows = [(*row, image, origin, now) for row, image in images.items() if image]
+        self._upsert("deleted_row", ("table_name", "row_key"), ("image", "origin", "deleted_at"), rows)
+        self.forget_images(revived)
+
+    def forget_images(self, rows: Collection[Row]) -> None:
+        """Forget the images of rows that are alive."""
+        if not rows or not self.query(f"SELECT 1 FROM {self.prefix}deleted_row LIMIT 1"):
+            return
+        for _ in self._of_rows(f"DELETE FROM {self.prefix}deleted_row WHERE", rows, False):
+            pass
+
+    # Assigned keys
+    def read_assigned(self, table: SyncedTable, locators: Collection[str]) -> dict[str, str]:
+        """Return {locator: key} of rows that were given a key."""
+        return self._assigned(table, "locator", locators, "row_key")
+
+    def write_assigned(self, table: SyncedTable, keys: Mapping[str, str]) -> None:
+        """Keep {locator: key}."""
+        self._load(
+            "local_key",
+            ("table_name", "locator", "row_key"),
+            ((table.wire, locator, key) for locator, key in keys.items()),
+        )
+
+    def _assigned(
+        self, table: SyncedTable, given: str, wanted: Collection[str], asked: str
+    ) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for part in chunks(wanted):
+            condition, parameters = self._among(given, part, "text")
+            rows = self.query(
+                f"SELECT {given}, {asked} FROM {self.prefix}local_key WHERE table_name = %s AND {condition}",
+                [table.wire, *parameters],
+            )
+            found.update(dict(rows))
+        return found
+
+    # Peers
+    def read_progress(self, site: str) -> Progress:
+        """Return how far the pull from a peer has come."""
+        rows = self.query(
+            "SELECT site, epoch, position, end_position, target, contact_at, received "
+            f"FROM {self.prefix}peer WHERE site = %s",
+            (site,),
+        )
+        return Progress(*rows[0]) if rows else Progress(site)
+
+    def write_progress(self, progress: Progress) -> None:
+        """Keep how far the pull from a peer has come."""
+        p = progress
+        self._upsert(
+            "peer",
+            ("site",),
+            ("epoch", "position", "end_position", "target", "contact_at", "received"),
+            [(p.site, p.epoch, p.position, p.end, p.target, p.contact_at, p.received)],
+        )
+
+
+def _conflict_row(row: Row, conflict: Conflict, now: int) -> tuple[Any, ...]:
+    sides = [
+        (dump(cell.value), str(cell.entry.name), cell.entry.stamp) for cell in (conflict.kept, conflict.lost)
+    ]
+    return (*row, conflict.column, *sides[0], *sides[1], now)
