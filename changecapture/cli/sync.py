@@ -33,13 +33,23 @@ def command(first: str, second: str | None) -> int:
     left, right = find_url(first if second else None), find_url(second or first)
     if _place(left) == _place(right):
         raise ConfigError(f"both URLs name one database, {left}", mend="name the other site's database")
-    entries, ends = _synchronise(left, right)
+    return report(*_synchronise(left, right))
+
+
+def report(entries: int, left: "Status", right: "Status") -> int:
+    """Print what came of it; return the exit status."""
     click.echo(f"{count(entries, 'entry')} travelled")
-    for end in ends:
+    for end in (left, right):
         click.echo(f"{end.database}: {_describe(end)}")
-    equal = ends[0].vector == ends[1].vector
-    click.echo("equal" if equal else "not equal: each holds changes that the other has not")
-    return 0 if equal else NOT_IN_STEP
+    if left.vector != right.vector:
+        click.echo("not equal: each holds changes that the other has not")
+        return NOT_IN_STEP
+    waiting = left.captured + right.captured
+    if waiting:
+        click.echo(f"not equal: {count(waiting, 'change')} came meanwhile")
+        return NOT_IN_STEP
+    click.echo("equal")
+    return 0
 
 
 def _describe(status: "Status") -> str:
@@ -51,7 +61,7 @@ def _place(url: "DatabaseURL") -> tuple[str, str, int, str]:
     return url.engine, "local" if url.host in LOCAL else url.host, url.port, url.database
 
 
-def _synchronise(left: "DatabaseURL", right: "DatabaseURL") -> tuple[int, tuple["Status", "Status"]]:
+def _synchronise(left: "DatabaseURL", right: "DatabaseURL") -> tuple[int, "Status", "Status"]:
     from changecapture.status import read_status
     from changecapture.store import open_store
     from changecapture.sync import Received, synchronise
@@ -60,16 +70,16 @@ def _synchronise(left: "DatabaseURL", right: "DatabaseURL") -> tuple[int, tuple[
     try:
         second = open_store(right)
         try:
-            with progress_bar() as report:
+            with progress_bar() as show:
                 names = {"left": f"into {left}", "right": f"into {right}"}
                 arrived = dict.fromkeys(names, 0)
 
                 def advance(site: str, received: Received) -> None:
                     arrived[site] += received.entries
-                    report(names[site], arrived[site], 0)
+                    show(names[site], arrived[site], 0)
 
                 entries = synchronise(first, second, advance)
-            return entries, (read_status(first), read_status(second))
+            return entries, read_status(first), read_status(second)
         finally:
             second.close()
     finally:

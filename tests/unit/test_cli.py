@@ -1,0 +1,249 @@
+"""The command line without a database: help, exit statuses, errors, and what is imported for them."""
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pytest
+
+from changecapture import packages
+from changecapture.cli import commands
+from changecapture.cli.output import count, describe_age
+from changecapture.cli.sync import report
+from changecapture.status import Status
+from tests.support.commands import ROOT, run_command, run_program
+
+COMMANDS = ("plan", "install", "uninstall", "status", "sync")
+SLOW = ("alembic", "sqlalchemy", "twisted", "zeroconf", "psycopg", "pymysql", "rich", "cryptography")
+
+
+@pytest.fixture
+def broken():
+    """A command with a fault of ours in it."""
+
+    @click.command("broken")
+    def command():
+        raise KeyError("no such thing")
+
+    commands.add_command(command)
+    yield
+    del commands.commands["broken"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_has_an_example(command):
+    shown = run_command(command, "--help")
+    assert (shown.status, shown.err) == (0, "")
+    assert f"  Example:\n    changecapture {command} " in shown.out
+
+
+def test_help_says_where_a_url_may_come_from_and_what_the_exit_status_means():
+    shown = run_command("--help").out
+    assert "env:NAME" in shown
+    assert "CHANGECAPTURE_URL" in shown
+    assert "Exit status: 0 done, 1 not in step" in shown
+
+
+def test_help_imports_nothing_that_is_slow():
+    program = (
+        "import sys; from changecapture.cli import main; main(['install', '--help']); "
+        f"print(sorted(set({SLOW!r}) & set(sys.modules)), file=sys.stderr)"
+    )
+    assert run_program(sys.executable, "-c", program).err == "[]\n"
+
+
+def test_plan_needs_no_alembic():
+    program = (
+        "import sys; from changecapture.cli import main; main(['plan', 'mysql://127.0.0.1:1/d']); "
+        "print('alembic' in sys.modules, 'psycopg' in sys.modules)"
+    )
+    assert run_program(sys.executable, "-c", program).out == "False False\n"
+
+
+def test_module_is_the_command():
+    shown = run_program(sys.executable, "-m", "changecapture", "--version")
+    assert (shown.status, shown.out) == (0, "changecapture, version 0.1.0\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nosuch",), "No such command 'nosuch'"),
+        (("plan", "--nosuch"), "--nosuch"),
+        (("plan", "a", "b"), "unexpected extra argument"),
+        (("sync",), "Missing argument 'URL_A'"),
+    ],
+)
+def test_wrong_use_ends_with_two_and_says_how_to_get_help(arguments, words):
+    refused = run_command(*arguments)
+    assert refused.status == 2
+    assert words in refused.err
+    assert "--help" in refused.err
+
+
+def test_error_of_ours_is_one_line_and_ends_with_two():
+    refused = run_command("status", "sqlite:///eden.db")
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err.startswith(
+        "changecapture: error: not a database URL: it begins with 'sqlite:' (write "
+    )
+    assert refused.err.count("\n") == 1
+
+
+def test_unexpected_error_is_one_line_that_asks_to_report_it(broken):
+    failed = run_command("broken")
+    assert failed.status == 2
+    assert failed.err.startswith(
+        "changecapture: unexpected error: KeyError: 'no such thing' (please report it"
+    )
+    assert failed.err.count("\n") == 1
+
+
+def test_unexpected_error_keeps_its_traceback_with_debug(broken):
+    failed = run_command("--debug", "broken")
+    assert failed.status == 2
+    assert "Traceback (most recent call last)" in failed.err
+    assert failed.err.endswith("KeyError: 'no such thing'\n")
+
+
+def test_reader_that_leaves_early_is_no_error():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "changecapture", "--help"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    assert "unexpected" not in err
+
+
+@pytest.mark.parametrize("package", packages.PACKAGES)
+def test_package_of_somebody_else_is_refused(tmp_path, package):
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("")
+    shown = run_elsewhere(tmp_path)
+    assert shown.status == 2
+    assert shown.err.startswith(
+        f"changecapture: error: the package {package} in {tmp_path / package} is not the one of changecapture"
+    )
+    assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("package", packages.PACKAGES)
+def test_missing_package_is_refused(tmp_path, package):
+    copy_packages(tmp_path)
+    shutil.rmtree(tmp_path / package)
+    shown = run_elsewhere(tmp_path, isolated=True)
+    assert shown.status == 2
+    assert f"the package {package} is not installed beside changecapture" in shown.err
+
+
+@pytest.mark.parametrize("package", packages.PACKAGES)
+def test_overwritten_package_is_refused(tmp_path, package):
+    copy_packages(tmp_path)
+    shutil.rmtree(tmp_path / package)
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("")
+    shown = run_elsewhere(tmp_path, isolated=True)
+    assert shown.status == 2
+    assert f"the package {package} in {tmp_path / package} is not the one of changecapture" in shown.err
+
+
+def test_four_packages_beside_each_other_run(tmp_path):
+    copy_packages(tmp_path)
+    assert run_elsewhere(tmp_path, isolated=True).status == 0
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "words"),
+    [
+        (-5, "0 seconds"),
+        (999_999, "0 seconds"),
+        (1_000_000, "1 second"),
+        (59_999_999, "59 seconds"),
+        (60_000_000, "1 minute"),
+        (7_199_000_000, "1 hour"),
+        (172_800_000_000, "2 days"),
+    ],
+)
+def test_age_is_told_by_its_largest_unit(microseconds, words):
+    assert describe_age(microseconds) == words
+
+
+UNEQUAL = "not equal: each holds changes that the other has not"
+SITE = Status(
+    database="postgresql://site/eden",
+    site="a",
+    epoch=1,
+    profile="eden",
+    installed_at=0,
+    now=0,
+    tables=1,
+    to_backfill=0,
+    captured=0,
+    oldest_captured_at=None,
+    entries=3,
+    vector={("a", 1, "pr"): 3},
+    parked={"unique": 2},
+    waiting=0,
+    conflicts=1,
+    deleted_rows=0,
+    peers=(),
+)
+
+
+@pytest.mark.parametrize(
+    ("other", "status", "last"),
+    [
+        (SITE, 0, "equal"),
+        (replace(SITE, parked={}, conflicts=0), 0, "equal"),
+        (replace(SITE, vector={}), 1, "not equal: each holds changes that the other has not"),
+        (
+            replace(SITE, vector={("a", 1, "pr"): 2}),
+            1,
+            "not equal: each holds changes that the other has not",
+        ),
+        (replace(SITE, captured=2), 1, "not equal: 2 changes came meanwhile"),
+    ],
+)
+def test_sites_are_in_step_when_they_hold_the_same_and_nothing_came_meanwhile(capsys, other, status, last):
+    assert report(5, SITE, other) == status
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "5 entries travelled"
+    assert lines[1] == "postgresql://site/eden: 3 entries, 2 rows parked, 1 conflict"
+    assert lines[-1] == last
+
+
+def test_count_agrees_with_its_noun():
+    assert [count(1, "entry"), count(2, "entry"), count(0, "row")] == ["1 entry", "2 entries", "0 rows"]
+
+
+def copy_packages(target: Path) -> None:
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("changecapture", *packages.PACKAGES):
+        shutil.copytree(ROOT / name, target / name, ignore=ignored)
+
+
+def run_elsewhere(directory: Path, isolated: bool = False):
+    """Run the program with a directory first on the path; isolated: our checkout is not on it at all."""
+    program = f"import sys; sys.path.insert(0, {str(directory)!r})\n"
+    if isolated:
+        program += (
+            "sys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in repr(f)]\n"
+            f"sys.path[:] = [p for p in sys.path if p not in ('', {str(ROOT)!r})]\n"
+        )
+    program += "from changecapture.cli import main; sys.exit(main(['--version']))"
+    return run_program(sys.executable, "-c", program, cwd=directory)
+
+
+def test_help_lists_the_commands():
+    listed = re.findall(r"(?m)^  (\w+)  ", run_command("--help").out.partition("Commands:")[2])
+    assert listed == sorted(COMMANDS)
