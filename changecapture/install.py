@@ -146,9 +146,9 @@ def _write_site(store: SqlStore, profile: str) -> None:
 
 def _run_steps(store: SqlStore, steps: list[Step], progress: Progress) -> None:
     for done, step in enumerate(steps):
-        progress("tables", done, len(steps))
+        progress("tables installed", done, len(steps))
         _run_step(store, step)
-    progress("tables", len(steps), len(steps))
+    progress("tables installed", len(steps), len(steps))
 
 
 def _run_step(store: SqlStore, step: Step) -> None:
@@ -178,7 +178,7 @@ def _backfill(store: SqlStore, progress: Progress) -> int:
         "WHERE active = 1 AND backfilled = 0 ORDER BY table_id"
     )
     for done, (table_id, key) in enumerate(rows):
-        progress("rows", done, len(rows))
+        progress("tables backfilled", done, len(rows))
         while texts := _backfill_batch(store, table_id, key):
             key = texts[-1]
             captured += len(texts)
@@ -188,7 +188,7 @@ def _backfill(store: SqlStore, progress: Progress) -> int:
             f"UPDATE {store.prefix}synced_table SET backfilled = 1, backfill_key = NULL WHERE table_id = %s",
             (table_id,),
         )
-    progress("rows", len(rows), len(rows))
+    progress("tables backfilled", len(rows), len(rows))
     return captured
 
 

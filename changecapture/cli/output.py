@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import click
 
 Report = Callable[[str, int, int], None]
-"""Called with what is done, how much of it, and of how much in all."""
+"""Called with what is done, how much of it, and of how much in all (0: nobody knows)."""
 
 
 def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -52,10 +52,11 @@ def progress_bar() -> Iterator[Report]:
         tasks = {}
 
         def report(what: str, done: int, total: int) -> None:
+            if not done and not total:  # there is nothing to do
+                return
             if what not in tasks:
                 tasks[what] = bar.add_task(what, total=None)
-            # A total of 0 is unknown: the bar moves, and counts.
-            bar.update(tasks[what], completed=done, total=total or (1 if done else None))
+            bar.update(tasks[what], completed=done, total=total or None)
 
         yield report
 

@@ -4,8 +4,11 @@ In this process warnings are errors, as everywhere in the tests.
 """
 
 import io
+import os
+import pty
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +60,34 @@ def run_program(
         command, cwd=cwd, env=environ, input=stdin, capture_output=True, text=True, encoding="utf-8"
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def run_on_terminal(*command: str, stream: str) -> tuple[Outcome, str]:
+    """Run a program with one stream, ``stdout`` or ``stderr``, on a terminal; return what stood there too.
+
+    The terminal is 80 columns wide.
+    """
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    streams = [theirs if stream == name else subprocess.PIPE for name in ("stdout", "stderr")]
+    environ = {**os.environ, "TERM": "xterm"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environ, text=True, stdout=streams[0], stderr=streams[1]
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while part := _read_terminal(ours):
+            shown += part
+        out, err = process.communicate()
+    os.close(ours)
+    return Outcome(process.returncode, out or "", err or ""), shown.decode()
+
+
+def _read_terminal(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Linux says so when the other end has closed
+        return b""
 
 
 def run_alembic(url: str, *arguments: str, options: tuple[str, ...] = ()) -> Outcome:
