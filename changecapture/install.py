@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from changecapture.account import prepare_account
 from changecapture.config import DatabaseURL
 from changecapture.publish import publish
 from changecapture.rights import check_rights
-from changecapture.steps import Step, decide, find_profile, has_traces, list_steps, wanted_tables
+from changecapture.steps import (
+    Step,
+    decide,
+    find_definer,
+    find_profile,
+    has_traces,
+    list_steps,
+    wanted_tables,
+)
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
 
@@ -43,18 +52,28 @@ def ignore_progress(what: str, done: int, total: int) -> None:
     """Report to nobody."""
 
 
-def install(url: DatabaseURL, profile: str | None = None, progress: Progress = ignore_progress) -> Installed:
+def install(
+    url: DatabaseURL,
+    profile: str | None = None,
+    progress: Progress = ignore_progress,
+    *,
+    definer: str | None = None,
+) -> Installed:
     """Install all that is missing; what is refused is refused before anything is changed."""
-    check(url, profile)
+    check(url, profile, definer)
     migrate(url)
-    return converge(url, profile, progress)
+    return converge(url, profile, progress, definer=definer)
 
 
-def check(url: DatabaseURL, profile: str | None = None) -> None:
-    """Refuse what cannot be installed: no such profile, nothing to sync, not the tables' owner."""
+def check(url: DatabaseURL, profile: str | None = None, definer: str | None = None) -> None:
+    """Refuse what cannot be installed: no such profile, nothing to sync, a right that is missing."""
     store = open_store(url, installed=False)
     try:
-        check_rights(store, wanted_tables(store, *decide(store, profile)))
+        wanted = wanted_tables(store, *decide(store, profile))
+        rights = definer or find_definer(store)
+        if list_steps(store, wanted, rights):
+            # Where an administrator has run the script, anyone may capture the rows that are there.
+            check_rights(store, wanted, rights)
     finally:
         store.close()
 
@@ -100,19 +119,28 @@ def alembic_config(url: DatabaseURL, command: str) -> "Config":
     return config
 
 
-def converge(url: DatabaseURL, profile: str | None = None, progress: Progress = ignore_progress) -> Installed:
+def converge(
+    url: DatabaseURL,
+    profile: str | None = None,
+    progress: Progress = ignore_progress,
+    *,
+    definer: str | None = None,
+) -> Installed:
     """Install what depends on the application's tables; return what changed.
 
-    ``profile`` is a profile's name, a file, ``auto``, or None for the one that was installed before.
+    ``profile`` is a profile's name, a file, ``auto``, or None for the one that was installed before;
+    ``definer`` is a key of steps.DEFINERS, or None likewise.
     """
     store = open_store(url, installed=False)
     try:
         name, decisions = decide(store, profile)
         wanted = wanted_tables(store, name, decisions)
-        _write_site(store, name)
+        _write_site(store, name, definer or find_definer(store))
         with store.lock():
             steps = list_steps(store, wanted)
             if steps:
+                if store.engine == "mysql" and find_definer(store) == "account":
+                    prepare_account(store)
                 # A relay reads the definitions again when it sees this, even after a kill half way.
                 store.execute(f"UPDATE {store.prefix}site SET installed_at = %s", (store.read_clock(),))
             _run_steps(store, steps, progress)
@@ -133,15 +161,14 @@ def release(url: DatabaseURL) -> None:
         store.close()
 
 
-def _write_site(store: SqlStore, profile: str) -> None:
-    known = find_profile(store)
-    if known is None:
+def _write_site(store: SqlStore, profile: str, definer: str) -> None:
+    if find_profile(store) is None:
         store.execute(
-            f"INSERT INTO {store.prefix}site VALUES (1, %s, 1, 0, 0, %s, %s)",
-            (uuid4().hex, profile, store.read_clock()),
+            f"INSERT INTO {store.prefix}site VALUES (1, %s, 1, 0, 0, %s, %s, %s)",
+            (uuid4().hex, profile, definer, store.read_clock()),
         )
-    elif known != profile:
-        store.execute(f"UPDATE {store.prefix}site SET profile = %s", (profile,))
+    elif (profile, definer) != (find_profile(store), find_definer(store)):
+        store.execute(f"UPDATE {store.prefix}site SET profile = %s, definer = %s", (profile, definer))
 
 
 def _run_steps(store: SqlStore, steps: list[Step], progress: Progress) -> None:

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from io import StringIO
 
 from changecapture import __version__
+from changecapture.account import list_wanted
 from changecapture.config import DatabaseURL
 from changecapture.install import alembic_config
 from changecapture.steps import (
     DIALECTS,
     Step,
     decide,
+    find_definer,
     find_profile,
     is_there,
     list_steps,
@@ -34,7 +36,9 @@ ENDS = {"postgresql": ";", "mysql": "\n$$"}
 """What ends a statement. MySQL's client would end a trigger at its first semicolon."""
 
 
-def write_script(url: DatabaseURL, profile: str | None = None) -> Iterator[str]:
+def write_script(
+    url: DatabaseURL, profile: str | None = None, definer: str | None = None
+) -> Iterator[str]:
     """Yield the script, part by part; it changes nothing itself."""
     store = open_store(url, installed=False)
     try:
@@ -42,8 +46,10 @@ def write_script(url: DatabaseURL, profile: str | None = None) -> Iterator[str]:
         wanted = wanted_tables(store, name, decisions)
         yield _write_head(store, name)
         yield _write_revisions(store)
-        yield _write_site(store, name)
-        for step in list_steps(store, wanted):
+        rights = definer or find_definer(store)
+        yield _write_site(store, name, rights)
+        yield _write_account(store, rights)
+        for step in list_steps(store, wanted, rights):
             yield _write_step(store, step)
         yield "-- The end.\n"
     finally:
@@ -86,15 +92,22 @@ def _read_revision(store: SqlStore) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def _write_site(store: SqlStore, profile: str) -> str:
+def _write_account(store: SqlStore, definer: str) -> str:
+    """Return what the account of the triggers lacks."""
+    if store.engine == "postgresql" or definer != "account":
+        return ""
+    return "".join(f"{statement}{ENDS[store.engine]}\n\n" for statement in list_wanted(store))
+
+
+def _write_site(store: SqlStore, profile: str, definer: str) -> str:
     dialect, end = DIALECTS[store.engine], ENDS[store.engine]
     known, name = find_profile(store), dialect.literal(profile)
-    if known == profile:
+    if (known, find_definer(store)) == (profile, definer):
         return ""
     if known is not None:
-        return f"UPDATE {store.prefix}site SET profile = {name}{end}\n\n"
+        return f"UPDATE {store.prefix}site SET profile = {name}, definer = '{definer}'{end}\n\n"
     # Named where it runs: the same script on two databases makes two sites.
-    values = f"1, {dialect.NEW_ORIGIN}, 1, 0, 0, {name}, {dialect.NOW}"
+    values = f"1, {dialect.NEW_ORIGIN}, 1, 0, 0, {name}, '{definer}', {dialect.NOW}"
     return f"INSERT INTO {store.prefix}site VALUES ({values}){end}\n\n"
 
 

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from changecapture.core.cascade import find_cascades
 from changecapture.core.table import SyncedTable
-from changecapture.dialect import Capture
+from changecapture.dialect import ACCOUNT, Capture
+from changecapture.dialect import cascade as announcing
 from changecapture.dialect import mysql as mysql_dialect
 from changecapture.dialect import postgresql as postgresql_dialect
 from changecapture.errors import ConfigError
@@ -32,6 +34,11 @@ DIALECTS: dict[str, ModuleType] = {
     "mysql": mysql_dialect,
 }
 
+FOREIGN_KEYS = "foreign keys"
+"""Stands for a table in the steps that concern the procedures of all."""
+DEFINERS = {"account": ACCOUNT, "current": "CURRENT_USER"}
+"""Whose rights MySQL's triggers have: an account of our own, or who installs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -45,9 +52,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the database has of ours: triggers with their tables, and the rows of ``synced_table``."""
+    """What the database has of ours: triggers with their tables, and the rows of ``synced_table``.
+
+    ``announcers`` are the triggers that announce what foreign keys do, ``procedures`` what they call.
+    """
 
     triggers: Mapping[str, str]
+    announcers: Mapping[str, str]
+    procedures: Sequence[str]
     numbers: Mapping[str, int]
     definitions: Mapping[int, str]
     """Of the active tables only."""
@@ -74,6 +86,14 @@ def find_profile(store: SqlStore) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
+def find_definer(store: SqlStore) -> str:
+    """Return whose rights the triggers have or, where nothing is installed, would have."""
+    if not is_there(store, "site"):
+        return "account"
+    rows = store.query(f"SELECT definer FROM {store.prefix}site")
+    return str(rows[0][0]) if rows else "account"
+
+
 def wanted_tables(store: SqlStore, name: str, decisions: Sequence[Decision]) -> tuple[SyncedTable, ...]:
     """Return the definitions of what is synced; raise ConfigError when that is nothing."""
     tables = definitions(decisions)
@@ -85,19 +105,35 @@ def wanted_tables(store: SqlStore, name: str, decisions: Sequence[Decision]) -> 
     return tables
 
 
-def list_steps(store: SqlStore, wanted: Sequence[SyncedTable]) -> list[Step]:
-    """Return what is to be done, table by table; empty when all is as wanted."""
+def list_steps(store: SqlStore, wanted: Sequence[SyncedTable], definer: str | None = None) -> list[Step]:
+    """Return what is to be done, table by table; empty when all is as wanted.
+
+    ``definer`` is a key of DEFINERS, None for the installed one.
+    """
     found, dialect, schema = _find(store), DIALECTS[store.engine], read_schema(store)
-    following = max(found.numbers.values(), default=0) + 1
+    rights = DEFINERS[definer or find_definer(store)]
+    numbers = _number_tables(found, wanted)
     steps: list[Step] = []
     for table in sorted(wanted, key=lambda table: table.name):
-        table_id = found.numbers.get(table.name, following)
-        following = max(following, table_id + 1)
-        capture: Capture = dialect.render_capture(table, table_id, schema)
+        table_id = numbers[table.name]
+        capture: Capture = dialect.render_capture(table, table_id, schema, rights)
         step = _table_step(store, table, table_id, capture, found)
         if step.created or step.dropped or found.definitions.get(table_id) != table.to_json():
             steps.append(step)
-    return steps + list(_leaving_steps(store, {table.name for table in wanted}, found))
+    steps += _leaving_steps(store, {table.name for table in wanted}, found)
+    if store.engine == "mysql":
+        steps += _announcing_steps(store, wanted, numbers, found, rights)
+    return steps
+
+
+def _number_tables(found: Found, wanted: Sequence[SyncedTable]) -> dict[str, int]:
+    """Return the number of each wanted table: the one that it has, else the next."""
+    following = max(found.numbers.values(), default=0) + 1
+    numbers: dict[str, int] = {}
+    for table in sorted(wanted, key=lambda table: table.name):
+        numbers[table.name] = found.numbers.get(table.name, following)
+        following = max(following, numbers[table.name] + 1)
+    return numbers
 
 
 def is_there(store: SqlStore, table: str) -> bool:
@@ -135,8 +171,12 @@ def _find(store: SqlStore) -> Found:
     rows = []
     if is_there(store, "synced_table"):
         rows = store.query(f"SELECT table_name, table_id, active, definition FROM {store.prefix}synced_table")
+    triggers = _find_triggers(store)
+    announcers = {name for name in triggers if name.startswith(announcing.BEFORE)}
     return Found(
-        _find_triggers(store),
+        {name: table for name, table in triggers.items() if name not in announcers},
+        {name: table for name, table in triggers.items() if name in announcers},
+        _find_procedures(store),
         {str(name): int(table_id) for name, table_id, _, _ in rows},
         {int(table_id): str(definition) for _, table_id, active, definition in rows if active},
     )
@@ -157,6 +197,16 @@ def _find_triggers(store: SqlStore) -> dict[str, str]:
             "WHERE trigger_schema = DATABASE() AND trigger_name LIKE %s"
         )
     return {str(trigger): str(table) for trigger, table in store.query(sql, (pattern,))}
+
+
+def _find_procedures(store: SqlStore) -> list[str]:
+    if store.engine == "postgresql":
+        return []
+    rows = store.query(
+        "SELECT routine_name FROM information_schema.routines WHERE routine_schema = DATABASE() "
+        "AND routine_type = 'PROCEDURE' AND left(routine_name, 14) = 'changecapture_' ORDER BY 1"
+    )
+    return [str(name) for (name,) in rows]
 
 
 def _table_step(store: SqlStore, table: SyncedTable, table_id: int, capture: Capture, found: Found) -> Step:
@@ -212,6 +262,35 @@ def _leaving_steps(store: SqlStore, wanted: set[str], found: Found) -> Iterator[
                 f"UPDATE {store.prefix}synced_table SET active = 0 WHERE table_id = {found.numbers[name]}"
             )
         yield Step(name, tuple(statements), 0, len(triggers))
+
+
+def _announcing_steps(
+    store: SqlStore, wanted: Sequence[SyncedTable], numbers: Mapping[str, int], found: Found, rights: str
+) -> Iterator[Step]:
+    """Yield the steps of what announces the actions of foreign keys.
+
+    They come after those of the tables: an announcement names a table by its number.
+    """
+    catalogue = store.read_catalogue()
+    tables = {table.name: table for table in wanted}
+    cascades = find_cascades(catalogue, wanted)
+    made = announcing.render_announcers(catalogue, cascades, tables, numbers, rights)
+    created = [sql for name, sql in made.procedures.items() if name not in found.procedures]
+    if created:
+        yield Step(FOREIGN_KEYS, tuple(created), 0, 0)
+    for table in sorted({*made.triggers, *found.announcers.values()}):
+        wanted_triggers = made.triggers.get(table, {})
+        missing = [sql for name, sql in wanted_triggers.items() if name not in found.announcers]
+        ours = [name for name, owner in found.announcers.items() if owner == table]
+        stale = [name for name in ours if name not in wanted_triggers]
+        dropped = [sql for name in stale for sql in _drop_statements(store, name, table)]
+        if missing or dropped:
+            yield Step(table, (*missing, *dropped), len(missing), len(stale))
+    stale = [name for name in found.procedures if name not in made.procedures]
+    if stale:
+        drop = read_statements("triggers", "mysql/remove.sql")["drop_procedure"]
+        quote = DIALECTS[store.engine].quote
+        yield Step(FOREIGN_KEYS, tuple(fill(drop, procedure=quote(name)) for name in stale), 0, 0)
 
 
 def _history_statements(store: SqlStore, capture: Capture) -> list[str]:

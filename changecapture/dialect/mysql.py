@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
 
 from changecapture.core.table import SyncedColumn, SyncedTable
-from changecapture.dialect import FINGERPRINT_LENGTH, Capture
+from changecapture.dialect import ACCOUNT, Capture, fingerprint
 from changecapture.sql import fill, read_statements
 
 PREFIX = "changecapture_"
@@ -94,9 +93,13 @@ def encode_json(column: SyncedColumn, expression: str) -> str:
     return f"IFNULL({encode(column, expression)}, 'null')"
 
 
-def key_array(columns: Iterable[SyncedColumn], alias: str) -> str:
-    """Return an expression that is the JSON array of the columns' values, as captured.key has it."""
-    parts = ", ',', ".join(encode_json(c, f"{alias}.{quote(c.name)}") for c in columns)
+def key_array(columns: Iterable[SyncedColumn], alias: str, changes: Mapping[str, str] | None = None) -> str:
+    """Return an expression that is the JSON array of the columns' values, as captured.key has it.
+
+    ``changes``: expressions to take instead of some columns, by name.
+    """
+    given = changes or {}
+    parts = ", ',', ".join(encode_json(c, given.get(c.name, f"{alias}.{quote(c.name)}")) for c in columns)
     return f"CONCAT('[', {parts}, ']')"
 
 
@@ -137,11 +140,11 @@ def is_native(column: SyncedColumn) -> bool:
     return column.kind != "float32"
 
 
-def render_capture(table: SyncedTable, table_id: int, schema: str) -> Capture:
+def render_capture(table: SyncedTable, table_id: int, schema: str, definer: str = ACCOUNT) -> Capture:
     """Return the capture objects of one table; their names end in a fingerprint of their text."""
     sections = read_statements("triggers", "mysql/capture.sql")
     relation = quote(table.name)
-    shared = {"table": relation, "table_id": str(table_id), "now": NOW}
+    shared = {"definer": definer, "table": relation, "table_id": str(table_id), "now": NOW}
     new_key = key_array(table.key_columns, "NEW")
     old_key = key_array(table.key_columns, "OLD")
     changes = ",\n".join(_change(column) for column in captured_columns(table)) or "NULL"
@@ -151,18 +154,26 @@ def render_capture(table: SyncedTable, table_id: int, schema: str) -> Capture:
         "update_trigger": {"new_key": new_key, "old_key": old_key, "changes": changes},
         "delete_trigger": {"old_key": old_key, "image": image},
     }
-    text = "".join(sections.values()) + repr(shared) + repr(holes)
-    fingerprint = blake2b(text.encode(), digest_size=FINGERPRINT_LENGTH // 2).hexdigest()
+    for section, own in holes.items():
+        own["unfailing"] = unfailing(table.name, literal(section[0].upper()), indent=4)
+    mark = fingerprint([*sections.values(), shared, holes])
     triggers: dict[str, str] = {}
     for section, own in holes.items():
-        trigger = f"{TRIGGER_PREFIX}{table_id}_{section.removesuffix('_trigger')}_{fingerprint}"
+        trigger = f"{TRIGGER_PREFIX}{table_id}_{section.removesuffix('_trigger')}_{mark}"
         triggers[trigger] = fill(sections[section], trigger=quote(trigger), **shared, **own)
     return Capture(
         functions={},
         triggers=triggers,
-        history=_render_history(table, table_id, relation),
+        history=_render_history(table, table_id, relation, definer),
         history_view=quote(history_name(table, table_id)),
     )
+
+
+def unfailing(table: str, operation: str, *, indent: int) -> str:
+    """Return the declarations that keep a failure of ours from failing the application's statement."""
+    section = read_statements("triggers", "mysql/capture.sql")["unfailing"]
+    text = fill(section, name=literal(table), operation=operation, now=NOW)
+    return "\n".join(" " * indent + line for line in text.splitlines())
 
 
 def captured_columns(table: SyncedTable) -> tuple[SyncedColumn, ...]:
@@ -201,7 +212,7 @@ def identity_text(table: SyncedTable, alias: str) -> str:
     )
 
 
-def _render_history(table: SyncedTable, table_id: int, relation: str) -> tuple[str, ...]:
+def _render_history(table: SyncedTable, table_id: int, relation: str, definer: str) -> tuple[str, ...]:
     sections = read_statements("triggers", "mysql/history.sql")
     flag = table.deleted_flag
     shown = [c for c in history_columns(table) if flag is None or c.name != flag.column]
@@ -213,6 +224,7 @@ def _render_history(table: SyncedTable, table_id: int, relation: str) -> tuple[s
     return (
         fill(
             sections["history_view"],
+            definer=definer,
             view=quote(history_name(table, table_id)),
             table=relation,
             table_id=table_id,
