@@ -15,6 +15,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 from changecapture.core import values
@@ -31,8 +32,10 @@ from changecapture.core.change import (
     hash_name,
 )
 from changecapture.core.clock import next_stamp
+from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import digest_vector, dump_vector
+from changecapture.core.wire import check_text
 from changecapture.identify import local_reference, name_references, name_rows
 from changecapture.store.interface import LateRow, Store
 
@@ -76,7 +79,7 @@ def publish(store: Store, limit: int = PASS_LIMIT) -> int:
 
 def publish_captured(store: Store, captured: Sequence[Captured]) -> None:
     """Publish these captured changes as one pass, in the transaction that is open."""
-    changes = list(_coalesce(store, captured).values())
+    changes = _keep_home(store, _coalesce(store, captured).values())
     _read_late(store, changes)
     _append(store, [change for change in changes if _has_effect(change)])
     store.delete_captured([item.id for item in captured])
@@ -112,9 +115,27 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
             change.whole, change.alive = True, True
             for other in _referring(store, table, item.key):
                 changes.setdefault(other.row, other).whole = True
+            for other in _renamed(store, table, item.key, named[item.old_key]):
+                changes.setdefault(other.row, other).captured_at = item.captured_at
         else:
             _add(change, item)
     return changes
+
+
+def _keep_home(store: Store, changes: Iterable[Change]) -> list[Change]:
+    """Return the changes whose rows have a key that can travel; list the other rows as parked."""
+    kept: list[Change] = []
+    refused: dict[Row, tuple[str, str]] = {}
+    for change in changes:
+        try:
+            check_text(change.row.key, KEY_LENGTH)
+            kept.append(change)
+        except ValueError as error:
+            shown = change.row.key.replace("\0", " ")[: KEY_LENGTH - 40]
+            digest = blake2b(change.row.key.encode(), digest_size=16).hexdigest()
+            refused[Row(change.row.table, f"{shown} {digest}")] = ("key", f"stays here: {error}")
+    store.write_parked(refused)
+    return kept
 
 
 def _name_captured(store: Store, captured: Sequence[Captured]) -> dict[int, dict[str, str]]:
@@ -137,6 +158,8 @@ def _add(change: Change, item: Captured) -> None:
         change.whole, change.alive = True, True
     else:
         _add_update(change, json.loads(item.changed or "{}"))
+        # Nobody has published the row before: a peer needs all of it.
+        change.whole = change.whole or change.version is None
 
 
 def _add_update(change: Change, columns: dict[str, Any]) -> None:
@@ -162,14 +185,36 @@ def _is_deleted(change: Change) -> bool:
 def _referring(store: Store, table: SyncedTable, local_key: str) -> Iterable[Change]:
     """Yield the rows that refer by a local value to a row whose key has changed (R20)."""
     for other in store.tables.values():
-        for column in other.columns:
-            reference = column.reference
-            if reference is None or reference.by_key or reference.table != table.name:
+        for column in other.local_references:
+            if column.reference is not None and column.reference.table == table.name:
+                for text, row in _find_referring(store, other, column, table, local_key):
+                    yield Change(other, row, text, store.read_versions([row]).get(row))
+
+
+def _renamed(store: Store, table: SyncedTable, local_key: str, old_key: str) -> Iterable[Change]:
+    """Yield the rows whose own key names a row whose key has changed: gone by the old name, here by the
+    new one."""
+    for other in store.tables.values():
+        for place, column in enumerate(other.identity.columns):
+            target = local_reference(column.reference)
+            if target is None or target[0] != table.name:
                 continue
-            texts = store.read_referring(other, column, table, local_key)
-            for text, key in name_rows(store, other, texts).items():
-                row = Row(other.wire, key)
-                yield Change(other, row, text, store.read_versions([row]).get(row))
+            for text, row in _find_referring(store, other, column, table, local_key):
+                parts = json.loads(row.key)
+                parts[place] = old_key
+                left = Row(other.wire, values.dump(parts))
+                versions = store.read_versions([row, left])
+                yield Change(other, left, text, versions.get(left), alive=False)
+                yield Change(other, row, text, versions.get(row), whole=True, alive=True)
+
+
+def _find_referring(
+    store: Store, other: SyncedTable, column: SyncedColumn, table: SyncedTable, local_key: str
+) -> Iterable[tuple[str, Row]]:
+    """Yield (local key, row) of the rows whose column refers to a row of a table."""
+    texts = store.read_referring(other, column, table, local_key)
+    for text, key in name_rows(store, other, texts).items():
+        yield text, Row(other.wire, key)
 
 
 def _read_late(store: Store, changes: Sequence[Change]) -> None:

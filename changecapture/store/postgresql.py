@@ -31,6 +31,7 @@ class PostgresStore(SqlStore):
     prefix = dialect.PREFIX
     key_column = "key"
     dialect = dialect
+    numbers_transactions = True
     write_lock = "FOR NO KEY UPDATE OF t SKIP LOCKED"
     share_lock = "FOR KEY SHARE OF t SKIP LOCKED"
     transaction_id = "txid_current()"
