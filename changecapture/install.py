@@ -5,13 +5,15 @@ PostgreSQL; on MySQL every statement commits, and a second run mends a killed on
 installation are captured and published like any change. Running it again changes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from changecapture.config import DatabaseURL
+from changecapture.errors import ConfigError
 from changecapture.publish import publish
 from changecapture.rights import check_rights
 from changecapture.steps import Step, decide, find_profile, has_traces, list_steps, wanted_tables
@@ -83,10 +85,26 @@ def migrate(url: DatabaseURL, revision: str = "head") -> None:
     # Imported late: it takes longer than all the rest of a command.
     from alembic import command
 
-    if revision == "base":
-        command.downgrade(alembic_config(url, "downgrade"), revision)
-    else:
-        command.upgrade(alembic_config(url, "upgrade"), revision)
+    with alembic_errors(url):
+        if revision == "base":
+            command.downgrade(alembic_config(url, "downgrade"), revision)
+        else:
+            command.upgrade(alembic_config(url, "upgrade"), revision)
+
+
+@contextmanager
+def alembic_errors(url: DatabaseURL) -> Iterator[None]:
+    """Make Alembic's own errors ours: it knows no revision like the one that is installed."""
+    from alembic.util import CommandError
+
+    try:
+        yield
+    except CommandError as error:
+        raise ConfigError(
+            f"what is installed in {url} is not of this version",
+            why=str(error),
+            mend="use the changecapture that installed it, or a newer one",
+        ) from error
 
 
 def alembic_config(url: DatabaseURL, command: str) -> "Config":

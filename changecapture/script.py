@@ -12,7 +12,7 @@ from io import StringIO
 
 from changecapture import __version__
 from changecapture.config import DatabaseURL
-from changecapture.install import alembic_config
+from changecapture.install import alembic_config, alembic_errors
 from changecapture.steps import (
     DIALECTS,
     Step,
@@ -73,7 +73,8 @@ def _write_revisions(store: SqlStore) -> str:
     config = alembic_config(store.url, "upgrade")
     config.output_buffer = printed = StringIO()
     known = _read_revision(store)
-    command.upgrade(config, f"{known}:head" if known else "head", sql=True)
+    with alembic_errors(store.url):
+        command.upgrade(config, f"{known}:head" if known else "head", sql=True)
     # A migration that was killed before it wrote its version leaves the table behind.
     return printed.getvalue().replace("CREATE TABLE changecap", "CREATE TABLE IF NOT EXISTS changecap")
 
