@@ -132,9 +132,7 @@ def forget_account(store: SqlStore) -> None:
 def _read_rights(store: SqlStore) -> Rights | None:
     """Return what our account may, None when it is not there or cannot be seen."""
     try:
-        rows = store.query(
-            "SELECT 1 FROM mysql.user WHERE user = 'changecapture' AND host = 'localhost'"
-        )
+        rows = store.query("SELECT 1 FROM mysql.user WHERE user = 'changecapture' AND host = 'localhost'")
         return parse_grants(text for (text,) in store.query(f"SHOW GRANTS FOR {NAME}")) if rows else None
     except ConfigError:
         return None

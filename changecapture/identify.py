@@ -46,15 +46,30 @@ def name_references(
 ) -> dict[tuple[str, str], dict[Any, str]]:
     """Return the keys that local values refer to: {(table, target column): {value: key}}.
 
-    A value that refers to no row is left out.
+    A row that is gone, but whose departure is not yet published, is named as it was. A value that refers
+    to no row, or to one of a table that is synced no longer, is left out.
     """
     found: dict[tuple[str, str], dict[Any, str]] = {}
     for (name, column), references in wanted.items():
-        target = tables[name]
+        target = tables.get(name)
+        if target is None:
+            continue
         local_keys = store.read_local_keys(target, column, references)
+        if missing := references - local_keys.keys():
+            local_keys.update(_find_departed(store, target, column, missing))
         keys = name_rows(store, target, local_keys.values())
         found[name, column] = {value: keys[local] for value, local in local_keys.items()}
     return found
+
+
+def _find_departed(store: Store, target: SyncedTable, column: str, missing: set[Any]) -> dict[Any, str]:
+    """Return {value of the column: local key} of rows that were deleted or got another key."""
+    names = [c.name for c in target.key_columns]
+    if column not in names:
+        return {}
+    place = names.index(column)
+    departed = ((json.loads(text)[place], text) for text in store.read_departed(target))
+    return {value: text for value, text in departed if value in missing}
 
 
 def place_keys(table: SyncedTable, keys: Iterable[str]) -> dict[str, list[Any]]:
@@ -106,7 +121,10 @@ def _compose_keys(
         for place, column in zip(places, columns, strict=True):
             value = items[place]
             target = local_reference(column.reference)
-            parts.append(values.canonical(column.kind, value) if target is None else found[target].get(value))
+            if target is None:
+                parts.append(values.canonical(column.kind, value))
+            else:
+                parts.append(found.get(target, {}).get(value))
         keys[text] = values.dump(parts)
     return keys
 

@@ -5,7 +5,8 @@ PostgreSQL; on MySQL every statement commits, and a second run mends a killed on
 installation are captured and published like any change. Running it again changes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,19 +14,13 @@ from uuid import uuid4
 
 from changecapture.account import prepare_account
 from changecapture.config import DatabaseURL
+from changecapture.errors import ConfigError
 from changecapture.publish import publish
 from changecapture.rights import check_rights
-from changecapture.steps import (
-    Step,
-    decide,
-    find_definer,
-    find_profile,
-    has_traces,
-    list_steps,
-    wanted_tables,
-)
+from changecapture.steps import Step, has_traces, list_steps
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
+from changecapture.wanted import Wanted, find_definer, find_nothing, find_profile, find_wanted
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -69,11 +64,10 @@ def check(url: DatabaseURL, profile: str | None = None, definer: str | None = No
     """Refuse what cannot be installed: no such profile, nothing to sync, a right that is missing."""
     store = open_store(url, installed=False)
     try:
-        wanted = wanted_tables(store, *decide(store, profile))
-        rights = definer or find_definer(store)
-        if list_steps(store, wanted, rights):
+        wanted = find_wanted(store, profile, definer)
+        if list_steps(store, wanted):
             # Where an administrator has run the script, anyone may capture the rows that are there.
-            check_rights(store, wanted, rights)
+            check_rights(store, wanted)
     finally:
         store.close()
 
@@ -102,10 +96,26 @@ def migrate(url: DatabaseURL, revision: str = "head") -> None:
     # Imported late: it takes longer than all the rest of a command.
     from alembic import command
 
-    if revision == "base":
-        command.downgrade(alembic_config(url, "downgrade"), revision)
-    else:
-        command.upgrade(alembic_config(url, "upgrade"), revision)
+    with alembic_errors(url):
+        if revision == "base":
+            command.downgrade(alembic_config(url, "downgrade"), revision)
+        else:
+            command.upgrade(alembic_config(url, "upgrade"), revision)
+
+
+@contextmanager
+def alembic_errors(url: DatabaseURL) -> Iterator[None]:
+    """Make Alembic's own errors ours: it knows no revision like the one that is installed."""
+    from alembic.util import CommandError
+
+    try:
+        yield
+    except CommandError as error:
+        raise ConfigError(
+            f"what is installed in {url} is not of this version",
+            why=str(error),
+            mend="use the changecapture that installed it, or a newer one",
+        ) from error
 
 
 def alembic_config(url: DatabaseURL, command: str) -> "Config":
@@ -129,17 +139,16 @@ def converge(
     """Install what depends on the application's tables; return what changed.
 
     ``profile`` is a profile's name, a file, ``auto``, or None for the one that was installed before;
-    ``definer`` is a key of steps.DEFINERS, or None likewise.
+    ``definer`` is a key of wanted.DEFINERS, or None likewise.
     """
     store = open_store(url, installed=False)
     try:
-        name, decisions = decide(store, profile)
-        wanted = wanted_tables(store, name, decisions)
-        _write_site(store, name, definer or find_definer(store))
+        wanted = find_wanted(store, profile, definer)
+        _write_site(store, wanted)
         with store.lock():
             steps = list_steps(store, wanted)
             if steps:
-                if store.engine == "mysql" and find_definer(store) == "account":
+                if store.engine == "mysql" and wanted.definer == "account":
                     prepare_account(store)
                 # A relay reads the definitions again when it sees this, even after a kill half way.
                 store.execute(f"UPDATE {store.prefix}site SET installed_at = %s", (store.read_clock(),))
@@ -149,26 +158,27 @@ def converge(
     finally:
         store.close()
     created, dropped = (sum(counts) for counts in ([s.created for s in steps], [s.dropped for s in steps]))
-    return Installed(name, len(wanted), created, dropped, rows)
+    return Installed(wanted.profile, len(wanted.tables), created, dropped, rows)
 
 
 def release(url: DatabaseURL) -> None:
     """Take the triggers off the application's tables, one short transaction for each table."""
     store = open_store(url, installed=False)
     try:
-        _run_steps(store, list_steps(store, ()), ignore_progress)
+        _run_steps(store, list_steps(store, find_nothing(store)), ignore_progress)
     finally:
         store.close()
 
 
-def _write_site(store: SqlStore, profile: str, definer: str) -> None:
+def _write_site(store: SqlStore, wanted: Wanted) -> None:
+    choices = (wanted.profile, wanted.definer)
     if find_profile(store) is None:
         store.execute(
             f"INSERT INTO {store.prefix}site VALUES (1, %s, 1, 0, 0, %s, %s, %s)",
-            (uuid4().hex, profile, definer, store.read_clock()),
+            (uuid4().hex, *choices, store.read_clock()),
         )
-    elif (profile, definer) != (find_profile(store), find_definer(store)):
-        store.execute(f"UPDATE {store.prefix}site SET profile = %s, definer = %s", (profile, definer))
+    elif choices != (find_profile(store), find_definer(store)):
+        store.execute(f"UPDATE {store.prefix}site SET profile = %s, definer = %s", choices)
 
 
 def _run_steps(store: SqlStore, steps: list[Step], progress: Progress) -> None:

@@ -15,13 +15,16 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 from changecapture.core import values
 from changecapture.core.change import (
     ALIVE,
     BACKFILL,
+    CHANGING,
     DELETE,
+    GOING,
     INSERT,
     UNSEEN,
     Captured,
@@ -31,8 +34,10 @@ from changecapture.core.change import (
     hash_name,
 )
 from changecapture.core.clock import next_stamp
+from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import digest_vector, dump_vector
+from changecapture.core.wire import check_text
 from changecapture.identify import local_reference, name_references, name_rows
 from changecapture.store.interface import LateRow, Store
 
@@ -59,6 +64,8 @@ class Change:
     keys: dict[str, str] = field(default_factory=dict)
     captured_at: int = 0
     image: str | None = None
+    announced: set[str] | None = None
+    """The columns that a foreign key was to change, empty when it was to delete the row."""
 
 
 def publish(store: Store, limit: int = PASS_LIMIT) -> int:
@@ -76,7 +83,7 @@ def publish(store: Store, limit: int = PASS_LIMIT) -> int:
 
 def publish_captured(store: Store, captured: Sequence[Captured]) -> None:
     """Publish these captured changes as one pass, in the transaction that is open."""
-    changes = list(_coalesce(store, captured).values())
+    changes = _keep_home(store, _coalesce(store, captured).values())
     _read_late(store, changes)
     _append(store, [change for change in changes if _has_effect(change)])
     store.delete_captured([item.id for item in captured])
@@ -108,13 +115,34 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
         if item.old_key is not None and named[item.old_key] != named[item.key]:
             left = change_of(table, item.old_key, named[item.old_key])
             left.captured_at = max(left.captured_at, item.captured_at)
-            left.alive = False
+            if item.operation == CHANGING:
+                left.announced = left.announced or set()
+            else:
+                left.alive = False
             change.whole, change.alive = True, True
             for other in _referring(store, table, item.key):
                 changes.setdefault(other.row, other).whole = True
+            for other in _renamed(store, table, item.key, named[item.old_key]):
+                changes.setdefault(other.row, other).captured_at = item.captured_at
         else:
             _add(change, item)
     return changes
+
+
+def _keep_home(store: Store, changes: Iterable[Change]) -> list[Change]:
+    """Return the changes whose rows have a key that can travel; list the other rows as parked."""
+    kept: list[Change] = []
+    refused: dict[Row, tuple[str, str]] = {}
+    for change in changes:
+        try:
+            check_text(change.row.key, KEY_LENGTH)
+            kept.append(change)
+        except ValueError as error:
+            shown = change.row.key.replace("\0", " ")[: KEY_LENGTH - 40]
+            digest = blake2b(change.row.key.encode(), digest_size=16).hexdigest()
+            refused[Row(change.row.table, f"{shown} {digest}")] = ("key", f"stays here: {error}")
+    store.write_parked(refused)
+    return kept
 
 
 def _name_captured(store: Store, captured: Sequence[Captured]) -> dict[int, dict[str, str]]:
@@ -135,8 +163,14 @@ def _add(change: Change, item: Captured) -> None:
         change.alive, change.image = False, item.image
     elif item.operation in (INSERT, BACKFILL):
         change.whole, change.alive = True, True
+    elif item.operation in (GOING, CHANGING):
+        change.announced = (change.announced or set()).union(json.loads(item.changed or "{}"))
+        change.image = item.image or change.image
+        change.whole = change.whole or (change.version is None and bool(change.announced))
     else:
         _add_update(change, json.loads(item.changed or "{}"))
+        # Nobody has published the row before: a peer needs all of it.
+        change.whole = change.whole or change.version is None
 
 
 def _add_update(change: Change, columns: dict[str, Any]) -> None:
@@ -162,29 +196,69 @@ def _is_deleted(change: Change) -> bool:
 def _referring(store: Store, table: SyncedTable, local_key: str) -> Iterable[Change]:
     """Yield the rows that refer by a local value to a row whose key has changed (R20)."""
     for other in store.tables.values():
-        for column in other.columns:
-            reference = column.reference
-            if reference is None or reference.by_key or reference.table != table.name:
+        for column in other.local_references:
+            if column.reference is not None and column.reference.table == table.name:
+                for text, row in _find_referring(store, other, column, table, local_key):
+                    yield Change(other, row, text, store.read_versions([row]).get(row))
+
+
+def _renamed(store: Store, table: SyncedTable, local_key: str, old_key: str) -> Iterable[Change]:
+    """Yield the rows whose own key names a row whose key has changed: gone by the old name, here by the
+    new one."""
+    for other in store.tables.values():
+        for place, column in enumerate(other.identity.columns):
+            target = local_reference(column.reference)
+            if target is None or target[0] != table.name:
                 continue
-            texts = store.read_referring(other, column, table, local_key)
-            for text, key in name_rows(store, other, texts).items():
-                row = Row(other.wire, key)
-                yield Change(other, row, text, store.read_versions([row]).get(row))
+            for text, row in _find_referring(store, other, column, table, local_key):
+                parts = json.loads(row.key)
+                parts[place] = old_key
+                left = Row(other.wire, values.dump(parts))
+                versions = store.read_versions([row, left])
+                yield Change(other, left, text, versions.get(left), alive=False)
+                yield Change(other, row, text, versions.get(row), whole=True, alive=True)
+
+
+def _find_referring(
+    store: Store, other: SyncedTable, column: SyncedColumn, table: SyncedTable, local_key: str
+) -> Iterable[tuple[str, Row]]:
+    """Yield (local key, row) of the rows whose column refers to a row of a table."""
+    texts = store.read_referring(other, column, table, local_key)
+    for text, key in name_rows(store, other, texts).items():
+        yield text, Row(other.wire, key)
 
 
 def _read_late(store: Store, changes: Sequence[Change]) -> None:
     wanted: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
-        if change.whole and change.alive is not False:
+        if (change.whole or change.announced is not None) and change.alive is not False:
             wanted[change.table.name].append(change)
     for group in wanted.values():
         found = store.read_rows(group[0].table, [change.local_key for change in group])
         for change in group:
             late = found.get(change.local_key)
-            if late is None:
+            if change.announced is not None and not change.whole:
+                _look(change, late)
+            elif late is None:
                 _leave(change)
             else:
                 _take_late(change, late)
+
+
+def _look(change: Change, late: LateRow | None) -> None:
+    """See what a foreign key has done to a row: it may have been kept from doing what was announced."""
+    if late is None:
+        change.alive = False
+        return
+    change.image = None
+    names = change.announced or set()
+    found = {name: value for name, value in json.loads(late.text).items() if name in names}
+    change.columns = {name: value for name, value in change.columns.items() if name not in found}
+    change.columns.update((name, value) for name, value in late.values.items() if name in names)
+    change.keys = {name: key for name, key in late.keys.items() if name in names}
+    change.late = values.dump(found)
+    if names and not _is_deleted(change):
+        change.alive = True
 
 
 def _leave(change: Change) -> None:

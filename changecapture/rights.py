@@ -13,6 +13,7 @@ from changecapture.account import ALL, check_account, read_own_rights
 from changecapture.core.table import SyncedTable
 from changecapture.errors import ConfigError
 from changecapture.store.sqlstore import SqlStore
+from changecapture.wanted import Wanted
 
 FOREIGN_TABLES = (
     "SELECT c.relname, pg_get_userbyid(c.relowner) FROM pg_class c "
@@ -21,13 +22,13 @@ FOREIGN_TABLES = (
 )
 
 
-def check_rights(store: SqlStore, wanted: Sequence[SyncedTable], definer: str) -> None:
+def check_rights(store: SqlStore, wanted: Wanted) -> None:
     """Raise ConfigError when the account could not make the triggers, or not take them away."""
     if store.engine == "postgresql":
-        _check_owner(store, wanted)
+        _check_owner(store, wanted.tables)
         return
     _check_binary_log(store)
-    if definer == "account":
+    if wanted.definer == "account":
         check_account(store)
 
 

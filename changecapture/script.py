@@ -13,20 +13,11 @@ from io import StringIO
 from changecapture import __version__
 from changecapture.account import list_wanted
 from changecapture.config import DatabaseURL
-from changecapture.install import alembic_config
-from changecapture.steps import (
-    DIALECTS,
-    Step,
-    decide,
-    find_definer,
-    find_profile,
-    is_there,
-    list_steps,
-    read_schema,
-    wanted_tables,
-)
+from changecapture.install import alembic_config, alembic_errors
+from changecapture.steps import Step, list_steps, read_schema
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
+from changecapture.wanted import DIALECTS, Wanted, find_definer, find_profile, find_wanted, is_there
 
 COMMANDS = {
     "postgresql": "psql -v ON_ERROR_STOP=1 -f FILE",
@@ -36,20 +27,18 @@ ENDS = {"postgresql": ";", "mysql": "\n$$"}
 """What ends a statement. MySQL's client would end a trigger at its first semicolon."""
 
 
-def write_script(
-    url: DatabaseURL, profile: str | None = None, definer: str | None = None
-) -> Iterator[str]:
+def write_script(url: DatabaseURL, profile: str | None = None, definer: str | None = None) -> Iterator[str]:
     """Yield the script, part by part; it changes nothing itself."""
     store = open_store(url, installed=False)
     try:
-        name, decisions = decide(store, profile)
-        wanted = wanted_tables(store, name, decisions)
-        yield _write_head(store, name)
+        wanted = find_wanted(store, profile, definer)
+        yield _write_head(store, wanted.profile)
         yield _write_revisions(store)
-        rights = definer or find_definer(store)
-        yield _write_site(store, name, rights)
-        yield _write_account(store, rights)
-        for step in list_steps(store, wanted, rights):
+        yield _write_site(store, wanted)
+        steps = list_steps(store, wanted)
+        if steps and store.engine == "mysql" and wanted.definer == "account":
+            yield _write_account(store)
+        for step in steps:
             yield _write_step(store, step)
         yield "-- The end.\n"
     finally:
@@ -79,7 +68,8 @@ def _write_revisions(store: SqlStore) -> str:
     config = alembic_config(store.url, "upgrade")
     config.output_buffer = printed = StringIO()
     known = _read_revision(store)
-    command.upgrade(config, f"{known}:head" if known else "head", sql=True)
+    with alembic_errors(store.url):
+        command.upgrade(config, f"{known}:head" if known else "head", sql=True)
     # A migration that was killed before it wrote its version leaves the table behind.
     return printed.getvalue().replace("CREATE TABLE changecap", "CREATE TABLE IF NOT EXISTS changecap")
 
@@ -92,17 +82,15 @@ def _read_revision(store: SqlStore) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def _write_account(store: SqlStore, definer: str) -> str:
+def _write_account(store: SqlStore) -> str:
     """Return what the account of the triggers lacks."""
-    if store.engine == "postgresql" or definer != "account":
-        return ""
     return "".join(f"{statement}{ENDS[store.engine]}\n\n" for statement in list_wanted(store))
 
 
-def _write_site(store: SqlStore, profile: str, definer: str) -> str:
+def _write_site(store: SqlStore, wanted: Wanted) -> str:
     dialect, end = DIALECTS[store.engine], ENDS[store.engine]
-    known, name = find_profile(store), dialect.literal(profile)
-    if (known, find_definer(store)) == (profile, definer):
+    known, name, definer = find_profile(store), dialect.literal(wanted.profile), wanted.definer
+    if (known, find_definer(store)) == (wanted.profile, definer):
         return ""
     if known is not None:
         return f"UPDATE {store.prefix}site SET profile = {name}, definer = '{definer}'{end}\n\n"

@@ -13,31 +13,18 @@ that both capture becomes one entry.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 
 from changecapture.core.cascade import find_cascades
 from changecapture.core.table import SyncedTable
-from changecapture.dialect import ACCOUNT, Capture
+from changecapture.dialect import Capture
 from changecapture.dialect import cascade as announcing
-from changecapture.dialect import mysql as mysql_dialect
-from changecapture.dialect import postgresql as postgresql_dialect
-from changecapture.errors import ConfigError
 from changecapture.indexes import index_statements
-from changecapture.plan import Decision, definitions, plan
-from changecapture.profiles import AUTO, choose_profile
 from changecapture.sql import fill, read_statements
 from changecapture.store.sqlstore import SqlStore
-
-DIALECTS: dict[str, ModuleType] = {
-    "postgresql": postgresql_dialect,
-    "mysql": mysql_dialect,
-}
+from changecapture.wanted import DEFINERS, DIALECTS, Wanted, is_there
 
 FOREIGN_KEYS = "foreign keys"
 """Stands for a table in the steps that concern the procedures of all."""
-DEFINERS = {"account": ACCOUNT, "current": "CURRENT_USER"}
-"""Whose rights MySQL's triggers have: an account of our own, or who installs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,64 +52,20 @@ class Found:
     """Of the active tables only."""
 
 
-def decide(store: SqlStore, profile: str | None = None) -> tuple[str, tuple[Decision, ...]]:
-    """Return the profile that is meant (its name, or its file's path) and what it decides of each table.
-
-    ``profile`` is a profile's name, a file, ``auto``, or None for the one that was installed before.
-    Raises ConfigError when there is no such profile or the database is not recognised.
-    """
-    catalogue = store.read_catalogue()
-    wanted = profile or find_profile(store) or AUTO
-    chosen = choose_profile(wanted, catalogue)
-    name = str(Path(wanted).absolute()) if wanted.endswith(".toml") else chosen.name
-    return name, plan(catalogue, chosen)
-
-
-def find_profile(store: SqlStore) -> str | None:
-    """Return the profile that is installed, None when there is none."""
-    if not is_there(store, "site"):
-        return None
-    rows = store.query(f"SELECT profile FROM {store.prefix}site")
-    return str(rows[0][0]) if rows else None
-
-
-def find_definer(store: SqlStore) -> str:
-    """Return whose rights the triggers have or, where nothing is installed, would have."""
-    if not is_there(store, "site"):
-        return "account"
-    rows = store.query(f"SELECT definer FROM {store.prefix}site")
-    return str(rows[0][0]) if rows else "account"
-
-
-def wanted_tables(store: SqlStore, name: str, decisions: Sequence[Decision]) -> tuple[SyncedTable, ...]:
-    """Return the definitions of what is synced; raise ConfigError when that is nothing."""
-    tables = definitions(decisions)
-    if not tables:
-        raise ConfigError(
-            f"the profile {name} syncs no table of {store.url.database}",
-            mend="look at: changecapture plan URL",
-        )
-    return tables
-
-
-def list_steps(store: SqlStore, wanted: Sequence[SyncedTable], definer: str | None = None) -> list[Step]:
-    """Return what is to be done, table by table; empty when all is as wanted.
-
-    ``definer`` is a key of DEFINERS, None for the installed one.
-    """
+def list_steps(store: SqlStore, wanted: Wanted) -> list[Step]:
+    """Return what is to be done, table by table; empty when all is as wanted."""
     found, dialect, schema = _find(store), DIALECTS[store.engine], read_schema(store)
-    rights = DEFINERS[definer or find_definer(store)]
-    numbers = _number_tables(found, wanted)
+    numbers = _number_tables(found, wanted.tables)
     steps: list[Step] = []
-    for table in sorted(wanted, key=lambda table: table.name):
+    for table in sorted(wanted.tables, key=lambda table: table.name):
         table_id = numbers[table.name]
-        capture: Capture = dialect.render_capture(table, table_id, schema, rights)
+        capture: Capture = dialect.render_capture(table, table_id, schema, DEFINERS[wanted.definer])
         step = _table_step(store, table, table_id, capture, found)
         if step.created or step.dropped or found.definitions.get(table_id) != table.to_json():
             steps.append(step)
-    steps += _leaving_steps(store, {table.name for table in wanted}, found)
+    steps += _leaving_steps(store, {table.name for table in wanted.tables}, found)
     if store.engine == "mysql":
-        steps += _announcing_steps(store, wanted, numbers, found, rights)
+        steps += _announcing_steps(store, wanted, numbers, found)
     return steps
 
 
@@ -134,18 +77,6 @@ def _number_tables(found: Found, wanted: Sequence[SyncedTable]) -> dict[str, int
         numbers[table.name] = found.numbers.get(table.name, following)
         following = max(following, numbers[table.name] + 1)
     return numbers
-
-
-def is_there(store: SqlStore, table: str) -> bool:
-    """Return whether the database has this table of ours."""
-    if store.engine == "postgresql":
-        sql = "SELECT to_regclass(%s) IS NOT NULL"
-    else:
-        sql = (
-            "SELECT count(*) > 0 FROM information_schema.tables "
-            "WHERE table_schema = DATABASE() AND table_name = %s"
-        )
-    return bool(store.query(sql, (f"{store.prefix}{table}",))[0][0])
 
 
 def has_traces(store: SqlStore) -> bool:
@@ -265,24 +196,22 @@ def _leaving_steps(store: SqlStore, wanted: set[str], found: Found) -> Iterator[
 
 
 def _announcing_steps(
-    store: SqlStore, wanted: Sequence[SyncedTable], numbers: Mapping[str, int], found: Found, rights: str
+    store: SqlStore, wanted: Wanted, numbers: Mapping[str, int], found: Found
 ) -> Iterator[Step]:
     """Yield the steps of what announces the actions of foreign keys.
 
     They come after those of the tables: an announcement names a table by its number.
     """
-    catalogue = store.read_catalogue()
-    tables = {table.name: table for table in wanted}
-    cascades = find_cascades(catalogue, wanted)
-    made = announcing.render_announcers(catalogue, cascades, tables, numbers, rights)
+    tables = {table.name: table for table in wanted.tables}
+    cascades = find_cascades(wanted.catalogue, wanted.tables)
+    made = announcing.render_announcers(wanted.catalogue, cascades, tables, numbers, DEFINERS[wanted.definer])
     created = [sql for name, sql in made.procedures.items() if name not in found.procedures]
     if created:
         yield Step(FOREIGN_KEYS, tuple(created), 0, 0)
     for table in sorted({*made.triggers, *found.announcers.values()}):
         wanted_triggers = made.triggers.get(table, {})
         missing = [sql for name, sql in wanted_triggers.items() if name not in found.announcers]
-        ours = [name for name, owner in found.announcers.items() if owner == table]
-        stale = [name for name in ours if name not in wanted_triggers]
+        stale = [n for n, owner in found.announcers.items() if owner == table and n not in wanted_triggers]
         dropped = [sql for name in stale for sql in _drop_statements(store, name, table)]
         if missing or dropped:
             yield Step(table, (*missing, *dropped), len(missing), len(stale))

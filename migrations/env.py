@@ -17,9 +17,9 @@ from changecapture.account import forget_account
 from changecapture.config import DatabaseURL, parse_url
 from changecapture.errors import ChangeCaptureError, ConfigError
 from changecapture.install import check, converge, release
-from changecapture.steps import DEFINERS
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
+from changecapture.wanted import DEFINERS
 
 DRIVERS = {"postgresql": "postgresql+psycopg://", "mysql": "mysql+pymysql://"}
 VERSION_TABLE = "changecapture_version"
@@ -70,15 +70,12 @@ def run_command(url: DatabaseURL) -> None:
 def run_revisions(url: DatabaseURL, command: str) -> None:
     """Run the revisions that Alembic chose; when none is left, leave nothing."""
     to_base = command == "downgrade" and context.get_revision_argument() is None
-    if to_base:
-        release(url)
     store = open_store(url, installed=False)
     try:
         with store.mapped(), connect(store) as connection:
             configure(connection, store, command)
-            if to_base and not context.get_context().get_current_heads():
-                # An installation that was killed before it wrote its version.
-                context.get_context().stamp(context.script, "head")
+            if to_base:
+                prepare_removal(url)
             with context.begin_transaction():
                 context.run_migrations()
             connection.commit()
@@ -94,6 +91,16 @@ def forget(store: SqlStore) -> None:
     """Take the account of MySQL's triggers away, when no other database needs it."""
     if store.engine == "mysql":
         forget_account(store)
+
+
+def prepare_removal(url: DatabaseURL) -> None:
+    """Take the triggers off, unless what is installed is unknown here; say what is to be removed."""
+    heads = context.get_context().get_current_heads()
+    context.script.get_revisions(heads)
+    release(url)
+    if not heads:
+        # An installation that was killed before it wrote its version.
+        context.get_context().stamp(context.script, "head")
 
 
 def connect(store: SqlStore) -> Connection:

@@ -234,5 +234,3 @@ def _type_of(column: Column) -> str:
 
 def _section(name: str) -> str:
     return read_statements("triggers", "mysql/cascade.sql")[name]
-
-

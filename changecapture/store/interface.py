@@ -118,6 +118,9 @@ class Store(Protocol):
     def read_captured(self, limit: int | None) -> list[Captured]:
         """Return captured changes: whole transactions, in the order of their last id, up to a limit."""
 
+    def read_departed(self, table: SyncedTable) -> list[str]:
+        """Return the local keys that captured rows of a table have had: they may be gone by now."""
+
     def delete_captured(self, ids: Sequence[int]) -> None:
         """Delete what was published; raise RetryLater when some of it is gone already."""
 

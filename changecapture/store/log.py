@@ -33,6 +33,8 @@ class LogStore(BulkSession):
     ranks: dict[str, int]
     key_column: str
     """The column ``key`` of captured, quoted where it must be."""
+    numbers_transactions: bool
+    """Whether ``captured.transaction_id`` names a transaction; else it names a connection."""
 
     # The site
     def load_tables(self) -> None:
@@ -89,7 +91,8 @@ class LogStore(BulkSession):
     def read_captured(self, limit: int | None) -> list[Captured]:
         """Return captured changes: whole transactions, in the order of their last id, up to a limit.
 
-        A transaction above the limit, or spread wider than the window, is cut.
+        A transaction above the limit, or spread wider than the window, is cut. Where a connection stands
+        for its transactions they come in the order of their ids, cut where the connection changes.
         """
         found = self._read_captured(limit, "")
         if all(item.table_id in self.tables for item in found):
@@ -112,21 +115,36 @@ class LogStore(BulkSession):
         )
         if not window:
             return []
-        ids = _choose(window, limit)
+        choose = _choose if self.numbers_transactions else _choose_first
+        ids = choose(window, limit)
         rows = self.query(f"{select} WHERE {both} id BETWEEN %s AND %s ORDER BY id", (min(ids), max(ids)))
         return [Captured(*row) for row in rows if row[0] in ids]
+
+    def read_departed(self, table: SyncedTable) -> list[str]:
+        """Return the local keys that captured rows of a table have had: they may be gone by now."""
+        table_id = next(id_ for id_, other in self.tables.items() if other.name == table.name)
+        rows = self.query(
+            f"SELECT {self.key_column}, old_key FROM {self.prefix}captured "
+            "WHERE table_id = %s AND (operation IN ('D', 'd') OR old_key IS NOT NULL)",
+            (table_id,),
+        )
+        return [text for row in rows for text in row if text is not None]
 
     def delete_captured(self, ids: Sequence[int]) -> None:
         """Delete what was published; raise RetryLater when some of it is gone already (R18)."""
         deleted = 0
         for part in chunks(ids):
-            condition, parameters = self._among("id", part, "bigint")
-            deleted += self.execute(f"DELETE FROM {self.prefix}captured WHERE {condition}", parameters)
+            deleted += self._delete_captured(part)
         if deleted != len(ids):
             raise RetryLater(
                 "captured changes were published by someone else",
                 why=f"{len(ids)} were read, {deleted} could be deleted",
             )
+
+    def _delete_captured(self, ids: Sequence[int]) -> int:
+        """Delete captured rows, looking at no others: the application holds some; return how many."""
+        condition, parameters = self._among("id", ids, "bigint")
+        return self.execute(f"DELETE FROM {self.prefix}captured WHERE {condition}", parameters)
 
     def has_captured(self) -> bool:
         """Return whether captured changes wait."""
@@ -233,6 +251,17 @@ def _choose(window: Sequence[tuple[int, int]], limit: int) -> set[int]:
             break
         chosen += group
     return set(chosen[: max(limit, 1)])
+
+
+def _choose_first(window: Sequence[tuple[int, int]], limit: int) -> set[int]:
+    """Return the first ids of (id, connection), to the end of the connection's run.
+
+    A connection's earlier transaction must not wait for its later ones: others may have built on it.
+    """
+    end = min(max(limit, 1), len(window))
+    while end < len(window) and window[end][1] == window[end - 1][1]:
+        end += 1
+    return {id_ for id_, _ in window[:end]}
 
 
 def _entry_row(e: Entry, applied: int) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from changecapture.catalogue import read_catalogue
 from changecapture.config import DatabaseURL, refuse_options
 from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.core.values import dump
 from changecapture.dialect import mysql as dialect
 from changecapture.errors import ConfigError, DataError, DriftError, RetryLater
 from changecapture.store.session import LOCK_SECONDS
@@ -37,6 +38,7 @@ class MySQLStore(SqlStore):
     prefix = dialect.PREFIX
     key_column = "`key`"
     dialect = dialect
+    numbers_transactions = False
     write_lock = "FOR UPDATE SKIP LOCKED"
     share_lock = "LOCK IN SHARE MODE SKIP LOCKED"
     transaction_id = "CONNECTION_ID()"
@@ -88,7 +90,9 @@ class MySQLStore(SqlStore):
         if code in VALUE_ERRORS:
             return DataError("a value does not fit", reason="value", why=text)
         if code in DRIFT_ERRORS:
-            return DriftError("the database is not as installed", why=text, mend="run install")
+            return DriftError(
+                "the database is not as installed", why=text, mend="run: changecapture install URL"
+            )
         if code in RIGHT_ERRORS:
             return ConfigError(f"{self.url} refuses", why=text, mend="correct the URL or grant the right")
         if code in BUSY_ERRORS:
@@ -142,6 +146,15 @@ class MySQLStore(SqlStore):
             f"INSERT INTO {self.prefix}{table} ({', '.join(names)}) "
             f"VALUES ({', '.join(['%s'] * len(names))}) ON DUPLICATE KEY UPDATE {fresh}",
             rows,
+        )
+
+    def _delete_captured(self, ids: Sequence[int]) -> int:
+        # IN (..) is read as ranges, and after each the next row is locked too, which may be one that the
+        # application has not committed; a join looks up each id and nothing else.
+        return self.execute(
+            "DELETE c FROM JSON_TABLE(%s, '$[*]' COLUMNS (id bigint PATH '$')) AS w "
+            f"STRAIGHT_JOIN {self.prefix}captured AS c ON c.id = w.id",
+            (dump(list(ids)),),
         )
 
     def read_catalogue(self) -> Catalogue:

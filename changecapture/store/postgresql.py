@@ -31,6 +31,7 @@ class PostgresStore(SqlStore):
     prefix = dialect.PREFIX
     key_column = "key"
     dialect = dialect
+    numbers_transactions = True
     write_lock = "FOR NO KEY UPDATE OF t SKIP LOCKED"
     share_lock = "FOR KEY SHARE OF t SKIP LOCKED"
     transaction_id = "txid_current()"
@@ -73,7 +74,7 @@ class PostgresStore(SqlStore):
         if state[:2] in ("22", "23"):
             return DataError("a value does not fit", reason="value", why=text)
         if state in ("42P01", "42703", "3F000", "42883"):
-            return DriftError("the database is not as installed", why=text, mend="run install")
+            return DriftError("the database is not as installed", why=text, mend="run: changecapture install URL")
         if state == "42501":
             return ConfigError(f"{self.url.user} lacks a right", why=text, mend="grant it or use the owner")
         if state[:2] in ("28", "3D"):

@@ -63,10 +63,10 @@ class RowStore(ShelfStore):
         """Return an expression: the key of the row that a column refers to, NULL when it has to be
         found another way."""
         assert column.reference is not None
-        target = self.tables_by_name[column.reference.table]
-        identity = target.identity
-        if identity.kind not in ("uuid", "natural"):
+        target = self.tables_by_name.get(column.reference.table)
+        if target is None or target.identity.kind not in ("uuid", "natural"):
             return "NULL"
+        identity = target.identity
         key = f"k.{self._quote(identity.columns[0].name)}"
         missing = "".join(f" AND {key} <> {self.dialect.literal(text)}" for text in identity.missing)
         return (

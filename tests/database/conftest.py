@@ -1,11 +1,14 @@
 """Sites for the tests of this folder: installed once, emptied after each test."""
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Protocol
 
 import pytest
 
+from tests.support import family
 from tests.support.databases import DatabaseServer, run_script
 from tests.support.schemas import build_database
 from tests.support.sites import EDEN_TABLES, Site
@@ -14,26 +17,32 @@ _numbers = count(1)
 
 
 class SitePool:
-    """Lends sites of a part of Eden on one server; makes one when none is free."""
+    """Lends sites on one server; makes one when none of the application is free."""
 
-    def __init__(self, server: DatabaseServer) -> None:
+    def __init__(self, kind: str, server: DatabaseServer) -> None:
+        self._kind = kind
         self._server = server
-        self._free: list[Site] = []
+        self._free: dict[str, list[Site]] = defaultdict(list)
         self._made: list[tuple[str, Site]] = []
 
-    def lend(self) -> Site:
-        if self._free:
-            return self._free.pop()
+    def lend(self, application: str) -> Site:
+        if self._free[application]:
+            return self._free[application].pop()
         name = f"cc_{os.getpid()}_site_{next(_numbers)}"
-        site = Site(build_database(self._server, name, "eden", EDEN_TABLES))
+        if application == "eden":
+            site = Site(build_database(self._server, name, "eden", EDEN_TABLES))
+        else:
+            url = self._server.create_database(name)
+            run_script(url, family.script(self._kind))
+            site = Site(url, "generic")
         self._made.append((name, site))
         return site
 
-    def take_back(self, site: Site) -> None:
+    def take_back(self, application: str, site: Site) -> None:
         site.close()
         site.clean()
         site.close()
-        self._free.append(site)
+        self._free[application].append(site)
 
     def close(self) -> None:
         for name, site in self._made:
@@ -43,52 +52,71 @@ class SitePool:
 
 @pytest.fixture(scope="session")
 def postgresql_pool(postgres: DatabaseServer) -> Iterator[SitePool]:
-    pool = SitePool(postgres)
+    pool = SitePool("postgresql", postgres)
     yield pool
     pool.close()
 
 
 @pytest.fixture(scope="session")
 def mariadb_pool(mariadb: DatabaseServer) -> Iterator[SitePool]:
-    pool = SitePool(mariadb)
+    pool = SitePool("mariadb", mariadb)
     yield pool
     pool.close()
 
 
-@pytest.fixture
-def new_site(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Site]]:
-    """Lend an empty Eden site on "postgresql" or "mariadb"."""
-    lent: list[tuple[SitePool, Site]] = []
+class NewSite(Protocol):
+    """Lends an empty site on "postgresql" or "mariadb", of "eden" or of the small "family"."""
 
-    def lend(kind: str) -> Site:
+    def __call__(self, kind: str, application: str = "eden") -> Site: ...
+
+
+@pytest.fixture
+def new_site(request: pytest.FixtureRequest) -> Iterator[NewSite]:
+    """See NewSite."""
+    lent: list[tuple[SitePool, str, Site]] = []
+
+    def lend(kind: str, application: str = "eden") -> Site:
         pool: SitePool = request.getfixturevalue(f"{kind}_pool")
-        lent.append((pool, pool.lend()))
-        return lent[-1][1]
+        lent.append((pool, application, pool.lend(application)))
+        return lent[-1][2]
 
     yield lend
-    for pool, site in lent:
-        pool.take_back(site)
+    for pool, application, site in lent:
+        pool.take_back(application, site)
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
-def site(request: pytest.FixtureRequest, new_site: Callable[[str], Site]) -> Site:
+def site(request: pytest.FixtureRequest, new_site: NewSite) -> Site:
     """An Eden site, once on each kind of server."""
     return new_site(request.param)
 
 
-@pytest.fixture(
-    params=[
-        ("postgresql", "postgresql"),
-        ("postgresql", "mariadb"),
-        ("mariadb", "postgresql"),
-        ("mariadb", "mariadb"),
-    ],
-    ids=lambda pair: "-".join(pair),
-)
-def pair(request: pytest.FixtureRequest, new_site: Callable[[str], Site]) -> tuple[Site, Site]:
+DIRECTIONS = [
+    ("postgresql", "postgresql"),
+    ("postgresql", "mariadb"),
+    ("mariadb", "postgresql"),
+    ("mariadb", "mariadb"),
+]
+
+
+@pytest.fixture(params=DIRECTIONS, ids="-".join)
+def pair(request: pytest.FixtureRequest, new_site: NewSite) -> tuple[Site, Site]:
     """Two Eden sites: each of the four directions in turn."""
     here, there = request.param
     return new_site(here), new_site(there)
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def home(request: pytest.FixtureRequest, new_site: NewSite) -> Site:
+    """A site of the small application, once on each kind of server."""
+    return new_site(request.param, "family")
+
+
+@pytest.fixture(params=DIRECTIONS[1:3], ids="-".join)
+def families(request: pytest.FixtureRequest, new_site: NewSite) -> tuple[Site, Site]:
+    """Two sites of the small application, one on each kind of server."""
+    here, there = request.param
+    return new_site(here, "family"), new_site(there, "family")
 
 
 class NewTables:

@@ -123,7 +123,23 @@ def test_half_made_installation_is_sent_to_install(camps, server):
     run_command("install", camps, "--profile", "generic")
     peer = {"postgresql": "changecapture.peer", "mysql": "changecapture_peer"}[server.dialect]
     run_script(camps, f"DROP TABLE {peer}")
-    assert_refused(run_command("status", camps), "the database is not as installed", "install")
+    refused = run_command("status", camps)
+    assert_refused(refused, "the database is not as installed", "(run: changecapture install URL)")
+
+
+@pytest.mark.parametrize("command", [("install",), ("install", "--sql"), ("uninstall", "--yes")])
+def test_installation_by_a_newer_version_is_left_alone(camps, server, command):
+    run_command("install", camps, "--profile", "generic")
+    version = {"postgresql": "changecapture.changecapture_version", "mysql": "changecapture_version"}
+    run_script(camps, f"UPDATE {version[server.dialect]} SET version_num = '9999'")
+    tables = read_camps(camps)
+    refused = run_command(*command, camps)
+    assert refused.status == 2
+    assert "is not of this version: Can't locate revision identified by '9999'" in refused.err
+    assert "(use the changecapture that installed it, or a newer one)" in refused.err
+    run_script(camps, f"UPDATE {version[server.dialect]} SET version_num = '0001'")
+    assert run_command("install", camps).out.splitlines()[1] == "0 triggers created, 0 dropped"
+    assert read_camps(camps) == tables
 
 
 def test_one_database_under_two_urls_is_not_synced_with_itself(camps):

@@ -1,5 +1,17 @@
-CREATE TRIGGER `changecapture_2_insert_01d91c90` AFTER INSERT ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_insert_47003637` AFTER INSERT ON `gis_location` FOR EACH ROW
 BEGIN
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
+            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
+            VALUES ('gis_location', 'I', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
@@ -7,9 +19,21 @@ BEGIN
     END IF;
 END;
 
-CREATE TRIGGER `changecapture_2_update_01d91c90` AFTER UPDATE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_update_47003637` AFTER UPDATE ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE changed, new_key, old_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
+            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
+            VALUES ('gis_location', 'U', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         SET changed = CONCAT_WS(',',
             IF(BINARY NEW.`name` <=> BINARY OLD.`name`, NULL, CONCAT('"name"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`name` USING utf8mb4)), 'null'))),
@@ -52,8 +76,20 @@ BEGIN
     END IF;
 END;
 
-CREATE TRIGGER `changecapture_2_delete_01d91c90` AFTER DELETE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_delete_47003637` AFTER DELETE ON `gis_location` FOR EACH ROW
 BEGIN
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
+            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
+            VALUES ('gis_location', 'D', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
@@ -61,7 +97,7 @@ BEGIN
     END IF;
 END;
 
-CREATE OR REPLACE SQL SECURITY DEFINER VIEW `changecapture_gis_location_history` (`id`, `uuid`, `name`, `level`, `parent`, `gis_feature_type`, `lat`, `lon`, `radius`, `wkt`, `inherited`, `lat_min`, `lat_max`, `lon_min`, `lon_max`, `elevation`, `addr_street`, `addr_postcode`, `start_date`, `end_date`, `comments`, `l5`, `l4`, `l3`, `l2`, `l1`, `l0`, `created_on`, `modified_on`, `changed_at`, `deleted`, `origin`) AS
+CREATE OR REPLACE DEFINER = `changecapture`@`localhost` SQL SECURITY DEFINER VIEW `changecapture_gis_location_history` (`id`, `uuid`, `name`, `level`, `parent`, `gis_feature_type`, `lat`, `lon`, `radius`, `wkt`, `inherited`, `lat_min`, `lat_max`, `lon_min`, `lon_max`, `elevation`, `addr_street`, `addr_postcode`, `start_date`, `end_date`, `comments`, `l5`, `l4`, `l3`, `l2`, `l1`, `l0`, `created_on`, `modified_on`, `changed_at`, `deleted`, `origin`) AS
 WITH pending AS (
     SELECT c.`key`, c.operation, c.image, c.captured_at, JSON_VALUE(c.`key`, '$[1]') AS identity
     FROM changecapture_captured AS c
@@ -89,6 +125,6 @@ SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALU
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s
-WHERE d.operation = 'D'
+WHERE d.operation IN ('D', 'd')
   AND NOT EXISTS (SELECT 1 FROM pending AS q
                   WHERE q.operation <> 'D' AND q.identity = d.identity)

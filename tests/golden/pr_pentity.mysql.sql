@@ -1,5 +1,17 @@
-CREATE TRIGGER `changecapture_3_insert_e96a2393` AFTER INSERT ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_insert_9b66d05e` AFTER INSERT ON `pr_pentity` FOR EACH ROW
 BEGIN
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
+            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
+            VALUES ('pr_pentity', 'I', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
@@ -7,9 +19,21 @@ BEGIN
     END IF;
 END;
 
-CREATE TRIGGER `changecapture_3_update_e96a2393` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_update_9b66d05e` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE changed, new_key, old_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
+            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
+            VALUES ('pr_pentity', 'U', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         SET changed = CONCAT_WS(',',
             IF(BINARY NEW.`instance_type` <=> BINARY OLD.`instance_type`, NULL, CONCAT('"instance_type"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`instance_type` USING utf8mb4)), 'null'))),
@@ -28,8 +52,20 @@ BEGIN
     END IF;
 END;
 
-CREATE TRIGGER `changecapture_3_delete_e96a2393` AFTER DELETE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_delete_9b66d05e` AFTER DELETE ON `pr_pentity` FOR EACH ROW
 BEGIN
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
+            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
+            VALUES ('pr_pentity', 'D', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
@@ -37,7 +73,7 @@ BEGIN
     END IF;
 END;
 
-CREATE OR REPLACE SQL SECURITY DEFINER VIEW `changecapture_pr_pentity_history` (`pe_id`, `uuid`, `instance_type`, `type`, `pe_label`, `changed_at`, `deleted`, `origin`) AS
+CREATE OR REPLACE DEFINER = `changecapture`@`localhost` SQL SECURITY DEFINER VIEW `changecapture_pr_pentity_history` (`pe_id`, `uuid`, `instance_type`, `type`, `pe_label`, `changed_at`, `deleted`, `origin`) AS
 WITH pending AS (
     SELECT c.`key`, c.operation, c.image, c.captured_at, JSON_VALUE(c.`key`, '$[1]') AS identity
     FROM changecapture_captured AS c
@@ -65,6 +101,6 @@ SELECT JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_V
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s
-WHERE d.operation = 'D'
+WHERE d.operation IN ('D', 'd')
   AND NOT EXISTS (SELECT 1 FROM pending AS q
                   WHERE q.operation <> 'D' AND q.identity = d.identity)

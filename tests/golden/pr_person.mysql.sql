@@ -1,5 +1,17 @@
-CREATE TRIGGER `changecapture_1_insert_bb27c6fd` AFTER INSERT ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_insert_830de6e0` AFTER INSERT ON `pr_person` FOR EACH ROW
 BEGIN
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
+            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
+            VALUES ('pr_person', 'I', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
@@ -7,9 +19,21 @@ BEGIN
     END IF;
 END;
 
-CREATE TRIGGER `changecapture_1_update_bb27c6fd` AFTER UPDATE ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_update_830de6e0` AFTER UPDATE ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE changed, new_key, old_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
+            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
+            VALUES ('pr_person', 'U', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         SET changed = CONCAT_WS(',',
             IF(NEW.`pe_id` <=> OLD.`pe_id`, NULL, CONCAT('"pe_id"', ':', IFNULL(CAST(NEW.`pe_id` AS CHAR), 'null'))),
@@ -37,8 +61,20 @@ BEGIN
     END IF;
 END;
 
-CREATE TRIGGER `changecapture_1_delete_bb27c6fd` AFTER DELETE ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_delete_830de6e0` AFTER DELETE ON `pr_person` FOR EACH ROW
 BEGIN
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
+            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
+            VALUES ('pr_person', 'D', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
@@ -46,7 +82,7 @@ BEGIN
     END IF;
 END;
 
-CREATE OR REPLACE SQL SECURITY DEFINER VIEW `changecapture_pr_person_history` (`id`, `uuid`, `pe_id`, `track_id`, `location_id`, `pe_label`, `first_name`, `middle_name`, `last_name`, `gender`, `date_of_birth`, `comments`, `created_on`, `modified_on`, `changed_at`, `deleted`, `origin`) AS
+CREATE OR REPLACE DEFINER = `changecapture`@`localhost` SQL SECURITY DEFINER VIEW `changecapture_pr_person_history` (`id`, `uuid`, `pe_id`, `track_id`, `location_id`, `pe_label`, `first_name`, `middle_name`, `last_name`, `gender`, `date_of_birth`, `comments`, `created_on`, `modified_on`, `changed_at`, `deleted`, `origin`) AS
 WITH pending AS (
     SELECT c.`key`, c.operation, c.image, c.captured_at, JSON_VALUE(c.`key`, '$[1]') AS identity
     FROM changecapture_captured AS c
@@ -74,6 +110,6 @@ SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALU
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s
-WHERE d.operation = 'D'
+WHERE d.operation IN ('D', 'd')
   AND NOT EXISTS (SELECT 1 FROM pending AS q
                   WHERE q.operation <> 'D' AND q.identity = d.identity)
