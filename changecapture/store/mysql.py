@@ -81,7 +81,7 @@ class MySQLStore(SqlStore):
     def _map_error(self, error: Exception) -> Exception:
         if not isinstance(error, pymysql.MySQLError):
             return error
-        code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        code = error.args[0] if error.args and isinstance(error.args[0], int) else -1
         text = " ".join(str(error.args[-1] if error.args else error).split())
         if code in UNIQUE_ERRORS:
             return DataError("a unique value is taken", reason="unique", why=text)
@@ -97,7 +97,7 @@ class MySQLStore(SqlStore):
             return ConfigError(f"{self.url} refuses", why=text, mend="correct the URL or grant the right")
         if code in BUSY_ERRORS:
             return RetryLater("the database is busy", why=text)
-        if code in GONE_ERRORS:
+        if code in GONE_ERRORS or (code == -1 and isinstance(error, pymysql.InternalError)):
             return RetryLater(f"cannot reach {self.url}", why=text, mend="is the server running?")
         return error
 

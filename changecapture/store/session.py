@@ -4,6 +4,7 @@ Both drivers are used in autocommit; transactions are opened and closed by state
 the lock can be taken before the snapshot and given back after the commit.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from changecapture.config import DatabaseURL
 from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.errors import ChangeCaptureError, RetryLater
 
+_BARE_PERCENT = re.compile("%(?!s)")
 LOCK_SECONDS = 60
 """How long the writers' lock is waited for before RetryLater."""
 
@@ -86,7 +88,7 @@ class Session:
         """Run a statement; return how many rows it touched."""
         with self.connection.cursor() as cursor:
             try:
-                cursor.execute(sql, parameters)
+                cursor.execute(_template(sql, parameters), parameters)
             except Exception as error:
                 raise self._failed(error) from error
             return int(cursor.rowcount)
@@ -95,7 +97,7 @@ class Session:
         """Run a query; return its rows."""
         with self.connection.cursor() as cursor:
             try:
-                cursor.execute(sql, parameters)
+                cursor.execute(_template(sql, parameters), parameters)
                 return list(cursor.fetchall())
             except Exception as error:
                 raise self._failed(error) from error
@@ -106,7 +108,7 @@ class Session:
             return
         with self.connection.cursor() as cursor:
             try:
-                cursor.executemany(sql, rows)
+                cursor.executemany(_template(sql, rows), rows)
             except Exception as error:
                 raise self._failed(error) from error
 
@@ -196,3 +198,11 @@ class Session:
             action()
         except ChangeCaptureError:
             self._open_transaction = False
+
+
+def _template(sql: str, parameters: object) -> str:
+    """Return the text that the drivers take: with parameters, a % that is no place for one is doubled.
+
+    It stands in names of the application (``"full %"``) and in patterns of ours.
+    """
+    return sql if parameters is None else _BARE_PERCENT.sub("%%", sql)

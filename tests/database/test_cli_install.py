@@ -62,6 +62,16 @@ def test_uninstall_leaves_the_schema_of_eden_as_it_was(eden):
     assert dump_schema(eden) == schema
 
 
+@pytest.mark.parametrize("application", ["vesuvius", "sahana2"])
+def test_uninstall_leaves_the_schema_of_php_applications_as_it_was(mariadb, new_database, application):
+    url = new_database(mariadb, application)
+    schema = dump_schema(url)
+    assert run_command("install", url).out.startswith(f"profile {application}: ")
+    assert run_command("install", url).out.splitlines()[1] == "0 triggers created, 0 dropped"
+    assert run_command("uninstall", url, "--yes").status == 0
+    assert dump_schema(url) == schema
+
+
 def test_uninstall_leaves_the_rows_as_they_were(server, new_database):
     url = new_database(server, "eden", SMALL_EDEN)
     eden = Eden(url)

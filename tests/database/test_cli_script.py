@@ -22,6 +22,7 @@ NAMES = (
     "back`tick",
     "--",
     "select",
+    "50% full",
     "delimiter",
 )
 """Names that a client, a parser or a template might trip over."""
@@ -133,9 +134,9 @@ def test_one_script_on_two_databases_makes_two_sites(server, new_database):
     assert len(here[0][0]) == 32
 
 
-def test_script_takes_every_name(server, new_database):
-    url = new_database(server)
-    mark = '"' if server.dialect == "postgresql" else "`"
+def create_odd_tables(url, dialect):
+    """Create a table of each of NAMES; return a function that quotes a name."""
+    mark = '"' if dialect == "postgresql" else "`"
 
     def quote(name):
         return mark + name.replace(mark, mark * 2) + mark
@@ -146,6 +147,12 @@ def test_script_takes_every_name(server, new_database):
             f"CREATE TABLE {quote('of ' + name)} ({quote('key ' + name)} varchar(40) NOT NULL PRIMARY KEY, "
             f"{quote(name)} varchar(60) DEFAULT 'o''clock')",
         )
+    return quote
+
+
+def test_script_takes_every_name(server, new_database):
+    url = new_database(server)
+    create_odd_tables(url, server.dialect)
     schema = dump_schema(url)
     run_command("install", url, "--profile", "generic")
     installed = dump_installation(url)
@@ -154,3 +161,17 @@ def test_script_takes_every_name(server, new_database):
     run_script_file(url, print_script(url, "--profile", "generic"))
     assert run_command("install", url).out.splitlines()[0] == f"profile generic: {len(NAMES)} tables synced"
     assert dump_installation(url) == installed
+
+
+def test_rows_travel_whatever_their_tables_are_called(server, new_database):
+    here, there = (new_database(server) for _ in range(2))
+    for url in (here, there):
+        quote = create_odd_tables(url, server.dialect)
+        run_command("install", url, "--profile", "generic")
+    for name in NAMES:
+        run_script(here, f"INSERT INTO {quote('of ' + name)} VALUES ('a', '1'), ('b', '2')")
+        run_script(here, f"UPDATE {quote('of ' + name)} SET {quote(name)} = 'new'")
+    assert run_command("sync", here, there).status == 0
+    for name in NAMES:
+        rows = fetch(there, f"SELECT * FROM {quote('of ' + name)}")
+        assert sorted(rows) == [("a", "new"), ("b", "new")]
