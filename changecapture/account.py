@@ -98,7 +98,7 @@ def check_account(store: SqlStore) -> None:
             f"{store.url.user} may not give a trigger another account",
             why="that takes the right SET USER (MySQL: SET_USER_ID; older servers: SUPER)",
             mend="install as an administrator; or have one run what `install --sql` prints; or add "
-            f"--definer current: then never drop the account {store.url.user}, or the application cannot write",
+            f"--definer current: then never drop {store.url.user}, or the application cannot write",
         )
     wanted = list_wanted(store, before_tables=True)
     if wanted and not _may_create(own, store):

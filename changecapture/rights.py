@@ -50,6 +50,6 @@ def _check_binary_log(store: SqlStore) -> None:
         raise ConfigError(
             f"{store.url.user} may not make triggers: the server has a binary log",
             why="it then asks SUPER of who makes one",
-            mend="install as an administrator, or have one run: SET GLOBAL log_bin_trust_function_creators = 1 "
-            "(and put it into the server's configuration)",
+            mend="install as an administrator, or have one run: SET GLOBAL "
+            "log_bin_trust_function_creators = 1 (and put it into the server's configuration)",
         )

@@ -23,8 +23,8 @@ Example:
 @click.option(
     "--definer",
     type=click.Choice(["account", "current"]),
-    help="MySQL only, whose rights the triggers have. account: changecapture@localhost, which is made, locked "
-    "and never dropped. current: whoever installs; once that account is dropped every write of the "
+    help="MySQL only, whose rights the triggers have. account: changecapture@localhost, which is made, "
+    "locked and never dropped. current: whoever installs; once that account is dropped every write of the "
     "application fails (error 1449). Left out: what was installed before, else account.",
 )
 @click.option("--sql", is_flag=True, help="Print what would be run, for psql or mariadb, and run nothing.")
