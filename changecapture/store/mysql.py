@@ -90,7 +90,8 @@ class MySQLStore(SqlStore):
         if code in VALUE_ERRORS:
             return DataError("a value does not fit", reason="value", why=text)
         if code in DRIFT_ERRORS:
-            return DriftError("the database is not as installed", why=text, mend="run: changecapture install URL")
+            mend = "run: changecapture install URL"
+            return DriftError("the database is not as installed", why=text, mend=mend)
         if code in RIGHT_ERRORS:
             return ConfigError(f"{self.url} refuses", why=text, mend="correct the URL or grant the right")
         if code in BUSY_ERRORS:

@@ -74,7 +74,8 @@ class PostgresStore(SqlStore):
         if state[:2] in ("22", "23"):
             return DataError("a value does not fit", reason="value", why=text)
         if state in ("42P01", "42703", "3F000", "42883"):
-            return DriftError("the database is not as installed", why=text, mend="run: changecapture install URL")
+            mend = "run: changecapture install URL"
+            return DriftError("the database is not as installed", why=text, mend=mend)
         if state == "42501":
             return ConfigError(f"{self.url.user} lacks a right", why=text, mend="grant it or use the owner")
         if state[:2] in ("28", "3D"):
