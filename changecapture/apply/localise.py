@@ -1,14 +1,20 @@
 """From rows as they travel to rows as they are written here: keys become local values, or wait."""
 
+from base64 import b64decode
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from changecapture.apply.work import REFERENCE, Parked, Waiting, Work
 from changecapture.core.change import Row
+from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
+from changecapture.core.wire import check_text
 from changecapture.identify import place_keys
 from changecapture.store.interface import Store
+
+COATED_KINDS = ("bytes", "geometry")
+"""Kinds whose values travel as base64 in an object."""
 
 
 def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Row, dict[str, Any]]:
@@ -21,7 +27,10 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
     for work in works:
         assert work.decision is not None
         work.waiting = []
-        rows[work.row] = {names[wire]: value for wire, value in work.decision.values.items() if wire in names}
+        row = {names[wire]: value for wire, value in work.decision.values.items() if wire in names}
+        if _check_values(work, row):
+            rows[work.row] = row
+    works = [work for work in works if work.row in rows]
     for column in table.columns:
         if column.reference is not None:
             _refer(store, column, works, rows)
@@ -34,6 +43,26 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
         if any(item.column in required for item in work.waiting):
             rows.pop(work.row, None)
     return rows
+
+
+def _check_values(work: Work, row: Mapping[str, Any]) -> bool:
+    """Park a row with a value that no column of the kind can have had anywhere; return whether it fits."""
+    for column in work.table.columns:
+        value = row.get(column.name)
+        if value is None:
+            continue
+        try:
+            if column.reference is not None and not isinstance(value, int):
+                check_text(value, KEY_LENGTH)
+            elif column.kind in COATED_KINDS and column.reference is None:
+                (coated,) = value.values()
+                b64decode(coated, validate=True)
+            elif not isinstance(value, str | int | float):
+                raise ValueError(f"{value!r:.80} is not a {column.kind}")
+        except (ValueError, TypeError, AttributeError) as error:
+            work.parked = Parked("value", f"{column.wire}: {error}")
+            return False
+    return True
 
 
 def _refer(
