@@ -23,12 +23,13 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
     A row that must refer to an absent row is left out; an optional reference to one is NULL and waits.
     """
     names = {column.wire: column.name for column in table.columns}
+    special = {c.name: c for c in table.columns if c.reference is not None or c.kind in COATED_KINDS}
     rows: dict[Row, dict[str, Any]] = {}
     for work in works:
         assert work.decision is not None
         work.waiting = []
         row = {names[wire]: value for wire, value in work.decision.values.items() if wire in names}
-        if _check_values(work, row):
+        if _check_values(work, row, special):
             rows[work.row] = row
     works = [work for work in works if work.row in rows]
     for column in table.columns:
@@ -45,22 +46,24 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
     return rows
 
 
-def _check_values(work: Work, row: Mapping[str, Any]) -> bool:
-    """Park a row with a value that no column of the kind can have had anywhere; return whether it fits."""
-    for column in work.table.columns:
-        value = row.get(column.name)
-        if value is None:
+def _check_values(work: Work, row: Mapping[str, Any], special: Mapping[str, SyncedColumn]) -> bool:
+    """Park a row with a value that no column of the kind can have had anywhere; return whether it fits.
+
+    ``special`` are the columns that hold references or values in a coat.
+    """
+    for name, value in row.items():
+        if value is None or (isinstance(value, str | int | float) and name not in special):
             continue
         try:
-            if column.reference is not None and not isinstance(value, int):
-                check_text(value, KEY_LENGTH)
-            elif column.kind in COATED_KINDS and column.reference is None:
+            if name not in special:
+                raise ValueError(f"{value!r:.80} is not a plain value")
+            if special[name].reference is None:
                 (coated,) = value.values()
                 b64decode(coated, validate=True)
-            elif not isinstance(value, str | int | float):
-                raise ValueError(f"{value!r:.80} is not a {column.kind}")
+            elif not isinstance(value, int):
+                check_text(value, KEY_LENGTH)
         except (ValueError, TypeError, AttributeError) as error:
-            work.parked = Parked("value", f"{column.wire}: {error}")
+            work.parked = Parked("value", f"{name}: {error}")
             return False
     return True
 

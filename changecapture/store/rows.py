@@ -236,9 +236,12 @@ class RowStore(ShelfStore):
         if table.identity.kind == "assigned":
             yield from self._select_at(table, table.locator, places, expression, lock)
             return
-        yield from self._select_at(table, table.identity.columns, places, expression, lock)
-        if table.identity.kind == "uuid":
-            yield from self._select_given(table, places, expression, lock)
+        found: set[str] = set()
+        for key, value in self._select_at(table, table.identity.columns, places, expression, lock):
+            found.add(key)
+            yield key, value
+        if table.identity.kind == "uuid" and len(found) < len(places):
+            yield from self._select_given(table, places.keys() - found, expression, lock)
 
     def _select_given(
         self, table: SyncedTable, keys: Collection[str], expression: str, lock: str
