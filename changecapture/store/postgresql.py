@@ -123,12 +123,8 @@ class PostgresStore(SqlStore):
         if not text:
             return
         statement = f"COPY {self.prefix}{table} ({', '.join(columns)}) FROM STDIN"
-        with self.connection.cursor() as cursor:
-            try:
-                with cursor.copy(statement.encode()) as copy:
-                    copy.write(text.encode())
-            except psycopg.Error as error:
-                raise self._failed(error) from error
+        with self.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            copy.write(text.encode())
 
     def _upsert(
         self, table: str, keys: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]
