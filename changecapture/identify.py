@@ -97,6 +97,8 @@ def identity_values(key: str, table: SyncedTable) -> list[Any]:
     items = json.loads(key)
     if not isinstance(items, list) or len(items) != len(table.identity.columns):
         raise ValueError(f"the key {key:.80} does not fit {table.name}")
+    if not all(item is None or isinstance(item, str | int | float) for item in items):
+        raise ValueError(f"the key {key:.80} holds more than plain values")
     return items
 
 

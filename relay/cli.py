@@ -30,12 +30,14 @@ def main() -> None:
 def run(config_file: Path) -> None:
     """Run in the foreground until SIGTERM or Ctrl-C; log to stderr."""
     from changecapture.memory import spare_collector
+    from changecapture.packages import check_packages
     from relay.config import read_config
     from relay.exchange import DatabaseExchange
     from relay.log import TextLog
     from relay.service import make_service
 
     try:
+        check_packages()
         config = read_config(config_file)
         log = TextLog(sys.stderr)
         log.begin()

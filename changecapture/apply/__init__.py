@@ -53,13 +53,13 @@ def apply_entries(
             store.write_contexts({digest: dump_vector(v) for digest, v in contexts.items()})
             store.write_passes(passes)
             works, carried = _gather(store, fresh)
-            parked = show_rows(store, works)
-            done = [entry for work in works if work.parked is None for entry in work.fresh]
-            held = [entry for work in works if work.parked is not None for entry in work.fresh]
+            shown = show_rows(store, works)
+            done = [entry for work in shown if work.parked is None for entry in work.fresh]
+            held = [entry for work in shown if work.parked is not None for entry in work.fresh]
             store.append_entries(done, applied=True)
             store.append_entries([*held, *carried], applied=False)
             record()
-    return Applied(len(fresh), len(done), parked)
+    return Applied(len(fresh), len(done), sum(1 for work in shown if work.parked is not None))
 
 
 def retry(store: Store, limit: int = RETRY_LIMIT) -> int:

@@ -1,14 +1,20 @@
 """From rows as they travel to rows as they are written here: keys become local values, or wait."""
 
+from base64 import b64decode
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from changecapture.apply.work import REFERENCE, Parked, Waiting, Work
 from changecapture.core.change import Row
+from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
+from changecapture.core.wire import check_text
 from changecapture.identify import place_keys
 from changecapture.store.interface import Store
+
+COATED_KINDS = ("bytes", "geometry")
+"""Kinds whose values travel as base64 in an object."""
 
 
 def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Row, dict[str, Any]]:
@@ -17,11 +23,15 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
     A row that must refer to an absent row is left out; an optional reference to one is NULL and waits.
     """
     names = {column.wire: column.name for column in table.columns}
+    special = {c.name: c for c in table.columns if c.reference is not None or c.kind in COATED_KINDS}
     rows: dict[Row, dict[str, Any]] = {}
     for work in works:
         assert work.decision is not None
         work.waiting = []
-        rows[work.row] = {names[wire]: value for wire, value in work.decision.values.items() if wire in names}
+        row = {names[wire]: value for wire, value in work.decision.values.items() if wire in names}
+        if _check_values(work, row, special):
+            rows[work.row] = row
+    works = [work for work in works if work.row in rows]
     for column in table.columns:
         if column.reference is not None:
             _refer(store, column, works, rows)
@@ -34,6 +44,28 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
         if any(item.column in required for item in work.waiting):
             rows.pop(work.row, None)
     return rows
+
+
+def _check_values(work: Work, row: Mapping[str, Any], special: Mapping[str, SyncedColumn]) -> bool:
+    """Park a row with a value that no column of the kind can have had anywhere; return whether it fits.
+
+    ``special`` are the columns that hold references or values in a coat.
+    """
+    for name, value in row.items():
+        if value is None or (isinstance(value, str | int | float) and name not in special):
+            continue
+        try:
+            if name not in special:
+                raise ValueError(f"{value!r:.80} is not a plain value")
+            if special[name].reference is None:
+                (coated,) = value.values()
+                b64decode(coated, validate=True)
+            elif not isinstance(value, int):
+                check_text(value, KEY_LENGTH)
+        except (ValueError, TypeError, AttributeError) as error:
+            work.parked = Parked("value", f"{name}: {error}")
+            return False
+    return True
 
 
 def _refer(

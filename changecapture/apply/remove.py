@@ -3,12 +3,12 @@
 Nothing is left to the database's cascades.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from changecapture.apply.work import BUSY, REFERENCE, Parked, Waiting, Work, attempt, by_table
 from changecapture.apply.write import hold_present
 from changecapture.core.change import Row
-from changecapture.core.table import SyncedColumn
+from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.identify import name_rows
 from changecapture.store.interface import Store
 
@@ -18,33 +18,44 @@ def must_go(work: Work) -> bool:
 
 
 def hold_children(store: Store, works: Sequence[Work]) -> list[Work]:
-    """Step 4: find and lock the rows that refer to rows that will go, and theirs, to the end."""
-    doomed: dict[Row, Work] = {}
+    """Step 4: lock the rows that will go, against those who would refer to them as well, and find and
+    lock the rows that refer to them, and theirs, to the end."""
     front = [work for work in works if must_go(work) and work.table.deleted_flag is None]
-    known = {work.row for work in front}
+    if not front:
+        return []
+    hold_present(store, front, leaving=True)
+    known = {work.row for work in works}
+    waiting = _find_children(store, [work for work in front if work.parked is None])
+    found = [Work(store.tables_by_wire[row.table], row) for row in waiting if row not in known]
+    hold_present(store, found, leaving=True)
+    if any(child.parked is not None for child in found):
+        for work in front:
+            work.parked = Parked(BUSY, "the application holds a row that refers to it")
+    for work in front:
+        if work.parked is not None:
+            work.decision = None
+    versions = store.read_versions([child.row for child in found])
+    for child in found:
+        child.version = versions.get(child.row)
+    return [child for child in found if child.parked is None]
+
+
+def _find_children(store: Store, parents: Sequence[Work]) -> dict[Row, list[Waiting]]:
+    """Return what each row that refers to these, or to one that goes with them, will wait for."""
+    found: dict[Row, list[Waiting]] = {}
+    gone = {parent.row for parent in parents}
+    front = list(parents)
     while front:
-        found: list[Work] = []
+        reached: dict[Row, Work] = {}
         for parent in front:
             for child, column in _children(store, parent):
-                if child.row in known:
-                    continue
-                known.add(child.row)
-                assert column.reference is not None
-                child.waiting = [Waiting(column.wire, parent.row.table, parent.row.key)]
-                doomed[child.row] = child
-                found.append(child)
-        hold_present(store, found)
-        if any(child.parked is not None for child in found):
-            for work in works:
-                if must_go(work):
-                    work.parked = Parked(BUSY, "the application holds a row that refers to it")
-                    work.decision = None
-            return []
-        front = [child for child in found if _goes_with_parent(child)]
-    versions = store.read_versions(list(doomed))
-    for child in doomed.values():
-        child.version = versions.get(child.row)
-    return list(doomed.values())
+                if child.row not in gone:
+                    wait = Waiting(column.wire, parent.row.table, parent.row.key)
+                    found.setdefault(child.row, []).append(wait)
+                    reached[child.row] = child
+        front = [child for row, child in reached.items() if _goes_with_parent(child.table, found[row])]
+        gone |= {child.row for child in front}
+    return found
 
 
 def _children(store: Store, parent: Work) -> Iterable[tuple[Work, SyncedColumn]]:
@@ -55,40 +66,39 @@ def _children(store: Store, parent: Work) -> Iterable[tuple[Work, SyncedColumn]]
                 continue
             assert parent.local_key is not None
             texts = store.read_referring(table, column, parent.table, parent.local_key)
-            for key in name_rows(store, table, texts).values():
-                yield Work(table, Row(table.wire, key)), column
+            for text, key in name_rows(store, table, texts).items():
+                yield Work(table, Row(table.wire, key), local_key=text), column
 
 
-def _goes_with_parent(child: Work) -> bool:
-    """Return whether the child cannot stay without what it refers to."""
-    required = {c.wire for c in child.table.columns if c.reference and c.reference.required}
-    required |= {column.wire for column in child.table.identity.columns}
-    return any(item.column in required for item in child.waiting)
+def _goes_with_parent(table: SyncedTable, waiting: Iterable[Waiting]) -> bool:
+    """Return whether a row cannot stay without what it refers to."""
+    required = {c.wire for c in table.columns if c.reference and c.reference.required}
+    required |= {column.wire for column in table.identity.columns}
+    return any(item.column in required for item in waiting)
 
 
-def delete_dead(store: Store, works: Sequence[Work], doomed: Sequence[Work]) -> None:
-    """Step 6, rows that go: by the application's flag, or children first and for good."""
+def delete_dead(store: Store, works: Sequence[Work], held: Mapping[Row, Work]) -> None:
+    """Step 6, rows that go: by the application's flag, or children first and for good.
+
+    ``held`` are all rows that are locked: those of the batch, and those that referred to rows that go.
+    """
     flagged = [work for work in works if work.table.deleted_flag is not None]
     for table, group in by_table(flagged):
         flag = table.deleted_flag
         assert flag is not None
         store.update_rows(table, [(work.local_key, {flag.column: flag.deleted}) for work in group])
     gone = [work for work in works if work.table.deleted_flag is None and work.parked is None]
-    if not gone:
+    # Looked for again: the batch has moved some to other parents, and brought others.
+    waiting = _find_children(store, gone)
+    if waiting.keys() - held.keys():
+        for work in gone:
+            work.parked = Parked(BUSY, "the application has a new row that refers to it")
         return
-    for child in doomed:
-        if _goes_with_parent(child):
-            child.parked = Parked(REFERENCE, f"waits for {child.waiting[0].target_key}")
-            continue
-        names = {c.wire: c.name for c in child.table.columns}
-        nulls = {names[item.column]: None for item in child.waiting}
-        store.update_rows(child.table, [(child.local_key, nulls)])
+    leaving = [*gone, *_part(store, waiting, held)]
     for work in gone:
         assert work.decision is not None
         store.keep_image(work.table, work.row, work.local_key, work.decision.version)
-    leaving = [*gone, *(child for child in doomed if child.parked is not None)]
-    ranks = store.ranks
-    leaving.sort(key=lambda work: -ranks.get(work.table.name, 0))
+    leaving.sort(key=lambda work: -store.ranks.get(work.table.name, 0))
     for table, group in by_table(leaving):
         refused = attempt(
             store,
@@ -99,5 +109,19 @@ def delete_dead(store: Store, works: Sequence[Work], doomed: Sequence[Work]) -> 
         )
         for work in group:
             work.parked = refused.get(work.row, work.parked)
-    store.write_parked({c.row: c.parked for c in doomed if c.parked is not None})
-    store.write_waiting({child.row: child.waiting for child in doomed})
+    children = [held[row] for row in waiting]
+    store.write_parked({child.row: child.parked for child in children if child.parked is not None})
+    store.add_waiting({child.row: child.waiting for child in children})
+
+
+def _part(store: Store, waiting: Mapping[Row, list[Waiting]], held: Mapping[Row, Work]) -> Iterable[Work]:
+    """Take the references to rows that go out of the rows that can stay; park and yield the others."""
+    for row, items in waiting.items():
+        child = held[row]
+        child.waiting = [*child.waiting, *items]
+        if _goes_with_parent(child.table, items):
+            child.parked, child.inserted = Parked(REFERENCE, f"waits for {items[0].target_key}"), False
+            yield child
+            continue
+        names = {column.wire: column.name for column in child.table.columns}
+        store.update_rows(child.table, [(child.local_key, {names[item.column]: None for item in items})])

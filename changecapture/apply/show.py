@@ -7,26 +7,32 @@ from typing import Any
 from changecapture.apply.remove import delete_dead, hold_children, must_go
 from changecapture.apply.work import Work, by_table
 from changecapture.apply.write import find_inserted, hold_present, insert_absent, is_new, update_present
-from changecapture.core.change import Row
+from changecapture.core.change import Captured, Row
 from changecapture.core.merge import extend, follows, settle
 from changecapture.identify import name_rows
 from changecapture.publish import publish_captured
 from changecapture.store.interface import Store
 
 
-def show_rows(store: Store, works: list[Work]) -> int:
-    """Merge and write the rows, and those that waited for them; return how many got parked."""
+def show_rows(store: Store, works: list[Work]) -> list[Work]:
+    """Merge and write the rows, and those that waited for them; return what became of each."""
     everything: dict[Row, Work] = {}
     while works:
         everything.update((work.row, work) for work in works)
         _show_once(store, works)
         shown = [work.row for work in works if work.inserted]
         works = [
-            Work(store.tables_by_wire[row.table], row, again=True)
+            _show_again(store, row, everything.get(row))
             for row in store.read_waiting_for(shown)
             if row not in everything or everything[row].parked is not None
         ]
-    return sum(1 for work in everything.values() if work.parked is not None)
+    return list(everything.values())
+
+
+def _show_again(store: Store, row: Row, before: Work | None) -> Work:
+    """Return the work of a row that waited; what this batch brought for it is not in the log yet."""
+    fresh = [] if before is None else before.fresh
+    return Work(store.tables_by_wire[row.table], row, fresh, again=True)
 
 
 def _show_once(store: Store, works: list[Work]) -> None:
@@ -39,6 +45,7 @@ def _show_once(store: Store, works: list[Work]) -> None:
     active = [work for work in works if work.parked is None]
     _decide(store, active)
     doomed = hold_children(store, active)
+    active = [work for work in active if work.parked is None]
     insert_absent(store, [work for work in active if _is_absent(work)])
     touched = _publish_held(store, [*active, *doomed])
     for work in touched:
@@ -47,7 +54,7 @@ def _show_once(store: Store, works: list[Work]) -> None:
     find_inserted(store, touched)
     _decide(store, touched)
     update_present(store, [w for w in active if w.local_key and not w.inserted and not must_go(w)])
-    delete_dead(store, [work for work in active if must_go(work)], doomed)
+    delete_dead(store, [work for work in active if must_go(work)], {w.row: w for w in [*doomed, *active]})
     _finish(store, works, stuck)
 
 
@@ -122,8 +129,26 @@ def _publish_held(store: Store, works: Sequence[Work]) -> list[Work]:
                     touched[work.row] = work
                     transactions.add(item.transaction_id)
     if touched:
+        _follow(captured, transactions)
         publish_captured(store, [c for c in captured if c.transaction_id in transactions])
     return list(touched.values())
+
+
+def _follow(captured: Iterable[Captured], transactions: set[int]) -> None:
+    """Add the transactions that wrote a row of one of these, and so on: else the earlier change of a row
+    could be published after the later one."""
+    writers: dict[tuple[int, str], set[int]] = defaultdict(set)
+    written: dict[int, set[tuple[int, str]]] = defaultdict(set)
+    for item in captured:
+        for text in (item.key, item.old_key):
+            if text is not None:
+                writers[item.table_id, text].add(item.transaction_id)
+                written[item.transaction_id].add((item.table_id, text))
+    ahead = list(transactions)
+    while ahead:
+        found = {other for place in written[ahead.pop()] for other in writers[place]} - transactions
+        transactions |= found
+        ahead += found
 
 
 def _captured_by_table(captured: Iterable[Any]) -> list[tuple[int, list[Any]]]:
@@ -145,7 +170,8 @@ def _finish(store: Store, works: Sequence[Work], stuck: set[Row]) -> None:
     again = [work.row for work in shown if work.again]
     store.mark_applied(again)
     store.forget_parked([row for row in again if row in stuck])
-    store.write_waiting({w.row: w.waiting for w in shown if w.waiting or w.again})
+    store.write_waiting({w.row: w.waiting for w in shown if w.again})
+    store.add_waiting({w.row: w.waiting for w in shown if w.waiting and not w.again})
     refused = [work for work in works if work.parked is not None]
     store.write_parked({work.row: work.parked for work in refused if work.parked is not None})
-    store.write_waiting({work.row: work.waiting for work in refused if work.waiting})
+    store.add_waiting({work.row: work.waiting for work in refused if work.waiting})

@@ -8,7 +8,7 @@ from changecapture.apply.localise import localise, locate, park_reference
 from changecapture.apply.work import BUSY, Parked, Work, attempt, by_table
 from changecapture.core.change import Row
 from changecapture.core.table import SyncedTable
-from changecapture.errors import DataError
+from changecapture.errors import DataError, RetryLater
 from changecapture.store.interface import Store
 
 
@@ -34,7 +34,10 @@ def _insert_ready(
     store: Store, table: SyncedTable, works: list[Work], rows: Mapping[Row, dict[str, Any]]
 ) -> None:
     def write(part: Sequence[Work]) -> None:
-        store.insert_rows(table, [rows[work.row] for work in part])
+        if table.identity.kind == "assigned":
+            store.insert_given(table, {work.row.key: rows[work.row] for work in part})
+        else:
+            store.insert_rows(table, [rows[work.row] for work in part])
 
     if not works:
         return
@@ -42,7 +45,9 @@ def _insert_ready(
         with store.savepoint():
             write(works)
         refused: dict[Row, Parked] = {}
-    except DataError:
+    except (DataError, RetryLater):
+        if not store.in_transaction():
+            raise
         # Perhaps the application has such a row, which was not looked for.
         hold_present(store, [work for work in works if is_new(work)])
         refused = attempt(store, [w for w in works if w.local_key is None and not w.parked], write)
@@ -90,7 +95,7 @@ def update_present(store: Store, works: Sequence[Work]) -> None:
     for table, group in by_table(works):
         rows = localise(store, table, group)
         for work in group:
-            if work.row not in rows:
+            if work.row not in rows and work.parked is None:
                 park_reference(work)
         changes: list[tuple[Work, dict[str, Any]]] = []
         for work in group:
@@ -123,11 +128,11 @@ def is_new(work: Work) -> bool:
     return work.version is None and not work.again and work.table.identity.indexed
 
 
-def hold_present(store: Store, works: Sequence[Work]) -> None:
+def hold_present(store: Store, works: Sequence[Work], *, leaving: bool = False) -> None:
     """Steps 1 and 2: lock the rows that are there; a row that is there but not lockable is busy."""
     for table, group in by_table(works):
         wanted = locate(store, table, [work.row.key for work in group])
-        held = store.hold_rows(table, wanted)
+        held = store.hold_rows(table, wanted, leaving=leaving)
         missing = {key: place for key, place in wanted.items() if key not in held}
         busy = store.find_rows(table, missing) if missing else set()
         for work in group:

@@ -145,8 +145,13 @@ class Store(Protocol):
     ) -> list[str]:
         """Return the local keys of the rows whose column refers to the target's row."""
 
-    def hold_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, str]:
-        """Lock rows for writing, busy ones left out; return {key: local key}."""
+    def hold_rows(
+        self, table: SyncedTable, places: Mapping[str, Sequence[Any]], *, leaving: bool = False
+    ) -> dict[str, str]:
+        """Lock rows for writing, busy ones left out; return {key: local key}.
+
+        ``leaving``: they will be deleted, so that nobody may refer to them any more.
+        """
 
     def find_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> set[str]:
         """Return the keys of the rows that are there, locked or not."""
@@ -158,6 +163,9 @@ class Store(Protocol):
 
     def insert_rows(self, table: SyncedTable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows; columns that a row leaves out get their default, the flag says live."""
+
+    def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Insert rows of a table whose keys are ours, {key: row}, and keep which row has which key."""
 
     def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
         """Update rows by local key; all rows of one call have the same columns."""
@@ -246,6 +254,9 @@ class Store(Protocol):
 
     def write_waiting(self, waiting: Mapping[Row, Iterable[tuple[str, str, str]]]) -> None:
         """Replace what each row waits for: (column, target table, target key)."""
+
+    def add_waiting(self, waiting: Mapping[Row, Iterable[tuple[str, str, str]]]) -> None:
+        """Add to what each row waits for; what another column waits for stays."""
 
     def write_conflicts(self, conflicts: Sequence[tuple[Row, Conflict]]) -> None:
         """Keep values that lost."""

@@ -40,6 +40,7 @@ class MySQLStore(SqlStore):
     dialect = dialect
     numbers_transactions = False
     write_lock = "FOR UPDATE SKIP LOCKED"
+    leave_lock = write_lock
     share_lock = "LOCK IN SHARE MODE SKIP LOCKED"
     transaction_id = "CONNECTION_ID()"
     connection: "pymysql.connections.Connection[Any]"
@@ -65,7 +66,10 @@ class MySQLStore(SqlStore):
         with connection.cursor() as cursor:
             cursor.execute("SELECT version()")
             self.mariadb = "mariadb" in str(cursor.fetchall()).lower()
-        if not self.mariadb:
+        if self.mariadb:
+            # SKIP LOCKED fails with error 1180 when a row is locked and the timeout is 0.
+            self.lock_prefix = "SET STATEMENT innodb_lock_wait_timeout = 1 FOR "
+        else:
             # mysql 8 only, not run: LOCK IN SHARE MODE takes no SKIP LOCKED there.
             self.share_lock = "FOR SHARE SKIP LOCKED"
         wait = 0 if self.mariadb else 1
@@ -90,7 +94,8 @@ class MySQLStore(SqlStore):
         if code in VALUE_ERRORS:
             return DataError("a value does not fit", reason="value", why=text)
         if code in DRIFT_ERRORS:
-            return DriftError("the database is not as installed", why=text, mend="run: changecapture install URL")
+            mend = "run: changecapture install URL"
+            return DriftError("the database is not as installed", why=text, mend=mend)
         if code in RIGHT_ERRORS:
             return ConfigError(f"{self.url} refuses", why=text, mend="correct the URL or grant the right")
         if code in BUSY_ERRORS:
@@ -204,6 +209,13 @@ class MySQLStore(SqlStore):
                 f"INSERT INTO {self._quote(table.name)} ({targets}) VALUES ({', '.join(places)})",
                 [(*(self._adapt(c, row[c.name]) for c in columns), *constants.values()) for row in group],
             )
+
+    def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Insert rows of a table whose keys are ours, and keep which row has which key."""
+        for key, row in rows.items():
+            self.insert_rows(table, [row])
+            ((number,),) = self.query("SELECT LAST_INSERT_ID()")
+            self.give_key(table, dump([row.get(column.name, number) for column in table.locator]), key)
 
     def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
         """Update rows by local key; all rows of one call have the same columns."""

@@ -33,6 +33,7 @@ class PostgresStore(SqlStore):
     dialect = dialect
     numbers_transactions = True
     write_lock = "FOR NO KEY UPDATE OF t SKIP LOCKED"
+    leave_lock = "FOR UPDATE OF t SKIP LOCKED"
     share_lock = "FOR KEY SHARE OF t SKIP LOCKED"
     transaction_id = "txid_current()"
     connection: psycopg.Connection[tuple[Any, ...]]
@@ -74,7 +75,8 @@ class PostgresStore(SqlStore):
         if state[:2] in ("22", "23"):
             return DataError("a value does not fit", reason="value", why=text)
         if state in ("42P01", "42703", "3F000", "42883"):
-            return DriftError("the database is not as installed", why=text, mend="run: changecapture install URL")
+            mend = "run: changecapture install URL"
+            return DriftError("the database is not as installed", why=text, mend=mend)
         if state == "42501":
             return ConfigError(f"{self.url.user} lacks a right", why=text, mend="grant it or use the owner")
         if state[:2] in ("28", "3D"):
@@ -121,12 +123,8 @@ class PostgresStore(SqlStore):
         if not text:
             return
         statement = f"COPY {self.prefix}{table} ({', '.join(columns)}) FROM STDIN"
-        with self.connection.cursor() as cursor:
-            try:
-                with cursor.copy(statement.encode()) as copy:
-                    copy.write(text.encode())
-            except psycopg.Error as error:
-                raise self._failed(error) from error
+        with self.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            copy.write(text.encode())
 
     def _upsert(
         self, table: str, keys: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]
@@ -179,21 +177,31 @@ class PostgresStore(SqlStore):
         shapes: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
         for row in rows:
             shapes[tuple(row)].append(row)
+        for names, group in shapes.items():
+            self.execute(self._insert_sql(table, names), (dumps(group, ensure_ascii=False),))
+
+    def _insert_sql(self, table: SyncedTable, names: Sequence[str]) -> str:
         known = _columns(table)
         constants = {name: value for name, value in table.fill}
         if table.deleted_flag is not None:
             constants[table.deleted_flag.column] = table.deleted_flag.live
-        for names, group in shapes.items():
-            columns = [known[name] for name in names]
-            targets = [self._quote(n) for n in (*names, *constants)]
-            values_ = [_read(column) for column in columns]
-            values_ += [dialect.literal(value) for value in constants.values()]
-            self.execute(
-                f"INSERT INTO {self._quote(table.name)} ({', '.join(targets)}) "
-                f"SELECT {', '.join(values_)} "
-                f"FROM json_to_recordset(%s::json) AS r({_declare(columns)})",
-                (dumps(group, ensure_ascii=False),),
-            )
+        columns = [known[name] for name in names]
+        targets = ", ".join(self._quote(n) for n in (*names, *constants))
+        values_ = [_read(column) for column in columns]
+        values_ += [dialect.literal(value) for value in constants.values()]
+        return (
+            f"INSERT INTO {self._quote(table.name)} AS t {f'({targets})' if targets else ''} "
+            f"SELECT {', '.join(values_)} FROM json_to_recordset(%s::json) "
+            f"AS r({_declare(columns) or 'nothing json'})"
+        )
+
+    def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Insert rows of a table whose keys are ours, and keep which row has which key."""
+        locator = self.dialect.key_array(table.locator, "t")
+        for key, row in rows.items():
+            statement = f"{self._insert_sql(table, tuple(row))} RETURNING {locator}"
+            ((place,),) = self.query(statement, (dumps([row], ensure_ascii=False),))
+            self.give_key(table, place, key)
 
     def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
         """Update rows by local key; all rows of one call have the same columns."""

@@ -20,8 +20,12 @@ class RowStore(ShelfStore):
     """changecapture.dialect.postgresql or .mysql"""
     write_lock: str
     """What a SELECT ends with that locks rows for writing and leaves busy ones out."""
+    leave_lock: str
+    """The same for rows that will be deleted."""
     share_lock: str
     """What a SELECT ends with that locks rows against deletion and leaves busy ones out."""
+    lock_prefix = ""
+    """What such a SELECT begins with."""
 
     def _matching(
         self, table: SyncedTable, columns: Sequence[SyncedColumn], wanted: Sequence[Sequence[Any]]
@@ -130,11 +134,12 @@ class RowStore(ShelfStore):
         return {key: json.loads(locator) for key, locator in found.items()}
 
     # Locking
-    def hold_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+    def hold_rows(
+        self, table: SyncedTable, places: Mapping[str, Sequence[Any]], *, leaving: bool = False
+    ) -> dict[str, str]:
         """Lock rows for writing, busy ones left out; return {key: local key}."""
-        return {
-            key: text for key, text in self._select_places(table, places, self._key(table), self.write_lock)
-        }
+        lock = self.leave_lock if leaving else self.write_lock
+        return dict(self._select_places(table, places, self._key(table), lock))
 
     def find_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> set[str]:
         """Return the keys of the rows that are there, locked or not."""
@@ -228,15 +233,47 @@ class RowStore(ShelfStore):
         self, table: SyncedTable, places: Mapping[str, Sequence[Any]], expression: str, lock: str
     ) -> Iterator[tuple[str, Any]]:
         """Yield (key, value of the expression) of the rows at these places; keys compare as bytes."""
-        columns = table.locator if table.identity.kind == "assigned" else table.identity.columns
+        if table.identity.kind == "assigned":
+            yield from self._select_at(table, table.locator, places, expression, lock)
+            return
+        found: set[str] = set()
+        for key, value in self._select_at(table, table.identity.columns, places, expression, lock):
+            found.add(key)
+            yield key, value
+        if table.identity.kind == "uuid" and len(found) < len(places):
+            yield from self._select_given(table, places.keys() - found, expression, lock)
+
+    def _select_given(
+        self, table: SyncedTable, keys: Collection[str], expression: str, lock: str
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield the same of the rows that have no uuid of their own, and so were given their key."""
+        locators = self.read_locators(table, keys)
+        if not locators:
+            return
+        own = self._quote(table.identity.columns[0].name)
+        missing = ", ".join(map(self.dialect.literal, table.identity.missing)) or "NULL"
+        nameless = f"CASE WHEN t.{own} IS NULL OR t.{own} IN ({missing}) THEN {expression} END"
+        found = dict(self._select_at(table, table.locator, locators, nameless, ""))
+        there = {key: locators[key] for key, value in found.items() if value is not None}
+        yield from self._select_at(table, table.locator, there, expression, lock)
+
+    def _select_at(
+        self,
+        table: SyncedTable,
+        columns: Sequence[SyncedColumn],
+        places: Mapping[str, Sequence[Any]],
+        expression: str,
+        lock: str,
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield the same of the rows whose columns have the values of a place."""
         single = len(columns) == 1
         names = {_place(place): key for key, place in places.items()}
         place_text = f"t.{self._quote(columns[0].name)}" if single else self.dialect.key_array(columns, "t")
         for part in _parts(list(places.values())):
             condition, parameters = self._matching(table, columns, part)
             rows = self.query(
-                f"SELECT {place_text}, {expression} FROM {self._quote(table.name)} AS t "
-                f"WHERE {condition} {lock}",
+                f"{self.lock_prefix if lock else ''}SELECT {place_text}, {expression} "
+                f"FROM {self._quote(table.name)} AS t WHERE {condition} {lock}",
                 parameters,
             )
             for text, value in rows:

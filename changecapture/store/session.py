@@ -86,31 +86,30 @@ class Session:
     # Statements
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> int:
         """Run a statement; return how many rows it touched."""
-        with self.connection.cursor() as cursor:
-            try:
-                cursor.execute(_template(sql, parameters), parameters)
-            except Exception as error:
-                raise self._failed(error) from error
+        with self.cursor() as cursor:
+            cursor.execute(_template(sql, parameters), parameters)
             return int(cursor.rowcount)
 
     def query(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a query; return its rows."""
-        with self.connection.cursor() as cursor:
-            try:
-                cursor.execute(_template(sql, parameters), parameters)
-                return list(cursor.fetchall())
-            except Exception as error:
-                raise self._failed(error) from error
+        with self.cursor() as cursor:
+            cursor.execute(_template(sql, parameters), parameters)
+            return list(cursor.fetchall())
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement for each row of parameters."""
-        if not rows:
-            return
-        with self.connection.cursor() as cursor:
-            try:
+        if rows:
+            with self.cursor() as cursor:
                 cursor.executemany(_template(sql, rows), rows)
-            except Exception as error:
-                raise self._failed(error) from error
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """Open a cursor; whatever fails in it, or in opening it, comes out as an error of ours."""
+        try:
+            with self.connection.cursor() as cursor:
+                yield cursor
+        except Exception as error:
+            raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> Exception:
         mapped = self._map_error(error)

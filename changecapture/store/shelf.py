@@ -96,6 +96,15 @@ class ShelfStore(LogStore):
             ((*row, *item) for row, items in waiting.items() for item in items),
         )
 
+    def add_waiting(self, waiting: Mapping[Row, Iterable[tuple[str, str, str]]]) -> None:
+        """Add to what each row waits for; what another column waits for stays."""
+        self._upsert(
+            "waiting",
+            ("table_name", "row_key", "column_name"),
+            ("target_table", "target_key"),
+            [(*row, *item) for row, items in waiting.items() for item in items],
+        )
+
     def write_conflicts(self, conflicts: Sequence[tuple[Row, Conflict]]) -> None:
         """Keep values that lost."""
         now = self.read_clock() if conflicts else 0
@@ -129,10 +138,19 @@ class ShelfStore(LogStore):
             ((table.wire, locator, key) for locator, key in keys.items()),
         )
 
+    def give_key(self, table: SyncedTable, locator: str, key: str) -> None:
+        """Keep that the row of a locator has a key that came from elsewhere."""
+        self.execute(
+            f"DELETE FROM {self.prefix}local_key WHERE table_name = %s AND row_key = %s", (table.wire, key)
+        )
+        self._upsert("local_key", ("table_name", "locator"), ("row_key",), [(table.wire, locator, key)])
+
     def _assigned(
         self, table: SyncedTable, given: str, wanted: Collection[str], asked: str
     ) -> dict[str, str]:
         found: dict[str, str] = {}
+        if not wanted or not self.query(f"SELECT 1 FROM {self.prefix}local_key LIMIT 1"):
+            return found
         for part in chunks(wanted):
             condition, parameters = self._among(given, part, "text")
             rows = self.query(

@@ -358,7 +358,6 @@ def test_rows_that_refer_to_a_changed_key_are_published_again(parent):
     assert parent.entries("child", "c")[-1]["must"] == "q"
 
 
-@pytest.mark.skip(reason="apply")
 def test_row_whose_key_names_a_changed_key_changes_its_own(families):
     here, there = families
     here.family.add_parent("p")

@@ -1,0 +1,165 @@
+"""kill -9 of a database server within and between publish and apply: nothing is lost or doubled.
+
+The servers are of this file, durable and on a real disk. What fails must fail as RetryLater: the relay
+would try again. After a restart everybody just goes on.
+"""
+
+import random
+from collections.abc import Iterator
+from threading import Timer
+
+import pytest
+
+from changecapture.errors import RetryLater
+from changecapture.publish import publish
+from changecapture.sync import pull
+from tests.support import family
+from tests.support.databases import run_script
+from tests.support.interrupt import InterruptedStore
+from tests.support.servers import MariaDBServer, PostgresServer, scratch_directory
+from tests.support.sites import Site, assert_in_step, exchange
+
+KINDS = ("postgresql", "mariadb")
+PUBLISHING = ("read_captured", "append_entries", "write_versions", "write_site", "delete_captured")
+APPLYING = ("hold_rows", "insert_rows", "write_versions", "append_entries", "write_progress")
+
+
+class Place:
+    """A site on a server of its own."""
+
+    def __init__(self, kind: str, server: PostgresServer | MariaDBServer) -> None:
+        self.server = server
+        url = server.create_database("site")
+        run_script(url, family.script(kind))
+        self.site = Site(url, "generic")
+
+    def recover(self) -> None:
+        """Start the server again after a kill; connections are opened anew when needed."""
+        self.site.close()
+        self.server.start()
+
+
+@pytest.fixture(scope="module")
+def places() -> Iterator[dict[str, Place]]:
+    with (
+        scratch_directory(durable=True) as directory,
+        PostgresServer(directory / "postgresql", durable=True) as postgres,
+        MariaDBServer(directory / "mariadb", durable=True) as mariadb,
+    ):
+        made = {"postgresql": Place("postgresql", postgres), "mariadb": Place("mariadb", mariadb)}
+        yield made
+        for place in made.values():
+            place.site.close()
+
+
+@pytest.fixture
+def empty(places):
+    """Both sites, as if nothing had happened."""
+    for place in places.values():
+        place.recover()
+        place.site.clean()
+    return places
+
+
+def other_kind(kind):
+    return next(other for other in KINDS if other != kind)
+
+
+def write_some(site, name):
+    """Write as an application does: rows, an edit of each, a delete; return what must be there."""
+    run = site.family
+    for number in range(4):
+        key = f"{name} {number}"
+        run.add_parent(key)
+        run.add_child(f"{key} child", key)
+        run.note("parent", key, name)
+    run.delete("child", f"{name} 3 child")
+    run.delete("parent", f"{name} 3")
+    return {f"{name} {number}" for number in range(3)}
+
+
+def check(empty, expected):
+    left, right = (empty[kind].site for kind in KINDS)
+    exchange(left, right)
+    found = assert_in_step(left, right)
+    assert set(left.family.shown("parent")) == expected
+    assert found.rows["parent"] == found.rows["child"] == len(expected)
+    names = [site.fetch("SELECT origin, epoch, number FROM {p}changelog") for site in (left, right)]
+    assert sorted(names[0]) == sorted(names[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kill_within_publish_loses_and_doubles_nothing(empty, kind):
+    place, expected = empty[kind], set()
+    for moment in PUBLISHING:
+        expected |= write_some(place.site, moment)
+        store = InterruptedStore(place.site.store, moment, place.server.kill)
+        with pytest.raises(RetryLater):
+            publish(store)
+        assert store.done
+        place.recover()
+    check(empty, expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kill_within_apply_loses_and_doubles_nothing(empty, kind):
+    place, source = empty[kind], empty[other_kind(kind)]
+    expected = write_some(source.site, "first")
+    exchange(source.site, place.site)
+    for moment in APPLYING:
+        expected |= write_some(source.site, moment) | write_some(place.site, f"own {moment}")
+        source.site.family("UPDATE parent SET note = %s", moment)
+        place.site.publish()
+        store = InterruptedStore(place.site.store, moment, place.server.kill)
+        with pytest.raises(RetryLater):
+            pull(source.site.store, store)
+        assert store.done
+        place.recover()
+    check(empty, expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kill_between_a_commit_and_the_next_step_loses_and_doubles_nothing(empty, kind):
+    place, source = empty[kind], empty[other_kind(kind)]
+    expected = write_some(place.site, "written")
+    place.server.kill()
+    place.recover()
+    place.site.publish()
+    expected |= write_some(source.site, "received")
+    place.server.kill()
+    place.recover()
+    pull(source.site.store, place.site.store)
+    place.server.kill()
+    place.recover()
+    check(empty, expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kill_of_the_sender_within_a_pull_loses_and_doubles_nothing(empty, kind):
+    sender, receiver = empty[kind], empty[other_kind(kind)]
+    expected = write_some(sender.site, "sent")
+    store = InterruptedStore(sender.site.store, "read_entries", sender.server.kill)
+    with pytest.raises(RetryLater):
+        pull(store, receiver.site.store)
+    sender.recover()
+    check(empty, expected)
+
+
+def test_kills_at_random_moments_lose_and_double_nothing(empty):
+    """What was committed before a kill is there, once; a transaction that the kill cut is not asked for."""
+    chance = random.Random(20261123)
+    expected = set()
+    for turn in range(6):
+        for kind in KINDS:
+            expected |= write_some(empty[kind].site, f"turn {turn} {kind}")
+        victim = empty[chance.choice(KINDS)]
+        bomb = Timer(chance.uniform(0.0, 0.15), victim.server.kill)
+        bomb.start()
+        try:
+            while bomb.is_alive():
+                exchange(*(empty[kind].site for kind in KINDS))
+        except RetryLater:
+            pass
+        bomb.join()
+        victim.recover()
+    check(empty, expected)
