@@ -64,8 +64,8 @@ class Change:
     keys: dict[str, str] = field(default_factory=dict)
     captured_at: int = 0
     image: str | None = None
-    announced: set[str] | None = None
-    """The columns that a foreign key was to change, empty when it was to delete the row."""
+    announced: dict[str, Any] | None = None
+    """The local values that a foreign key was to give to columns, empty when it was to delete the row."""
 
 
 def publish(store: Store, limit: int = PASS_LIMIT) -> int:
@@ -115,10 +115,8 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
         if item.old_key is not None and named[item.old_key] != named[item.key]:
             left = change_of(table, item.old_key, named[item.old_key])
             left.captured_at = max(left.captured_at, item.captured_at)
-            if item.operation == CHANGING:
-                left.announced = left.announced or set()
-            else:
-                left.alive = False
+            # MySQL fires its triggers for UPDATE IGNORE too, when the row is left as it was.
+            left.announced = left.announced or {}
             change.whole, change.alive = True, True
             for other in _referring(store, table, item.key):
                 changes.setdefault(other.row, other).whole = True
@@ -164,7 +162,7 @@ def _add(change: Change, item: Captured) -> None:
     elif item.operation in (INSERT, BACKFILL):
         change.whole, change.alive = True, True
     elif item.operation in (GOING, CHANGING):
-        change.announced = (change.announced or set()).union(json.loads(item.changed or "{}"))
+        change.announced = {**(change.announced or {}), **json.loads(item.changed or "{}")}
         change.image = item.image or change.image
         change.whole = change.whole or (change.version is None and bool(change.announced))
     else:
@@ -246,19 +244,21 @@ def _read_late(store: Store, changes: Sequence[Change]) -> None:
 
 
 def _look(change: Change, late: LateRow | None) -> None:
-    """See what a foreign key has done to a row: it may have been kept from doing what was announced."""
+    """See what a foreign key has done to a row: it may have been kept from doing what was announced.
+
+    What another change has written since is captured by that change.
+    """
     if late is None:
         change.alive = False
         return
     change.image = None
-    names = change.announced or set()
-    found = {name: value for name, value in json.loads(late.text).items() if name in names}
-    change.columns = {name: value for name, value in change.columns.items() if name not in found}
-    change.columns.update((name, value) for name, value in late.values.items() if name in names)
-    change.keys = {name: key for name, key in late.keys.items() if name in names}
-    change.late = values.dump(found)
-    if names and not _is_deleted(change):
-        change.alive = True
+    shown = {**json.loads(late.text), **late.values}
+    kinds = {column.wire: column.kind for column in change.table.columns}
+    for name, value in (change.announced or {}).items():
+        if name in kinds and values.canonical(kinds[name], value) == values.canonical(kinds[name], shown[name]):
+            change.columns[name] = value
+            if not _is_deleted(change):
+                change.alive = True
 
 
 def _leave(change: Change) -> None:

@@ -18,12 +18,13 @@ from changecapture.core.cascade import find_cascades
 from changecapture.core.table import SyncedTable
 from changecapture.dialect import Capture
 from changecapture.dialect import cascade as announcing
+from changecapture.dialect import mysql
 from changecapture.indexes import index_statements
 from changecapture.sql import fill, read_statements
 from changecapture.store.sqlstore import SqlStore
 from changecapture.wanted import DEFINERS, DIALECTS, Wanted, is_there
 
-FOREIGN_KEYS = "foreign keys"
+PROCEDURES = "procedures"
 """Stands for a table in the steps that concern the procedures of all."""
 
 
@@ -57,6 +58,8 @@ def list_steps(store: SqlStore, wanted: Wanted) -> list[Step]:
     found, dialect, schema = _find(store), DIALECTS[store.engine], read_schema(store)
     numbers = _number_tables(found, wanted.tables)
     steps: list[Step] = []
+    if store.engine == "mysql":
+        steps += _helping_steps(wanted, found)
     for table in sorted(wanted.tables, key=lambda table: table.name):
         table_id = numbers[table.name]
         capture: Capture = dialect.render_capture(table, table_id, schema, DEFINERS[wanted.definer])
@@ -195,6 +198,21 @@ def _leaving_steps(store: SqlStore, wanted: set[str], found: Found) -> Iterator[
         yield Step(name, tuple(statements), 0, len(triggers))
 
 
+def _render_helpers(wanted: Wanted) -> dict[str, str]:
+    """Return the procedures that the triggers of all tables call, by name."""
+    if not wanted.tables:
+        return {}
+    rights = DEFINERS[wanted.definer]
+    sections = (("capture", "miss"), ("cascade", "announce"))
+    return dict(mysql.render_helper(*section, rights) for section in sections)
+
+
+def _helping_steps(wanted: Wanted, found: Found) -> Iterator[Step]:
+    missing = [sql for name, sql in _render_helpers(wanted).items() if name not in found.procedures]
+    if missing:
+        yield Step(PROCEDURES, tuple(missing), 0, 0)
+
+
 def _announcing_steps(
     store: SqlStore, wanted: Wanted, numbers: Mapping[str, int], found: Found
 ) -> Iterator[Step]:
@@ -207,7 +225,7 @@ def _announcing_steps(
     made = announcing.render_announcers(wanted.catalogue, cascades, tables, numbers, DEFINERS[wanted.definer])
     created = [sql for name, sql in made.procedures.items() if name not in found.procedures]
     if created:
-        yield Step(FOREIGN_KEYS, tuple(created), 0, 0)
+        yield Step(PROCEDURES, tuple(created), 0, 0)
     for table in sorted({*made.triggers, *found.announcers.values()}):
         wanted_triggers = made.triggers.get(table, {})
         missing = [sql for name, sql in wanted_triggers.items() if name not in found.announcers]
@@ -215,11 +233,12 @@ def _announcing_steps(
         dropped = [sql for name in stale for sql in _drop_statements(store, name, table)]
         if missing or dropped:
             yield Step(table, (*missing, *dropped), len(missing), len(stale))
-    stale = [name for name in found.procedures if name not in made.procedures]
+    kept = {*made.procedures, *_render_helpers(wanted)}
+    stale = [name for name in found.procedures if name not in kept]
     if stale:
         drop = read_statements("triggers", "mysql/remove.sql")["drop_procedure"]
         quote = DIALECTS[store.engine].quote
-        yield Step(FOREIGN_KEYS, tuple(fill(drop, procedure=quote(name)) for name in stale), 0, 0)
+        yield Step(PROCEDURES, tuple(fill(drop, procedure=quote(name)) for name in stale), 0, 0)
 
 
 def _history_statements(store: SqlStore, capture: Capture) -> list[str]:

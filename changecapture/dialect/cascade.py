@@ -6,7 +6,6 @@ children are found by their index. The triggers on a walk's table call its proce
 fingerprint of everything that is reached: a foreign key more, anywhere, renames all that lead to it.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -82,7 +81,7 @@ def _render_trigger(plan: Plan, walk: Walk) -> tuple[str, str]:
     holes = {
         "definer": plan.definer,
         "table": dialect.quote(walk.table),
-        "unfailing": dialect.unfailing(walk.table, f"'{walk.event[0]}'", indent=4),
+        "unfailing": dialect.unfailing(walk.table, f"'{walk.event[0]}'", plan.definer, indent=4),
         "call": _call(plan, walk, arguments, "recursive_call" if again else "call"),
     }
     if walk.event == "update":
@@ -134,7 +133,7 @@ def _render_edge(plan: Plan, walk: Walk, edge: Edge) -> str:
         columns=", ".join(f"t.{dialect.quote(column.name)}" for column in columns),
         matching=_matching(plan, walk, edge),
         fetched=", ".join(variables.values()),
-        unfailing=dialect.unfailing(edge.child, _operation(edge), indent=8),
+        unfailing=dialect.unfailing(edge.child, _operation(edge), plan.definer, indent=8),
         effects="\n".join(effects),
     )
 
@@ -155,22 +154,24 @@ def _matching(plan: Plan, walk: Walk, edge: Edge) -> str:
 
 def _render_announcement(plan: Plan, walk: Walk, edge: Edge, variables: Mapping[str, str]) -> str:
     table = plan.tables[edge.child]
+    announce, _ = dialect.render_helper("cascade", "announce", plan.definer)
     located = [f"t.{dialect.quote(c.name)} = {variables[c.name]}" for c in table.locator]
     shared = {
         "child": dialect.quote(edge.child),
         "located": " AND ".join(located),
         "key": dialect.key_array(table.key_columns, "t"),
         "table_id": plan.numbers[edge.child],
-        "now": dialect.NOW,
+        "announce": dialect.quote(announce),
     }
     if edge.effect == "delete":
         image = dialect.row_object(dialect.history_columns(table), "t")
         return fill(_section("announce_delete"), image=image, **shared)
-    names = {c.wire: None for c in dialect.captured_columns(table) if c.name in edge.columns}
+    changes = _changes(plan, walk, edge)
+    changed = [column for column in dialect.captured_columns(table) if column.name in changes]
     return fill(
         _section("announce_update"),
-        new_key=dialect.key_array(table.key_columns, "t", _changes(plan, walk, edge)),
-        changed=dialect.literal(json.dumps(names, ensure_ascii=False, separators=(",", ":"))),
+        new_key=dialect.key_array(table.key_columns, "t", changes),
+        changed=dialect.row_object(changed, "t", changes),
         **shared,
     )
 

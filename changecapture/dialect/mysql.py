@@ -103,12 +103,17 @@ def key_array(columns: Iterable[SyncedColumn], alias: str, changes: Mapping[str,
     return f"CONCAT('[', {parts}, ']')"
 
 
-def row_object(columns: Sequence[SyncedColumn], alias: str) -> str:
-    """Return an expression that is the JSON object of the columns' values, by wire name."""
+def row_object(columns: Sequence[SyncedColumn], alias: str, changes: Mapping[str, str] | None = None) -> str:
+    """Return an expression that is the JSON object of the columns' values, by wire name.
+
+    ``changes``: see key_array.
+    """
     if not columns:
         return "'{}'"
+    given = changes or {}
     items = ", ',', ".join(
-        f"{literal(_json_name(c))}, ':', {encode_json(c, f'{alias}.{quote(c.name)}')}" for c in columns
+        f"{literal(_json_name(c))}, ':', {encode_json(c, given.get(c.name, f'{alias}.{quote(c.name)}'))}"
+        for c in columns
     )
     return f"CONCAT('{{', {items}, '}}')"
 
@@ -155,7 +160,7 @@ def render_capture(table: SyncedTable, table_id: int, schema: str, definer: str 
         "delete_trigger": {"old_key": old_key, "image": image},
     }
     for section, own in holes.items():
-        own["unfailing"] = unfailing(table.name, literal(section[0].upper()), indent=4)
+        own["unfailing"] = unfailing(table.name, literal(section[0].upper()), definer, indent=4)
     mark = fingerprint([*sections.values(), shared, holes])
     triggers: dict[str, str] = {}
     for section, own in holes.items():
@@ -169,10 +174,20 @@ def render_capture(table: SyncedTable, table_id: int, schema: str, definer: str 
     )
 
 
-def unfailing(table: str, operation: str, *, indent: int) -> str:
+def render_helper(file: str, section: str, definer: str) -> tuple[str, str]:
+    """Return the name and the statement of a procedure that the triggers of all tables call."""
+    text = fill(
+        read_statements("triggers", f"mysql/{file}.sql")[section], procedure="{{name}}", definer=definer, now=NOW
+    )
+    name = f"{PREFIX}{section}_{fingerprint([text])}"
+    return name, fill(text, name=quote(name))
+
+
+def unfailing(table: str, operation: str, definer: str, *, indent: int) -> str:
     """Return the declarations that keep a failure of ours from failing the application's statement."""
     section = read_statements("triggers", "mysql/capture.sql")["unfailing"]
-    text = fill(section, name=literal(table), operation=operation, now=NOW)
+    procedure, _ = render_helper("capture", "miss", definer)
+    text = fill(section, name=literal(table), operation=operation, procedure=quote(procedure))
     return "\n".join(" " * indent + line for line in text.splitlines())
 
 

@@ -1,15 +1,14 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_insert_9b66d05e` AFTER INSERT ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_insert_a3925fd2` AFTER INSERT ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
-        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
-            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
-            VALUES ('pr_pentity', 'I', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+            CALL `changecapture_miss_6d4b3e2a`('pr_pentity', 'I', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
@@ -19,19 +18,18 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_update_9b66d05e` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_update_a3925fd2` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE changed, new_key, old_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
-        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
-            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
-            VALUES ('pr_pentity', 'U', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+            CALL `changecapture_miss_6d4b3e2a`('pr_pentity', 'U', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
@@ -52,18 +50,17 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_delete_9b66d05e` AFTER DELETE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_delete_a3925fd2` AFTER DELETE ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
-        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
-            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
-            VALUES ('pr_pentity', 'D', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+            CALL `changecapture_miss_6d4b3e2a`('pr_pentity', 'D', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
@@ -95,7 +92,7 @@ SELECT JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_V
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = 'pr_pentity'
   AND NOT EXISTS (SELECT 1 FROM pending AS q
-                  WHERE q.operation <> 'D' AND q.identity = d.row_key)
+                  WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.row_key)
 UNION ALL
 SELECT JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."instance_type"'), JSON_VALUE(d.image, '$."type"'), JSON_VALUE(d.image, '$."pe_label"'),
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
@@ -103,4 +100,4 @@ FROM pending AS d
 CROSS JOIN changecapture_site AS s
 WHERE d.operation IN ('D', 'd')
   AND NOT EXISTS (SELECT 1 FROM pending AS q
-                  WHERE q.operation <> 'D' AND q.identity = d.identity)
+                  WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.identity)

@@ -1,15 +1,14 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_insert_830de6e0` AFTER INSERT ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_insert_1a657128` AFTER INSERT ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
-        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
-            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
-            VALUES ('pr_person', 'I', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+            CALL `changecapture_miss_6d4b3e2a`('pr_person', 'I', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
@@ -19,19 +18,18 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_update_830de6e0` AFTER UPDATE ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_update_1a657128` AFTER UPDATE ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE changed, new_key, old_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
-        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
-            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
-            VALUES ('pr_person', 'U', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+            CALL `changecapture_miss_6d4b3e2a`('pr_person', 'U', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
@@ -61,18 +59,17 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_delete_830de6e0` AFTER DELETE ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_delete_1a657128` AFTER DELETE ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
-        DECLARE reason TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
-            INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
-            VALUES ('pr_person', 'D', reason, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+            CALL `changecapture_miss_6d4b3e2a`('pr_person', 'D', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
@@ -104,7 +101,7 @@ SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALU
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = 'pr_person'
   AND NOT EXISTS (SELECT 1 FROM pending AS q
-                  WHERE q.operation <> 'D' AND q.identity = d.row_key)
+                  WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.row_key)
 UNION ALL
 SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."track_id"'), JSON_VALUE(d.image, '$."location_id"'), JSON_VALUE(d.image, '$."pe_label"'), JSON_VALUE(d.image, '$."first_name"'), JSON_VALUE(d.image, '$."middle_name"'), JSON_VALUE(d.image, '$."last_name"'), JSON_VALUE(d.image, '$."gender"'), JSON_VALUE(d.image, '$."date_of_birth"'), JSON_VALUE(d.image, '$."comments"'), JSON_VALUE(d.image, '$."created_on"'), JSON_VALUE(d.image, '$."modified_on"'),
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
@@ -112,4 +109,4 @@ FROM pending AS d
 CROSS JOIN changecapture_site AS s
 WHERE d.operation IN ('D', 'd')
   AND NOT EXISTS (SELECT 1 FROM pending AS q
-                  WHERE q.operation <> 'D' AND q.identity = d.identity)
+                  WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.identity)

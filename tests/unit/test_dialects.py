@@ -57,8 +57,9 @@ def test_statements_of_the_two_dialects_are_the_same_in_the_same_order(package, 
 @pytest.mark.parametrize(("package", "left", "right"), PAIRS)
 def test_statement_with_a_twin_has_its_holes(package, left, right):
     ours, theirs = (split_statements(read(package, path)) for path in (left, right))
-    # MySQL names the table of an index, PostgreSQL that of a trigger; its view only calls its function.
-    apart = {"drop_index", "drop_trigger", "history_view"}
+    # MySQL names the table of an index, PostgreSQL that of a trigger; its view only calls its function;
+    # MySQL's triggers call a procedure where PostgreSQL's write missed themselves.
+    apart = {"drop_index", "drop_trigger", "history_view", "unfailing"}
     for name in ours.keys() & theirs.keys():
         here, there = (set(re.findall(r"\{\{(\w+)\}\}", body[name])) for body in (ours, theirs))
         assert here == there or name in apart, name
@@ -86,7 +87,8 @@ def test_every_function_of_a_dialect_has_a_twin_in_the_same_order():
     )
     shared = set(ours) & set(theirs)
     assert [n for n in ours if n in shared] == [n for n in theirs if n in shared]
-    assert set(ours) ^ set(theirs) == {"history_name"}, "only MySQL's names can be too long"
+    # Only MySQL's names can be too long, and only its triggers call what they have in common.
+    assert set(ours) ^ set(theirs) == {"history_name", "render_helper"}
 
 
 @pytest.mark.parametrize("path", FROZEN)

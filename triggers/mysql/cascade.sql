@@ -63,10 +63,11 @@ END
 -- mysql only: see above. One foreign key of a child.
 -- The rows are read as the action will find them, with a lock: the application's snapshot may be
 -- older. FOR UPDATE takes the locks that the action takes a moment later; where the application's
--- statement uses the table itself that is refused (1442), and a shared lock has to do.
+-- statement uses the table itself that is refused (1442), and a shared lock has to do. A walk that is
+-- too deep (1456) goes round in a circle of rows.
     BEGIN
         DECLARE done, used BOOLEAN DEFAULT FALSE;
-        DECLARE named, renamed, image LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE named, renamed, changed, image LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 {{variables}}
         DECLARE found CURSOR FOR
             SELECT {{columns}} FROM {{child}} AS t
@@ -76,6 +77,7 @@ END
             WHERE {{matching}} LOCK IN SHARE MODE;
         DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = TRUE;
         DECLARE CONTINUE HANDLER FOR 1442 SET used = TRUE;
+        DECLARE EXIT HANDLER FOR 1456 BEGIN END;
 {{unfailing}}
         OPEN found;
         IF used THEN
@@ -100,19 +102,29 @@ END
 -- the time of a cursor over images, which makes a table on disk each time.
             SELECT {{key}}, {{image}} INTO named, image
             FROM {{child}} AS t WHERE {{located}} LIMIT 1 LOCK IN SHARE MODE;
-            INSERT INTO changecapture_captured
-                (table_id, operation, `key`, image, transaction_id, captured_at)
-            VALUES ({{table_id}}, 'd', named, image, CONNECTION_ID(), {{now}});
+            CALL {{announce}}({{table_id}}, 'd', named, NULL, NULL, image);
 
 -- statement: announce_update
--- mysql only: see above. Only the names of the columns matter: publish reads their values late.
-            SELECT {{key}}, {{new_key}} INTO named, renamed
+-- mysql only: see above. publish believes the new values where the row shows them.
+            SELECT {{key}}, {{new_key}}, {{changed}} INTO named, renamed, changed
             FROM {{child}} AS t WHERE {{located}} LIMIT 1 LOCK IN SHARE MODE;
-            INSERT INTO changecapture_captured
-                (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)
-            VALUES ({{table_id}}, 'u', renamed, IF(BINARY named = BINARY renamed, NULL, named),
-                    {{changed}}, CONNECTION_ID(), {{now}});
+            CALL {{announce}}({{table_id}}, 'u', renamed,
+                IF(BINARY named = BINARY renamed, NULL, named), changed, NULL);
 
 -- statement: go_on
 -- mysql only: see above. To the rows that name this child.
             CALL {{procedure}}({{arguments}});
+
+-- statement: announce
+-- mysql only: see above. Writes: one row of captured, which is opened once for all walks.
+CREATE DEFINER = {{definer}} PROCEDURE {{procedure}}(
+    of_table INT,
+    of_operation CHAR(1) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    new_name LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    old_name LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    new_values LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    old_row LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin)
+MODIFIES SQL DATA
+INSERT INTO changecapture_captured
+    (table_id, operation, `key`, old_key, changed, image, transaction_id, captured_at)
+VALUES (of_table, of_operation, new_name, old_name, new_values, old_row, CONNECTION_ID(), {{now}})

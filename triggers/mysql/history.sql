@@ -25,7 +25,7 @@ SELECT {{image_columns}},
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = {{wire}}
   AND NOT EXISTS (SELECT 1 FROM pending AS q
-                  WHERE q.operation <> 'D' AND q.identity = d.row_key)
+                  WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.row_key)
 UNION ALL
 SELECT {{image_columns}},
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
@@ -33,4 +33,4 @@ FROM pending AS d
 CROSS JOIN changecapture_site AS s
 WHERE d.operation IN ('D', 'd')
   AND NOT EXISTS (SELECT 1 FROM pending AS q
-                  WHERE q.operation <> 'D' AND q.identity = d.identity)
+                  WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.identity)
