@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from secrets import token_hex
 
-from changecapture.errors import ChangeCaptureError, ConfigError
+from changecapture.errors import ConfigError
 from changecapture.store.sqlstore import SqlStore
 
 NAME = "'changecapture'@'localhost'"
@@ -74,12 +74,11 @@ def parse_grants(lines: Iterable[str]) -> Rights:
 
 
 def list_wanted(store: SqlStore, *, before_tables: bool = False) -> list[str]:
-    """Return the statements that the account still needs, [] when it is as it should be.
+    """Return the statements that the account still needs, all of them where it cannot be seen.
 
     ``before_tables``: our tables are not there yet, which a right on them must then allow for.
     """
-    known = _read_rights(store)
-    if known is not None and _suffices(known, store):
+    if can_see(store) and _suffices(_read_rights(store), store):
         return []
     database = store.url.database
     rights = "CREATE, INSERT" if before_tables else "INSERT"
@@ -88,6 +87,15 @@ def list_wanted(store: SqlStore, *, before_tables: bool = False) -> list[str]:
         f"GRANT {', '.join(RIGHTS)} ON {_pattern(database)}.* TO {NAME}",
         *(f"GRANT {rights} ON {_quote(database)}.{store.prefix}{table} TO {NAME}" for table in TABLES),
     ]
+
+
+def can_see(store: SqlStore) -> bool:
+    """Return whether we may look at accounts."""
+    try:
+        store.query("SELECT 1 FROM mysql.user LIMIT 1")
+    except ConfigError:
+        return False
+    return True
 
 
 def check_account(store: SqlStore) -> None:
@@ -109,33 +117,25 @@ def check_account(store: SqlStore) -> None:
         )
 
 
-def prepare_account(store: SqlStore) -> None:
-    """Make the account, or give it what it lacks."""
-    for statement in list_wanted(store):
-        store.execute(statement)
-
-
 def forget_account(store: SqlStore) -> None:
     """Take this database from the account, and drop it when it has no other; if we may."""
     try:
         known = _read_rights(store)
-        revokes = _list_revokes(known, store.url.database) if known else []
-        if known and revokes and not known.used_elsewhere(store.url.database):
-            revokes = [f"DROP USER {NAME}"]
-        for statement in revokes:
+        statements = _list_revokes(known, store.url.database)
+        if statements and not known.used_elsewhere(store.url.database):
+            statements = [f"DROP USER {NAME}"]
+        for statement in statements:
             store.execute(statement)
-    except ChangeCaptureError:
+    except ConfigError:
         # It is locked and has nothing to run any more.
         return
 
 
-def _read_rights(store: SqlStore) -> Rights | None:
-    """Return what our account may, None when it is not there or cannot be seen."""
-    try:
-        rows = store.query("SELECT 1 FROM mysql.user WHERE user = 'changecapture' AND host = 'localhost'")
-        return parse_grants(text for (text,) in store.query(f"SHOW GRANTS FOR {NAME}")) if rows else None
-    except ConfigError:
-        return None
+def _read_rights(store: SqlStore) -> Rights:
+    """Return what our account may, nothing when it is not there; ConfigError when it cannot be seen."""
+    if not store.query("SELECT 1 FROM mysql.user WHERE user = 'changecapture' AND host = 'localhost'"):
+        return Rights(())
+    return parse_grants(text for (text,) in store.query(f"SHOW GRANTS FOR {NAME}"))
 
 
 def _suffices(known: Rights, store: SqlStore) -> bool:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from changecapture.account import prepare_account
 from changecapture.config import DatabaseURL
 from changecapture.errors import ConfigError
 from changecapture.publish import publish
@@ -148,8 +147,6 @@ def converge(
         with store.lock():
             steps = list_steps(store, wanted)
             if steps:
-                if store.engine == "mysql" and wanted.definer == "account":
-                    prepare_account(store)
                 # A relay reads the definitions again when it sees this, even after a kill half way.
                 store.execute(f"UPDATE {store.prefix}site SET installed_at = %s", (store.read_clock(),))
             _run_steps(store, steps, progress)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from io import StringIO
 
 from changecapture import __version__
-from changecapture.account import list_wanted
 from changecapture.config import DatabaseURL
 from changecapture.install import alembic_config, alembic_errors
 from changecapture.steps import Step, list_steps, read_schema
@@ -35,10 +34,7 @@ def write_script(url: DatabaseURL, profile: str | None = None, definer: str | No
         yield _write_head(store, wanted.profile)
         yield _write_revisions(store)
         yield _write_site(store, wanted)
-        steps = list_steps(store, wanted)
-        if steps and store.engine == "mysql" and wanted.definer == "account":
-            yield _write_account(store)
-        for step in steps:
+        for step in list_steps(store, wanted):
             yield _write_step(store, step)
         yield "-- The end.\n"
     finally:
@@ -80,11 +76,6 @@ def _read_revision(store: SqlStore) -> str | None:
         return None
     rows = store.query(f"SELECT version_num FROM {store.prefix}{table}")
     return str(rows[0][0]) if rows else None
-
-
-def _write_account(store: SqlStore) -> str:
-    """Return what the account of the triggers lacks."""
-    return "".join(f"{statement}{ENDS[store.engine]}\n\n" for statement in list_wanted(store))
 
 
 def _write_site(store: SqlStore, wanted: Wanted) -> str:

@@ -14,6 +14,7 @@ that both capture becomes one entry.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from changecapture import account
 from changecapture.core.cascade import find_cascades
 from changecapture.core.table import SyncedTable
 from changecapture.dialect import Capture
@@ -69,7 +70,16 @@ def list_steps(store: SqlStore, wanted: Wanted) -> list[Step]:
     steps += _leaving_steps(store, {table.name for table in wanted.tables}, found)
     if store.engine == "mysql":
         steps += _announcing_steps(store, wanted, numbers, found)
+        steps = [*_account_steps(store, wanted, bool(steps)), *steps]
     return steps
+
+
+def _account_steps(store: SqlStore, wanted: Wanted, more: bool) -> Iterator[Step]:
+    """Yield what the account of the triggers lacks; where it cannot be seen, only when there is more to do."""
+    if wanted.tables and wanted.definer == "account" and (more or account.can_see(store)):
+        statements = account.list_wanted(store)
+        if statements:
+            yield Step(account.NAME, tuple(statements), 0, 0)
 
 
 def _number_tables(found: Found, wanted: Sequence[SyncedTable]) -> dict[str, int]:

@@ -82,7 +82,7 @@ def _render_trigger(plan: Plan, walk: Walk) -> tuple[str, str]:
         "definer": plan.definer,
         "table": dialect.quote(walk.table),
         "unfailing": dialect.unfailing(walk.table, f"'{walk.event[0]}'", plan.definer, indent=4),
-        "call": _call(plan, walk, arguments, "recursive_call" if again else "call"),
+        "call": " " * 8 + _call(plan, walk, arguments, "recursive_call" if again else "call"),
     }
     if walk.event == "update":
         holes["unchanged"] = _unchanged(zip(old, new, strict=True))
@@ -112,7 +112,7 @@ def _render_procedure(plan: Plan, walk: Walk) -> str:
         definer=plan.definer,
         procedure=dialect.quote(plan.names[walk]),
         parameters=", ".join(parameters),
-        edges="\n".join(_render_edge(plan, walk, edge) for edge in plan.cascades[walk]),
+        edges="\n".join(" " * 4 + _render_edge(plan, walk, edge) for edge in plan.cascades[walk]),
     )
 
 
@@ -134,7 +134,7 @@ def _render_edge(plan: Plan, walk: Walk, edge: Edge) -> str:
         matching=_matching(plan, walk, edge),
         fetched=", ".join(variables.values()),
         unfailing=dialect.unfailing(edge.child, _operation(edge), plan.definer, indent=8),
-        effects="\n".join(effects),
+        effects="\n".join(" " * 12 + effect for effect in effects),
     )
 
 

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_2_77f563a9() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_2_79c065a0() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 AS $capture$
 DECLARE
     changed jsonb := '{}';
@@ -112,7 +112,7 @@ BEGIN
             END IF;
         END IF;
     EXCEPTION
-        WHEN serialization_failure OR deadlock_detected OR lock_not_available THEN
+        WHEN serialization_failure THEN
             RAISE;
         WHEN OTHERS THEN
             BEGIN
@@ -132,7 +132,7 @@ BEGIN
 END
 $capture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_2_77f563a9_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_2_79c065a0_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 BEGIN
     BEGIN
@@ -143,7 +143,7 @@ BEGIN
             FROM "public"."gis_location" AS t;
         END IF;
     EXCEPTION
-        WHEN serialization_failure OR deadlock_detected OR lock_not_available THEN
+        WHEN serialization_failure THEN
             RAISE;
         WHEN OTHERS THEN
             BEGIN
@@ -163,11 +163,11 @@ BEGIN
 END
 $capture$;
 
-CREATE TRIGGER "00_changecapture_2_77f563a9" AFTER INSERT OR UPDATE OR DELETE ON "public"."gis_location"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_2_77f563a9();
+CREATE TRIGGER "00_changecapture_2_79c065a0" AFTER INSERT OR UPDATE OR DELETE ON "public"."gis_location"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_2_79c065a0();
 
-CREATE TRIGGER "00_changecapture_2_77f563a9_truncate" BEFORE TRUNCATE ON "public"."gis_location"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_2_77f563a9_truncate();
+CREATE TRIGGER "00_changecapture_2_79c065a0_truncate" BEFORE TRUNCATE ON "public"."gis_location"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_2_79c065a0_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."gis_location_history_rows"() RETURNS TABLE ("id" integer, "uuid" character varying(128), "name" character varying(128), "level" character varying(2), "parent" integer, "gis_feature_type" integer, "lat" double precision, "lon" double precision, "radius" double precision, "wkt" text, "inherited" character(1), "lat_min" double precision, "lat_max" double precision, "lon_min" double precision, "lon_max" double precision, "elevation" double precision, "addr_street" text, "addr_postcode" character varying(128), "start_date" date, "end_date" date, "comments" text, "L5" character varying(512), "L4" character varying(512), "L3" character varying(512), "L2" character varying(512), "L1" character varying(512), "L0" character varying(512), "created_on" timestamp without time zone, "modified_on" timestamp without time zone, "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_3_b87d888e() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_3_a1adf096() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 DECLARE
     changed jsonb := '{}';
@@ -40,7 +40,7 @@ BEGIN
             END IF;
         END IF;
     EXCEPTION
-        WHEN serialization_failure OR deadlock_detected OR lock_not_available THEN
+        WHEN serialization_failure THEN
             RAISE;
         WHEN OTHERS THEN
             BEGIN
@@ -60,7 +60,7 @@ BEGIN
 END
 $capture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_3_b87d888e_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_3_a1adf096_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 BEGIN
     BEGIN
@@ -71,7 +71,7 @@ BEGIN
             FROM "public"."pr_pentity" AS t;
         END IF;
     EXCEPTION
-        WHEN serialization_failure OR deadlock_detected OR lock_not_available THEN
+        WHEN serialization_failure THEN
             RAISE;
         WHEN OTHERS THEN
             BEGIN
@@ -91,11 +91,11 @@ BEGIN
 END
 $capture$;
 
-CREATE TRIGGER "00_changecapture_3_b87d888e" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_b87d888e();
+CREATE TRIGGER "00_changecapture_3_a1adf096" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_a1adf096();
 
-CREATE TRIGGER "00_changecapture_3_b87d888e_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_b87d888e_truncate();
+CREATE TRIGGER "00_changecapture_3_a1adf096_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_a1adf096_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_pentity_history_rows"() RETURNS TABLE ("pe_id" integer, "uuid" character varying(128), "instance_type" character varying(512), "type" character varying(512), "pe_label" character varying(128), "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$

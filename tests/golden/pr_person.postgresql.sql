@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_1_45b6d7b5() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_2a4f268d() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 DECLARE
     changed jsonb := '{}';
@@ -67,7 +67,7 @@ BEGIN
             END IF;
         END IF;
     EXCEPTION
-        WHEN serialization_failure OR deadlock_detected OR lock_not_available THEN
+        WHEN serialization_failure THEN
             RAISE;
         WHEN OTHERS THEN
             BEGIN
@@ -87,7 +87,7 @@ BEGIN
 END
 $capture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_1_45b6d7b5_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_2a4f268d_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 BEGIN
     BEGIN
@@ -98,7 +98,7 @@ BEGIN
             FROM "public"."pr_person" AS t;
         END IF;
     EXCEPTION
-        WHEN serialization_failure OR deadlock_detected OR lock_not_available THEN
+        WHEN serialization_failure THEN
             RAISE;
         WHEN OTHERS THEN
             BEGIN
@@ -118,11 +118,11 @@ BEGIN
 END
 $capture$;
 
-CREATE TRIGGER "00_changecapture_1_45b6d7b5" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_45b6d7b5();
+CREATE TRIGGER "00_changecapture_1_2a4f268d" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_2a4f268d();
 
-CREATE TRIGGER "00_changecapture_1_45b6d7b5_truncate" BEFORE TRUNCATE ON "public"."pr_person"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_45b6d7b5_truncate();
+CREATE TRIGGER "00_changecapture_1_2a4f268d_truncate" BEFORE TRUNCATE ON "public"."pr_person"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_2a4f268d_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_person_history_rows"() RETURNS TABLE ("id" integer, "uuid" character varying(128), "pe_id" integer, "track_id" integer, "location_id" integer, "pe_label" character varying(128), "first_name" character varying(64), "middle_name" character varying(64), "last_name" character varying(64), "gender" integer, "date_of_birth" date, "comments" text, "created_on" timestamp without time zone, "modified_on" timestamp without time zone, "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$

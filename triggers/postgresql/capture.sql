@@ -82,9 +82,9 @@ FOR EACH STATEMENT EXECUTE FUNCTION {{function}}_truncate()
 
 -- statement: unfailing
 -- What {{unfailing}} is: a failure of ours does not become one of the application's statement, it leaves
--- a line in missed, one a second. Passed on: what concerns the application's transaction (a cancelled
--- query is not caught by OTHERS). The subtransaction of each row was measured: ARCHITECTURE.md.
-WHEN serialization_failure OR deadlock_detected OR lock_not_available THEN
+-- a line in missed, one a second. Passed on: what ends the application's transaction anyway; OTHERS
+-- leaves out a cancelled query. The subtransaction of each row was measured, see ARCHITECTURE.md.
+WHEN serialization_failure THEN
     RAISE;
 WHEN OTHERS THEN
     BEGIN
