@@ -36,9 +36,12 @@ from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import digest_vector, dump_vector
 from changecapture.core.wire import check_text
+from changecapture.errors import DriftError
 from changecapture.identify import local_reference, name_references, name_rows
 from changecapture.store.interface import LateRow, Store
 
+LARGEST_ROW = 24 * 1024 * 1024
+"""Characters in one entry: more do not pass through a call of the relay."""
 PASS_LIMIT = 2000
 """Captured changes in a pass. A single transaction above it is cut."""
 
@@ -79,9 +82,10 @@ def publish(store: Store, limit: int = PASS_LIMIT) -> int:
 
 def publish_captured(store: Store, captured: Sequence[Captured]) -> None:
     """Publish these captured changes as one pass, in the transaction that is open."""
-    changes = _keep_home(store, _coalesce(store, captured).values())
+    fitting = _keep_fitting(store, captured)
+    changes = _keep_home(store, _coalesce(store, fitting).values())
     _read_late(store, changes)
-    _append(store, [change for change in changes if _has_effect(change)])
+    _append(store, _keep_large(store, [change for change in changes if _has_effect(change)]))
     store.delete_captured([item.id for item in captured])
 
 
@@ -122,6 +126,28 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
     return changes
 
 
+def _keep_fitting(store: Store, captured: Sequence[Captured]) -> list[Captured]:
+    """Return what was captured under the key columns of today; list the rest as parked.
+
+    The application has changed a table's key, and an installation has followed, with changes waiting.
+    """
+    fitting: list[Captured] = []
+    refused: dict[Row, tuple[str, str]] = {}
+    widths = {table_id: len(table.key_columns) for table_id, table in store.tables.items()}
+    for item in captured:
+        # Cheap where it can be: most keys are an integer and a uuid, with as many commas as that has.
+        if (
+            item.key.count(",") + 1 == widths[item.table_id]
+            or len(json.loads(item.key)) == widths[item.table_id]
+        ):
+            fitting.append(item)
+        else:
+            row = Row(store.tables[item.table_id].wire, item.key[:KEY_LENGTH])
+            refused[row] = ("key", "captured before the table's key columns changed: install, then reconcile")
+    store.write_parked(refused)
+    return fitting
+
+
 def _keep_home(store: Store, changes: Iterable[Change]) -> list[Change]:
     """Return the changes whose rows have a key that can travel; list the other rows as parked."""
     kept: list[Change] = []
@@ -134,6 +160,20 @@ def _keep_home(store: Store, changes: Iterable[Change]) -> list[Change]:
             shown = change.row.key.replace("\0", " ")[: KEY_LENGTH - 40]
             digest = blake2b(change.row.key.encode(), digest_size=16).hexdigest()
             refused[Row(change.row.table, f"{shown} {digest}")] = ("key", f"stays here: {error}")
+    store.write_parked(refused)
+    return kept
+
+
+def _keep_large(store: Store, changes: Iterable[Change]) -> list[Change]:
+    """Return the changes that a peer can receive; list the rows of the others as parked."""
+    kept: list[Change] = []
+    refused: dict[Row, tuple[str, str]] = {}
+    for change in changes:
+        size = len(change.late) + sum(len(v) for v in change.columns.values() if isinstance(v, str))
+        if size <= LARGEST_ROW:
+            kept.append(change)
+        else:
+            refused[change.row] = ("large", f"stays here: {size} characters, at most {LARGEST_ROW} travel")
     store.write_parked(refused)
     return kept
 
@@ -223,13 +263,28 @@ def _read_late(store: Store, changes: Sequence[Change]) -> None:
         if change.whole and change.alive is not False:
             wanted[change.table.name].append(change)
     for group in wanted.values():
-        found = store.read_rows(group[0].table, [change.local_key for change in group])
+        found = _read_group(store, group)
         for change in group:
             late = found.get(change.local_key)
             if late is None:
                 _leave(change)
             else:
                 _take_late(change, late)
+
+
+def _read_group(store: Store, group: Sequence[Change]) -> dict[str, LateRow]:
+    table = group[0].table
+    local_keys = [change.local_key for change in group]
+    if table.name in store.tables_by_name:
+        return store.read_rows(table, local_keys)
+    # The table has left the plan, perhaps because the application dropped it.
+    try:
+        with store.savepoint():
+            return store.read_rows(table, local_keys)
+    except DriftError:
+        for change in group:
+            change.version = None
+        return {}
 
 
 def _leave(change: Change) -> None:

@@ -44,7 +44,7 @@ CONNECTIONS = 2
 class Client:
     """The methods of ``relay.messages``, as coroutines."""
 
-    def __init__(self, reactor: Any, body_limit: int = messages.BODY_LIMIT) -> None:
+    def __init__(self, reactor: Any, body_limit: int = messages.ANSWER_LIMIT) -> None:
         """Make it; connections are made when needed."""
         self._clock: Clock = reactor
         self._body_limit = body_limit

@@ -89,6 +89,11 @@ def _trim_zeros(column: SyncedColumn, expression: str) -> str:
     return f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {expression}))"
 
 
+def plain_text(column: SyncedColumn, expression: str) -> str:
+    """Return the expression as the drivers give it alike: a text without padding, or an integer."""
+    return expression
+
+
 def encode_json(column: SyncedColumn, expression: str) -> str:
     """Return an expression that is the JSON text of the column's value, 'null' for NULL."""
     return f"IFNULL({encode(column, expression)}, 'null')"

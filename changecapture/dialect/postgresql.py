@@ -67,6 +67,11 @@ def encode(column: SyncedColumn, expression: str) -> str:
             return f"{expression}::text"
 
 
+def plain_text(column: SyncedColumn, expression: str) -> str:
+    """Return the expression as the drivers give it alike: a text without padding, or an integer."""
+    return expression if column.kind == "integer" else f"{expression}::text"
+
+
 def encode_json(column: SyncedColumn, expression: str) -> str:
     """Return an expression that is the JSON text of the column's value."""
     if column.kind == "integer":
