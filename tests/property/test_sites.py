@@ -235,4 +235,4 @@ def test_sites_end_equal_whatever_happens(sites):
 
 @pytest.mark.long
 def test_sites_end_equal_whatever_happens_for_a_long_time(sites):
-    run_machine(sites, examples=400, steps=40)
+    run_machine(sites, examples=150, steps=40)
