@@ -23,6 +23,7 @@ from changecapture.core.vector import (
     dump_vector,
     load_vector,
 )
+from changecapture.core.wire import check_number, check_text
 from changecapture.errors import PeerError
 from changecapture.publish import publish
 from changecapture.store.interface import Progress, Store
@@ -86,8 +87,8 @@ class PullRequest:
         """Return the request; raise PeerError when it is none."""
         request = cls(**_fields(text, cls.__annotations__))
         load_vector(request.vector)
-        if request.limit < 1 or request.after < 0 or request.end < 0:
-            raise PeerError("malformed request", why="a limit or a position is negative")
+        if request.limit < 1:
+            raise PeerError("malformed request", why="it asks for nothing")
         return request
 
 
@@ -308,12 +309,19 @@ def synchronise(
 def _fields(text: str, annotations: dict[str, Any]) -> dict[str, Any]:
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PeerError("malformed message", why=str(error)) from error
     if not isinstance(data, dict) or not set(data) >= set(annotations):
         raise PeerError("malformed message", why=f"it must have {', '.join(sorted(annotations))}")
     for name, type_ in annotations.items():
         if type(data[name]) is not type_:
             raise PeerError("malformed message", why=f"{name} is not a {type_.__name__}")
+        try:
+            if type_ is int:
+                check_number(data[name])
+            elif name == "site":
+                check_text(data[name])
+        except ValueError as error:
+            raise PeerError("malformed message", why=f"{name}: {error}") from error
     # What a later version adds is not for us.
     return {name: data[name] for name in annotations}

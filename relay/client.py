@@ -118,8 +118,10 @@ class Body(Protocol):
         cancel(self._timer)
         if self.done.called:
             return
+        # This and its Deferred know each other: what it keeps, it keeps until cycles are collected.
+        pieces, self._pieces = self._pieces, []
         if reason.check(ResponseDone):
-            self.done.callback(b"".join(self._pieces))
+            self.done.callback(b"".join(pieces))
         else:
             self.done.errback(_link_error(reason.value or ConnectionDone()))
 

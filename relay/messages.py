@@ -63,7 +63,11 @@ class _Parser:
     def parse(self, body: bytes) -> None:
         # Expat has decoded it: without this the target would do so again.
         self._target.xml(None, None)
-        self._expat.Parse(body, True)
+        try:
+            self._expat.Parse(body, True)
+        finally:
+            # It knows us by its handlers: a cycle that would keep the whole text until it is collected.
+            del self._expat
 
     def _refuse(self, *_: object) -> None:
         raise PeerError("a document type is not allowed")

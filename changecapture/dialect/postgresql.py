@@ -90,7 +90,7 @@ def row_object(columns: Sequence[SyncedColumn], alias: str) -> str:
     if not columns:
         return "'{}'"
     items = ", ".join(f"{encode(c, f'{alias}.{quote(c.name)}')} AS {quote(c.wire)}" for c in columns)
-    return f"(SELECT row_to_json(r)::text FROM (SELECT {items}) AS r)"
+    return f"(SELECT row_to_json(r.*)::text FROM (SELECT {items}) AS r)"
 
 
 def create_index(name: str, table: SyncedTable, covered: Mapping[str, Sequence[str]]) -> str:

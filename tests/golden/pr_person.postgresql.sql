@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_1_ffcda79b() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_4254d3f4() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 DECLARE
     changed jsonb := '{}';
@@ -69,24 +69,24 @@ BEGIN
 END
 $capture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_1_ffcda79b_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_4254d3f4_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 BEGIN
     IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
         INSERT INTO changecapture.captured
             (table_id, operation, key, image, transaction_id, captured_at)
-        SELECT 1, 'D', '[' || coalesce(t."id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+        SELECT 1, 'D', '[' || coalesce(t."id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t.*)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
         FROM "public"."pr_person" AS t;
     END IF;
     RETURN NULL;
 END
 $capture$;
 
-CREATE TRIGGER "00_changecapture_1_ffcda79b" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_ffcda79b();
+CREATE TRIGGER "00_changecapture_1_4254d3f4" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_4254d3f4();
 
-CREATE TRIGGER "00_changecapture_1_ffcda79b_truncate" BEFORE TRUNCATE ON "public"."pr_person"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_ffcda79b_truncate();
+CREATE TRIGGER "00_changecapture_1_4254d3f4_truncate" BEFORE TRUNCATE ON "public"."pr_person"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_4254d3f4_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_person_history_rows"() RETURNS TABLE ("id" integer, "uuid" character varying(128), "pe_id" integer, "track_id" integer, "location_id" integer, "pe_label" character varying(128), "first_name" character varying(64), "middle_name" character varying(64), "last_name" character varying(64), "gender" integer, "date_of_birth" date, "comments" text, "created_on" timestamp without time zone, "modified_on" timestamp without time zone, "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
