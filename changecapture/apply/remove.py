@@ -125,7 +125,7 @@ def _let_go(store: Store, leaving: Sequence[Work]) -> None:
             if column.reference and not column.reference.required and column.reference.table in names
         }
         if loose:
-            store.update_rows(table, [(work.local_key, loose) for work in group])
+            store.update_rows(table, [(w.local_key, loose) for w in group if w.local_key is not None])
 
 
 def _part(store: Store, waiting: Mapping[Row, list[Waiting]], held: Mapping[Row, Work]) -> Iterable[Work]:
