@@ -192,8 +192,7 @@ def _backfill(store: SqlStore, progress: Progress) -> int:
     """
     captured = 0
     rows = store.query(
-        f"SELECT table_id, backfill_key FROM {store.prefix}synced_table "
-        "WHERE active = 1 AND backfilled = 0"
+        f"SELECT table_id, backfill_key FROM {store.prefix}synced_table WHERE active = 1 AND backfilled = 0"
     )
     # Parents first: at a peer nothing has to wait.
     rows.sort(key=lambda row: store.ranks[store.tables[row[0]].name])
