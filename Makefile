@@ -8,6 +8,8 @@
 PYTHON := .venv/bin/python
 READY := .venv/ready
 ARGS :=
+# One worker a core; each starts servers of its own.
+WORKERS := --numprocesses auto
 
 .PHONY: setup demo test test-all lint bench
 .DEFAULT_GOAL := test
@@ -22,10 +24,10 @@ demo: $(READY)
 	@$(PYTHON) -m demo
 
 test: $(READY)
-	@$(PYTHON) -m pytest -m 'not long' $(ARGS)
+	@$(PYTHON) -m pytest -m 'not long' $(WORKERS) $(ARGS)
 
 test-all: $(READY)
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest $(WORKERS) $(ARGS)
 
 lint: $(READY)
 	@.venv/bin/ruff check .

@@ -97,8 +97,11 @@ def identity_values(key: str, table: SyncedTable) -> list[Any]:
     items = json.loads(key)
     if not isinstance(items, list) or len(items) != len(table.identity.columns):
         raise ValueError(f"the key {key:.80} does not fit {table.name}")
-    if not all(item is None or isinstance(item, str | int | float) for item in items):
-        raise ValueError(f"the key {key:.80} holds more than plain values")
+    for item in items:
+        if isinstance(item, str):
+            item.encode()  # half of a surrogate pair has no place in any database
+        if not (item is None or isinstance(item, str | int | float)) or item != item or item == "\0":
+            raise ValueError(f"the key {key:.80} holds more than plain values")
     return items
 
 

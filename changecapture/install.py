@@ -208,9 +208,10 @@ def _backfill(store: SqlStore, progress: Progress) -> int:
     """
     captured = 0
     rows = store.query(
-        f"SELECT table_id, backfill_key FROM {store.prefix}synced_table "
-        "WHERE active = 1 AND backfilled = 0 ORDER BY table_id"
+        f"SELECT table_id, backfill_key FROM {store.prefix}synced_table WHERE active = 1 AND backfilled = 0"
     )
+    # Parents first: at a peer nothing has to wait.
+    rows.sort(key=lambda row: store.ranks[store.tables[row[0]].name])
     for done, (table_id, key) in enumerate(rows):
         progress("tables backfilled", done, len(rows))
         while texts := _backfill_batch(store, table_id, key):

@@ -38,9 +38,12 @@ from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import digest_vector, dump_vector
 from changecapture.core.wire import check_text
+from changecapture.errors import DriftError
 from changecapture.identify import local_reference, name_references, name_rows
 from changecapture.store.interface import LateRow, Store
 
+LARGEST_ROW = 24 * 1024 * 1024
+"""Characters in one entry: more do not pass through a call of the relay."""
 PASS_LIMIT = 2000
 """Captured changes in a pass. A single transaction above it is cut."""
 
@@ -83,9 +86,10 @@ def publish(store: Store, limit: int = PASS_LIMIT) -> int:
 
 def publish_captured(store: Store, captured: Sequence[Captured]) -> None:
     """Publish these captured changes as one pass, in the transaction that is open."""
-    changes = _keep_home(store, _coalesce(store, captured).values())
+    fitting = _keep_fitting(store, captured)
+    changes = _keep_home(store, _coalesce(store, fitting).values())
     _read_late(store, changes)
-    _append(store, [change for change in changes if _has_effect(change)])
+    _append(store, _keep_large(store, [change for change in changes if _has_effect(change)]))
     store.delete_captured([item.id for item in captured])
 
 
@@ -127,6 +131,28 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
     return changes
 
 
+def _keep_fitting(store: Store, captured: Sequence[Captured]) -> list[Captured]:
+    """Return what was captured under the key columns of today; list the rest as parked.
+
+    The application has changed a table's key, and an installation has followed, with changes waiting.
+    """
+    fitting: list[Captured] = []
+    refused: dict[Row, tuple[str, str]] = {}
+    widths = {table_id: len(table.key_columns) for table_id, table in store.tables.items()}
+    for item in captured:
+        # Cheap where it can be: most keys are an integer and a uuid, with as many commas as that has.
+        if (
+            item.key.count(",") + 1 == widths[item.table_id]
+            or len(json.loads(item.key)) == widths[item.table_id]
+        ):
+            fitting.append(item)
+        else:
+            row = Row(store.tables[item.table_id].wire, item.key[:KEY_LENGTH])
+            refused[row] = ("key", "captured before the table's key columns changed: install, then reconcile")
+    store.write_parked(refused)
+    return fitting
+
+
 def _keep_home(store: Store, changes: Iterable[Change]) -> list[Change]:
     """Return the changes whose rows have a key that can travel; list the other rows as parked."""
     kept: list[Change] = []
@@ -139,6 +165,20 @@ def _keep_home(store: Store, changes: Iterable[Change]) -> list[Change]:
             shown = change.row.key.replace("\0", " ")[: KEY_LENGTH - 40]
             digest = blake2b(change.row.key.encode(), digest_size=16).hexdigest()
             refused[Row(change.row.table, f"{shown} {digest}")] = ("key", f"stays here: {error}")
+    store.write_parked(refused)
+    return kept
+
+
+def _keep_large(store: Store, changes: Iterable[Change]) -> list[Change]:
+    """Return the changes that a peer can receive; list the rows of the others as parked."""
+    kept: list[Change] = []
+    refused: dict[Row, tuple[str, str]] = {}
+    for change in changes:
+        size = len(change.late) + sum(len(v) for v in change.columns.values() if isinstance(v, str))
+        if size <= LARGEST_ROW:
+            kept.append(change)
+        else:
+            refused[change.row] = ("large", f"stays here: {size} characters, at most {LARGEST_ROW} travel")
     store.write_parked(refused)
     return kept
 
@@ -232,7 +272,7 @@ def _read_late(store: Store, changes: Sequence[Change]) -> None:
         if (change.whole or change.announced is not None) and change.alive is not False:
             wanted[change.table.name].append(change)
     for group in wanted.values():
-        found = store.read_rows(group[0].table, [change.local_key for change in group])
+        found = _read_group(store, group)
         for change in group:
             late = found.get(change.local_key)
             if change.announced is not None and not change.whole:
@@ -255,10 +295,25 @@ def _look(change: Change, late: LateRow | None) -> None:
     shown = {**json.loads(late.text), **late.values}
     kinds = {column.wire: column.kind for column in change.table.columns}
     for name, value in (change.announced or {}).items():
-        if name in kinds and values.canonical(kinds[name], value) == values.canonical(kinds[name], shown[name]):
+        kind = kinds.get(name)
+        if kind and values.canonical(kind, value) == values.canonical(kind, shown[name]):
             change.columns[name] = value
-            if not _is_deleted(change):
-                change.alive = True
+            change.alive = change.alive or not _is_deleted(change) or None
+
+
+def _read_group(store: Store, group: Sequence[Change]) -> dict[str, LateRow]:
+    table = group[0].table
+    local_keys = [change.local_key for change in group]
+    if table.name in store.tables_by_name:
+        return store.read_rows(table, local_keys)
+    # The table has left the plan, perhaps because the application dropped it.
+    try:
+        with store.savepoint():
+            return store.read_rows(table, local_keys)
+    except DriftError:
+        for change in group:
+            change.version = change.announced = None
+        return {}
 
 
 def _leave(change: Change) -> None:

@@ -23,12 +23,17 @@ from changecapture.core.vector import (
     dump_vector,
     load_vector,
 )
+from changecapture.core.wire import check_number, check_text
 from changecapture.errors import PeerError
 from changecapture.publish import publish
 from changecapture.store.interface import Progress, Store
 
 BATCH_ENTRIES = 5000
 """Entries that one answer carries at most, unless the request asks for fewer."""
+PAGE_ENTRIES = 1000
+"""Entries read at once while a batch is put together."""
+BATCH_CHARACTERS = 4 * 1024 * 1024
+"""Characters of columns that one answer carries at most, unless a single entry has more."""
 APPLY_ENTRIES = 2000
 """Entries that one apply transaction takes: it must stay below 200 ms or so."""
 PASSES_AHEAD = 3
@@ -82,8 +87,8 @@ class PullRequest:
         """Return the request; raise PeerError when it is none."""
         request = cls(**_fields(text, cls.__annotations__))
         load_vector(request.vector)
-        if request.limit < 1 or request.after < 0 or request.end < 0:
-            raise PeerError("malformed request", why="a limit or a position is negative")
+        if request.limit < 1:
+            raise PeerError("malformed request", why="it asks for nothing")
         return request
 
 
@@ -135,8 +140,7 @@ def answer(store: Store, request: PullRequest) -> Answer:
     known = request.epoch == site.epoch
     after = request.after if known else 0
     end = request.end if known and request.end else store.last_position()
-    found = store.read_entries(after, end, min(request.limit, BATCH_ENTRIES))
-    position = found[-1][0] if len(found) == min(request.limit, BATCH_ENTRIES) else end
+    found, position = _take_entries(store, after, end, min(request.limit, BATCH_ENTRIES))
     entries = tuple(entry for _, entry in found if not _covers(since, entry))
     passes = store.read_passes({(e.origin, e.epoch, e.pass_number) for e in entries})
     contexts = store.read_contexts(passes)
@@ -147,6 +151,23 @@ def answer(store: Store, request: PullRequest) -> Answer:
         {digest: contexts[name] for name, digest in passes.items()},
     )
     return Answer(encode_batch(batch), len(entries), position >= end, site.epoch, position, end)
+
+
+def _take_entries(store: Store, after: int, end: int, limit: int) -> tuple[list[tuple[int, Entry]], int]:
+    """Return entries up to a number and a size, and the position that they reach."""
+    found: list[tuple[int, Entry]] = []
+    size = 0
+    while len(found) < limit:
+        page = store.read_entries(after, end, min(PAGE_ENTRIES, limit - len(found)))
+        if not page:
+            return found, end
+        for position, entry in page:
+            size += len(entry.columns)
+            if found and size > BATCH_CHARACTERS:
+                return found, after
+            found.append((position, entry))
+            after = position
+    return found, after
 
 
 def receive(store: Store, peer: str, payload: bytes) -> Received:
@@ -168,7 +189,22 @@ def receive(store: Store, peer: str, payload: bytes) -> Received:
         )
     if head.epoch != progress.epoch and head.after != 0:
         raise PeerError("the batch does not begin at the beginning of a new epoch")
+    _check_own(store, batch)
     return _apply(store, batch, progress)
+
+
+def _check_own(store: Store, batch: Batch) -> None:
+    """Refuse entries under our own name that we have not made: were they kept, their numbers would be
+    taken when we come to them, and nothing could be published any more."""
+    site = store.read_site()
+    own = [e.number for e in batch.entries if (e.origin, e.epoch) == (site.origin, site.epoch)]
+    claimed = [n for (o, e, _), n in batch.head.target.items() if (o, e) == (site.origin, site.epoch)]
+    if max([*own, *claimed], default=0) > site.last_number:
+        raise PeerError(
+            "the other site has changes of this one that this one has not made",
+            why="this database was restored from a backup or copied, or the other site lies",
+            mend="ask for help before going on; nothing was changed",
+        )
 
 
 def _apply(store: Store, batch: Batch, progress: Progress) -> Received:
@@ -273,12 +309,19 @@ def synchronise(
 def _fields(text: str, annotations: dict[str, Any]) -> dict[str, Any]:
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PeerError("malformed message", why=str(error)) from error
     if not isinstance(data, dict) or not set(data) >= set(annotations):
         raise PeerError("malformed message", why=f"it must have {', '.join(sorted(annotations))}")
     for name, type_ in annotations.items():
         if type(data[name]) is not type_:
             raise PeerError("malformed message", why=f"{name} is not a {type_.__name__}")
+        try:
+            if type_ is int:
+                check_number(data[name])
+            elif name == "site":
+                check_text(data[name])
+        except ValueError as error:
+            raise PeerError("malformed message", why=f"{name}: {error}") from error
     # What a later version adds is not for us.
     return {name: data[name] for name in annotations}

@@ -44,7 +44,7 @@ CONNECTIONS = 2
 class Client:
     """The methods of ``relay.messages``, as coroutines."""
 
-    def __init__(self, reactor: Any, body_limit: int = messages.BODY_LIMIT) -> None:
+    def __init__(self, reactor: Any, body_limit: int = messages.ANSWER_LIMIT) -> None:
         """Make it; connections are made when needed."""
         self._clock: Clock = reactor
         self._body_limit = body_limit
@@ -118,8 +118,10 @@ class Body(Protocol):
         cancel(self._timer)
         if self.done.called:
             return
+        # This and its Deferred know each other: what it keeps, it keeps until cycles are collected.
+        pieces, self._pieces = self._pieces, []
         if reason.check(ResponseDone):
-            self.done.callback(b"".join(self._pieces))
+            self.done.callback(b"".join(pieces))
         else:
             self.done.errback(_link_error(reason.value or ConnectionDone()))
 

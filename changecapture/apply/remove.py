@@ -99,6 +99,7 @@ def delete_dead(store: Store, works: Sequence[Work], held: Mapping[Row, Work]) -
         assert work.decision is not None
         store.keep_image(work.table, work.row, work.local_key, work.decision.version)
     leaving.sort(key=lambda work: -store.ranks.get(work.table.name, 0))
+    _let_go(store, leaving)
     for table, group in by_table(leaving):
         refused = attempt(
             store,
@@ -112,6 +113,19 @@ def delete_dead(store: Store, works: Sequence[Work], held: Mapping[Row, Work]) -
     children = [held[row] for row in waiting]
     store.write_parked({child.row: child.parked for child in children if child.parked is not None})
     store.add_waiting({child.row: child.waiting for child in children})
+
+
+def _let_go(store: Store, leaving: Sequence[Work]) -> None:
+    """Empty the references among rows that go together: MySQL checks them row by row."""
+    names = {work.table.name for work in leaving}
+    for table, group in by_table(leaving):
+        loose = {
+            column.name: None
+            for column in table.columns
+            if column.reference and not column.reference.required and column.reference.table in names
+        }
+        if loose:
+            store.update_rows(table, [(w.local_key, loose) for w in group if w.local_key is not None])
 
 
 def _part(store: Store, waiting: Mapping[Row, list[Waiting]], held: Mapping[Row, Work]) -> Iterable[Work]:

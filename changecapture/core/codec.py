@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from changecapture.core.change import Entry
+from changecapture.core.change import ALIVE, UNSEEN, Entry
 from changecapture.core.clock import check_stamp
 from changecapture.core.vector import Component, Vector, dump_vector, tree_vector
 from changecapture.core.wire import check_number, check_text
@@ -163,6 +163,11 @@ def _decode_entry(item: Sequence[Any], text: str, columns: Any) -> Entry:
     origin, epoch, number, pass_number, stamp, base_seen, scope, table, key = item
     if not isinstance(columns, dict):
         raise ValueError("the columns of an entry are not an object")
+    if not isinstance(columns.get(ALIVE, True), bool):
+        raise ValueError(f"{ALIVE} is neither true nor false")
+    unseen = columns.get(UNSEEN, [])
+    if not (isinstance(unseen, list) and all(isinstance(name, str) for name in unseen)):
+        raise ValueError(f"{UNSEEN} is not a list of names")
     if "\\u" in text:
         _dump(columns).encode()  # half of a surrogate pair can hide in an escape
     return Entry(

@@ -88,6 +88,11 @@ def _trim_zeros(column: SyncedColumn, expression: str) -> str:
     return f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {expression}))"
 
 
+def plain_text(column: SyncedColumn, expression: str) -> str:
+    """Return the expression as the drivers give it alike: a text without padding, or an integer."""
+    return expression
+
+
 def encode_json(column: SyncedColumn, expression: str) -> str:
     """Return an expression that is the JSON text of the column's value, 'null' for NULL."""
     return f"IFNULL({encode(column, expression)}, 'null')"
@@ -177,7 +182,10 @@ def render_capture(table: SyncedTable, table_id: int, schema: str, definer: str 
 def render_helper(file: str, section: str, definer: str) -> tuple[str, str]:
     """Return the name and the statement of a procedure that the triggers of all tables call."""
     text = fill(
-        read_statements("triggers", f"mysql/{file}.sql")[section], procedure="{{name}}", definer=definer, now=NOW
+        read_statements("triggers", f"mysql/{file}.sql")[section],
+        procedure="{{name}}",
+        definer=definer,
+        now=NOW,
     )
     name = f"{PREFIX}{section}_{fingerprint([text])}"
     return name, fill(text, name=quote(name))

@@ -66,6 +66,11 @@ def encode(column: SyncedColumn, expression: str) -> str:
             return f"{expression}::text"
 
 
+def plain_text(column: SyncedColumn, expression: str) -> str:
+    """Return the expression as the drivers give it alike: a text without padding, or an integer."""
+    return expression if column.kind == "integer" else f"{expression}::text"
+
+
 def encode_json(column: SyncedColumn, expression: str) -> str:
     """Return an expression that is the JSON text of the column's value."""
     if column.kind == "integer":
@@ -84,7 +89,7 @@ def row_object(columns: Sequence[SyncedColumn], alias: str) -> str:
     if not columns:
         return "'{}'"
     items = ", ".join(f"{encode(c, f'{alias}.{quote(c.name)}')} AS {quote(c.wire)}" for c in columns)
-    return f"(SELECT row_to_json(r)::text FROM (SELECT {items}) AS r)"
+    return f"(SELECT row_to_json(r.*)::text FROM (SELECT {items}) AS r)"
 
 
 def create_index(name: str, table: SyncedTable, covered: Mapping[str, Sequence[str]]) -> str:

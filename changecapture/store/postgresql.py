@@ -167,7 +167,7 @@ class PostgresStore(SqlStore):
         return f"DELETE FROM {self._quote(table.name)} AS t WHERE {condition}"
 
     def _image(self, table: SyncedTable) -> str:
-        return "to_jsonb(t)::text"
+        return "to_jsonb(t.*)::text"
 
     def _microseconds(self, expression: str) -> str:
         return f"(extract(epoch FROM {expression}) * 1000000)::bigint"

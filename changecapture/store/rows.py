@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
 from changecapture.core.change import BACKFILL, Row, Version
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
+from changecapture.errors import DataError
 from changecapture.store.bulk import CHUNK
 from changecapture.store.interface import LateRow
 from changecapture.store.shelf import ShelfStore
@@ -51,7 +53,7 @@ class RowStore(ShelfStore):
             self.dialect.row_object(plain, "t"),
             "NULL" if flag is None else f"t.{self._quote(flag.column)}",
             *(self.dialect.encode(column, f"t.{self._quote(column.name)}") for column in special),
-            *(f"t.{self._quote(column.name)}" for column in references),
+            *(self.dialect.plain_text(c, f"t.{self._quote(c.name)}") for c in references),
             *(self._name_reference(column) for column in references),
         ]
         wires = [c.wire for c in (*special, *references)]
@@ -71,7 +73,8 @@ class RowStore(ShelfStore):
         if target is None or target.identity.kind not in ("uuid", "natural"):
             return "NULL"
         identity = target.identity
-        key = f"k.{self._quote(identity.columns[0].name)}"
+        named = identity.columns[0]
+        key = self.dialect.plain_text(named, f"k.{self._quote(named.name)}")
         missing = "".join(f" AND {key} <> {self.dialect.literal(text)}" for text in identity.missing)
         return (
             f"(SELECT {key} FROM {self._quote(target.name)} AS k "
@@ -268,18 +271,38 @@ class RowStore(ShelfStore):
         """Yield the same of the rows whose columns have the values of a place."""
         single = len(columns) == 1
         names = {_place(place): key for key, place in places.items()}
-        place_text = f"t.{self._quote(columns[0].name)}" if single else self.dialect.key_array(columns, "t")
+        place_text = self.dialect.key_array(columns, "t")
+        if single:
+            place_text = self.dialect.plain_text(columns[0], f"t.{self._quote(columns[0].name)}")
+        select = (
+            f"{self.lock_prefix if lock else ''}SELECT {place_text}, {expression} "
+            f"FROM {self._quote(table.name)} AS t WHERE"
+        )
         for part in _parts(list(places.values())):
-            condition, parameters = self._matching(table, columns, part)
-            rows = self.query(
-                f"{self.lock_prefix if lock else ''}SELECT {place_text}, {expression} "
-                f"FROM {self._quote(table.name)} AS t WHERE {condition} {lock}",
-                parameters,
-            )
-            for text, value in rows:
+            for text, value in self._select_matching(table, columns, part, select, lock):
                 key = names.get(str(text) if single else dump(json.loads(text)))
                 if key is not None:
                     yield key, value
+
+    def _select_matching(
+        self,
+        table: SyncedTable,
+        columns: Sequence[SyncedColumn],
+        wanted: Sequence[Sequence[Any]],
+        select: str,
+        lock: str,
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows at these places; a place that no such column can hold has no row."""
+        condition, parameters = self._matching(table, columns, wanted)
+        try:
+            with self.savepoint() if self.in_transaction() else nullcontext():
+                return self.query(f"{select} {condition} {lock}", parameters)
+        except DataError:
+            if len(wanted) == 1:
+                return []
+        half = len(wanted) // 2
+        parts = (wanted[:half], wanted[half:])
+        return [row for part in parts for row in self._select_matching(table, columns, part, select, lock)]
 
 
 def _place(values: Sequence[Any]) -> str:

@@ -30,6 +30,7 @@ class Session:
         self.url = url
         self._lock_depth = 0
         self._open_transaction = False
+        self._savepoints = 0
         with self.mapped():
             self.connection = self._connect()
 
@@ -178,14 +179,19 @@ class Session:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo what was written inside when it raises."""
-        self.execute("SAVEPOINT changecapture")
+        self._savepoints += 1
+        name = f"changecapture_{self._savepoints}"
         try:
-            yield
-        except BaseException:
-            if self._open_transaction:
-                self.execute("ROLLBACK TO SAVEPOINT changecapture")
-            raise
-        self.execute("RELEASE SAVEPOINT changecapture")
+            self.execute(f"SAVEPOINT {name}")
+            try:
+                yield
+            except BaseException:
+                if self._open_transaction:
+                    self.execute(f"ROLLBACK TO SAVEPOINT {name}")
+                raise
+            self.execute(f"RELEASE SAVEPOINT {name}")
+        finally:
+            self._savepoints -= 1
 
     def in_transaction(self) -> bool:
         """Return whether the open transaction still stands."""

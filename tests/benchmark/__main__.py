@@ -4,6 +4,8 @@ import argparse
 import json
 import os
 import platform
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +29,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--scale", type=float, default=float(os.environ.get(SCALE, "1")))
     options = parser.parse_args()
+    # `timeout` ends with SIGTERM: leave as by Ctrl-C, through what stops the servers.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if options.scale != 1:
         print(f"# at {options.scale:g} of the size: the goals are meant for 1")
     figures: list[Figure] = []

@@ -111,7 +111,9 @@ def test_account_has_no_more_rights_than_it_needs(make):
     install(url)
     name = name_of(url)
     escaped = name.replace("_", "\\_")
-    grants = {text.partition(" TO ")[0] for (text,) in fetch(url, "SHOW GRANTS FOR 'changecapture'@'localhost'")}
+    grants = {
+        text.partition(" TO ")[0] for (text,) in fetch(url, "SHOW GRANTS FOR 'changecapture'@'localhost'")
+    }
     assert grants == {
         "GRANT USAGE ON *.*",
         f"GRANT SELECT, LOCK TABLES, EXECUTE, TRIGGER ON `{escaped}`.*",

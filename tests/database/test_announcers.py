@@ -63,7 +63,8 @@ def test_new_foreign_key_is_drift_that_install_repairs(url):
     run_command("install", url, *PROFILE)
     before = names(url)
     run_script(
-        url, "ALTER TABLE lease ADD CONSTRAINT later FOREIGN KEY (uuid) REFERENCES bed (uuid) ON DELETE CASCADE"
+        url,
+        "ALTER TABLE lease ADD CONSTRAINT later FOREIGN KEY (uuid) REFERENCES bed (uuid) ON DELETE CASCADE",
     )
     store = open_store(url, installed=False)
     steps = list_steps(store, find_wanted(store))
@@ -128,7 +129,9 @@ def test_upgrade_of_an_announcer_loses_no_announcement(url):
         "AND trigger_name LIKE 'changecapture_before_delete_node%'",
     )
     ((_, _, text, *_),) = fetch(url, f"SHOW CREATE TRIGGER `{trigger[0]}`")
-    run_script_file(url, f"DELIMITER $$\n{text.replace(trigger[0], 'changecapture_before_delete_node_old')}\n$$\n")
+    run_script_file(
+        url, f"DELIMITER $$\n{text.replace(trigger[0], 'changecapture_before_delete_node_old')}\n$$\n"
+    )
     run_script(url, "DELETE FROM changecapture_captured; DELETE FROM node WHERE id = 3")
     run_script(url, "DELETE FROM node WHERE id = 2")
     found = fetch(url, "SELECT count(*) FROM changecapture_captured WHERE operation = 'd'")

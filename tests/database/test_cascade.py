@@ -169,7 +169,7 @@ def test_new_key_goes_on_to_the_columns_that_refer_to_it(estates):
 
 def test_new_key_goes_on_to_the_keys_that_it_is_part_of(estates):
     estates.do("UPDATE zone SET code = 'z' WHERE code = 'a'")
-    (row,) = estates.mariadb.fetch("SELECT `key`, old_key FROM {p}captured WHERE `key` = '[\"z\",\"x\"]'")
+    (row,) = estates.mariadb.fetch('SELECT `key`, old_key FROM {p}captured WHERE `key` = \'["z","x"]\'')
     assert row == ('["z","x"]', '["a","x"]')
     estates.exchange()
     assert estates.peers[0].fetch("SELECT zone, item FROM stay ORDER BY 1, 2") == [

@@ -65,8 +65,7 @@ def test_each_mysql_schema_has_the_tables_columns_and_defaults_of_the_facts(mysq
     assert len(found) == TABLES[schema]
     assert found == {
         name: tuple(
-            normal(concrete(column, f"cc_{schema}_facts", name), table.collation)
-            for column in table.columns
+            normal(concrete(column, f"cc_{schema}_facts", name), table.collation) for column in table.columns
         )
         for name, table in facts.items()
     }
@@ -76,9 +75,7 @@ def test_each_mysql_schema_has_the_keys_of_the_facts(mysql_schema):
     schema, url = mysql_schema
     facts = read_catalogue(f"{schema}-mysql")
     primary, uniques = read_mysql_keys(url)
-    assert primary == {
-        name: table.primary_key for name, table in facts.items() if table.primary_key
-    }
+    assert primary == {name: table.primary_key for name, table in facts.items() if table.primary_key}
     assert uniques == unique_keys(facts)
     assert read_mysql_foreign_keys(url) == foreign_keys(facts)
 
@@ -130,9 +127,7 @@ def unique_keys(facts):
 
 
 def foreign_keys(facts):
-    return {
-        name: Counter(table.foreign_keys) for name, table in facts.items() if table.foreign_keys
-    }
+    return {name: Counter(table.foreign_keys) for name, table in facts.items() if table.foreign_keys}
 
 
 def concrete(column, database, table):
@@ -243,9 +238,7 @@ def read_mysql_keys(url):
     for (table, index), columns in keys.items():
         if index != "PRIMARY":
             uniques[table].add(columns)
-    return {
-        table: columns for (table, index), columns in keys.items() if index == "PRIMARY"
-    }, uniques
+    return {table: columns for (table, index), columns in keys.items() if index == "PRIMARY"}, uniques
 
 
 def read_mysql_foreign_keys(url):

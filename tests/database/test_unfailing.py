@@ -77,7 +77,9 @@ def test_writes_go_through_without_any_table_of_ours(url, application, prefix):
 
 def test_writes_go_through_without_our_procedures(mariadb, url, application, prefix, server):
     if server is not mariadb:
-        application("DROP SCHEMA changecapture CASCADE")  # and its functions: PostgreSQL takes the triggers too
+        application(
+            "DROP SCHEMA changecapture CASCADE"
+        )  # and its functions: PostgreSQL takes the triggers too
     else:
         for (name,) in fetch(
             url, "SELECT routine_name FROM information_schema.routines WHERE routine_schema = DATABASE()"
@@ -129,9 +131,9 @@ def test_status_says_what_was_missed(url, application, prefix):
 
 
 def test_failure_of_the_application_s_own_statement_stays_a_failure(url, application):
-    with pytest.raises(Exception, match="(?i)duplicate"):
+    with pytest.raises(Exception, match=r"(?i)duplicate"):
         application("INSERT INTO person VALUES ('a', 'again', 1)")
-    with pytest.raises(Exception, match="(?i)foreign key"):
+    with pytest.raises(Exception, match=r"(?i)foreign key"):
         application("INSERT INTO contact VALUES ('x', 'nobody', 1)")
 
 
@@ -158,7 +160,7 @@ def test_interrupted_statement_is_interrupted(url, application, server, prefix):
         application("SET statement_timeout = '20ms'")
     else:
         application("SET max_statement_time = 0.02")
-    with pytest.raises(Exception, match="(?i)timeout|max_statement_time|interrupted"):
+    with pytest.raises(Exception, match=r"(?i)timeout|max_statement_time|interrupted"):
         for _ in range(50):
             application(f"INSERT INTO person VALUES {rows}")
             application("DELETE FROM person WHERE name = 'N'")

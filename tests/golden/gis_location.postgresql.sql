@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_2_79c065a0() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_2_3ecba280() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 AS $capture$
 DECLARE
     changed jsonb := '{}';
@@ -132,14 +132,14 @@ BEGIN
 END
 $capture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_2_79c065a0_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_2_3ecba280_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 BEGIN
     BEGIN
         IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, image, transaction_id, captured_at)
-            SELECT 2, 'D', '[' || coalesce(t."id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+            SELECT 2, 'D', '[' || coalesce(t."id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t.*)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
             FROM "public"."gis_location" AS t;
         END IF;
     EXCEPTION
@@ -163,11 +163,11 @@ BEGIN
 END
 $capture$;
 
-CREATE TRIGGER "00_changecapture_2_79c065a0" AFTER INSERT OR UPDATE OR DELETE ON "public"."gis_location"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_2_79c065a0();
+CREATE TRIGGER "00_changecapture_2_3ecba280" AFTER INSERT OR UPDATE OR DELETE ON "public"."gis_location"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_2_3ecba280();
 
-CREATE TRIGGER "00_changecapture_2_79c065a0_truncate" BEFORE TRUNCATE ON "public"."gis_location"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_2_79c065a0_truncate();
+CREATE TRIGGER "00_changecapture_2_3ecba280_truncate" BEFORE TRUNCATE ON "public"."gis_location"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_2_3ecba280_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."gis_location_history_rows"() RETURNS TABLE ("id" integer, "uuid" character varying(128), "name" character varying(128), "level" character varying(2), "parent" integer, "gis_feature_type" integer, "lat" double precision, "lon" double precision, "radius" double precision, "wkt" text, "inherited" character(1), "lat_min" double precision, "lat_max" double precision, "lon_min" double precision, "lon_max" double precision, "elevation" double precision, "addr_street" text, "addr_postcode" character varying(128), "start_date" date, "end_date" date, "comments" text, "L5" character varying(512), "L4" character varying(512), "L3" character varying(512), "L2" character varying(512), "L1" character varying(512), "L0" character varying(512), "created_on" timestamp without time zone, "modified_on" timestamp without time zone, "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_3_a1adf096() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_3_b38f3d54() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 DECLARE
     changed jsonb := '{}';
@@ -60,14 +60,14 @@ BEGIN
 END
 $capture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_3_a1adf096_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_3_b38f3d54_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 BEGIN
     BEGIN
         IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, image, transaction_id, captured_at)
-            SELECT 3, 'D', '[' || coalesce(t."pe_id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+            SELECT 3, 'D', '[' || coalesce(t."pe_id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t.*)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
             FROM "public"."pr_pentity" AS t;
         END IF;
     EXCEPTION
@@ -91,11 +91,11 @@ BEGIN
 END
 $capture$;
 
-CREATE TRIGGER "00_changecapture_3_a1adf096" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_a1adf096();
+CREATE TRIGGER "00_changecapture_3_b38f3d54" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_b38f3d54();
 
-CREATE TRIGGER "00_changecapture_3_a1adf096_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_a1adf096_truncate();
+CREATE TRIGGER "00_changecapture_3_b38f3d54_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_b38f3d54_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_pentity_history_rows"() RETURNS TABLE ("pe_id" integer, "uuid" character varying(128), "instance_type" character varying(512), "type" character varying(512), "pe_label" character varying(128), "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_1_2a4f268d() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_18a17d01() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 DECLARE
     changed jsonb := '{}';
@@ -87,14 +87,14 @@ BEGIN
 END
 $capture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_1_2a4f268d_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_18a17d01_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 BEGIN
     BEGIN
         IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, image, transaction_id, captured_at)
-            SELECT 1, 'D', '[' || coalesce(t."id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+            SELECT 1, 'D', '[' || coalesce(t."id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t.*)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
             FROM "public"."pr_person" AS t;
         END IF;
     EXCEPTION
@@ -118,11 +118,11 @@ BEGIN
 END
 $capture$;
 
-CREATE TRIGGER "00_changecapture_1_2a4f268d" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_2a4f268d();
+CREATE TRIGGER "00_changecapture_1_18a17d01" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_18a17d01();
 
-CREATE TRIGGER "00_changecapture_1_2a4f268d_truncate" BEFORE TRUNCATE ON "public"."pr_person"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_2a4f268d_truncate();
+CREATE TRIGGER "00_changecapture_1_18a17d01_truncate" BEFORE TRUNCATE ON "public"."pr_person"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_18a17d01_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_person_history_rows"() RETURNS TABLE ("id" integer, "uuid" character varying(128), "pe_id" integer, "track_id" integer, "location_id" integer, "pe_label" character varying(128), "first_name" character varying(64), "middle_name" character varying(64), "last_name" character varying(64), "gender" integer, "date_of_birth" date, "comments" text, "created_on" timestamp without time zone, "modified_on" timestamp without time zone, "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$

@@ -1,5 +1,6 @@
 """What two relays say to each other, and what they refuse to hear."""
 
+import gc
 import xmlrpc.client
 
 import pytest
@@ -109,3 +110,15 @@ def test_a_site_id_is_32_hexadecimal_digits():
     for wrong in ("", "a" * 31, "A" * 32, SITE + "\n", "../" + "a" * 29):
         with pytest.raises(PeerError):
             messages.check_site(wrong)
+
+
+def test_an_answer_is_forgotten_at_once_without_the_collector_of_cycles():
+    body = messages.write_answer(b"payload" * 1000)
+    gc.collect()
+    gc.disable()
+    try:
+        messages.read_payload(body)
+        left = [o for o in gc.get_objects() if isinstance(o, xmlrpc.client.Unmarshaller)]
+    finally:
+        gc.enable()
+    assert not left

@@ -65,7 +65,7 @@ BEGIN
         IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, image, transaction_id, captured_at)
-            SELECT {{table_id}}, 'D', {{row_key}}, to_jsonb(t)::text, txid_current(), {{now}}
+            SELECT {{table_id}}, 'D', {{row_key}}, to_jsonb(t.*)::text, txid_current(), {{now}}
             FROM {{table}} AS t;
         END IF;
     EXCEPTION

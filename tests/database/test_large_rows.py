@@ -1,0 +1,57 @@
+"""Rows of many megabytes: batches are cut by size, and nothing stops."""
+
+import pytest
+
+from tests.support.sites import exchange
+
+PG, MY = "postgresql", "mariadb"
+pytestmark = pytest.mark.long
+
+
+@pytest.mark.parametrize("a", [PG, MY])
+def test_batch_over_64_mib(new_tables, a):
+    sql = "CREATE TABLE place (code varchar(20) PRIMARY KEY, wkt %s)"
+    h = new_tables(a, sql % ("text" if a == PG else "longtext"))
+    t = new_tables(PG, sql % "text")
+    for n in range(72):
+        h.run(f"INSERT INTO place VALUES ('p{n}', repeat('a', 1000000))")
+    exchange(h, t)
+    assert t.fetch("SELECT count(*) FROM place") == [(72,)]
+
+
+@pytest.mark.parametrize("b", [PG, MY])
+def test_large_blob_in_mariadb(new_tables, b):
+    """12 MB of bytes: fits max_allowed_packet (16 MB), its base64 does not."""
+    h = new_tables(MY, "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longblob)")
+    t = new_tables(
+        b, "CREATE TABLE file (name varchar(20) PRIMARY KEY, data %s)" % ("bytea" if b == PG else "longblob")
+    )
+    print(h.fetch("SELECT @@max_allowed_packet"))
+    h.run("INSERT INTO file VALUES ('small', 'x')")
+    exchange(h, t)
+    h.run("INSERT INTO file VALUES ('big', repeat('x', 13000000))")
+    h.run("INSERT INTO file VALUES ('after', 'y')")
+    exchange(h, t)
+    assert sorted(t.fetch("SELECT name, length(data) FROM file")) == [
+        ("after", 1),
+        ("big", 13000000),
+        ("small", 1),
+    ]
+
+
+def test_large_text_update_in_mariadb(new_tables):
+    h = new_tables(MY, "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longtext)")
+    t = new_tables(MY, "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longtext)")
+    h.run("INSERT INTO file VALUES ('big', 'x')")
+    exchange(h, t)
+    h.run("UPDATE file SET data = repeat('\"', 9000000)")
+    print(h.captured()[0][:2] if h.captured() else "NOTHING CAPTURED")
+    exchange(h, t)
+    assert t.fetch("SELECT length(data) FROM file") == [(9000000,)]
+
+
+def test_large_text_delete_in_mariadb(new_tables):
+    h = new_tables(MY, "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longtext)")
+    h.run("INSERT INTO file VALUES ('big', repeat('\"', 9000000))")
+    h.run("DELETE FROM file")
+    assert [c[0] for c in h.captured()] == ["I", "D"]
