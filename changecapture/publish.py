@@ -298,7 +298,8 @@ def _look(change: Change, late: LateRow | None) -> None:
         kind = kinds.get(name)
         if kind and values.canonical(kind, value) == values.canonical(kind, shown[name]):
             change.columns[name] = value
-            change.alive = change.alive or not _is_deleted(change) or None
+            if not _is_deleted(change):
+                change.alive = True
 
 
 def _read_group(store: Store, group: Sequence[Change]) -> dict[str, LateRow]:

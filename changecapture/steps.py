@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from changecapture import account
 from changecapture.core.cascade import find_cascades
 from changecapture.core.table import SyncedTable
-from changecapture.dialect import Capture
+from changecapture.dialect import Capture, mysql
 from changecapture.dialect import cascade as announcing
-from changecapture.dialect import mysql
 from changecapture.indexes import index_statements
 from changecapture.sql import fill, read_statements
 from changecapture.store.sqlstore import SqlStore
@@ -75,7 +74,7 @@ def list_steps(store: SqlStore, wanted: Wanted) -> list[Step]:
 
 
 def _account_steps(store: SqlStore, wanted: Wanted, more: bool) -> Iterator[Step]:
-    """Yield what the account of the triggers lacks; where it cannot be seen, only when there is more to do."""
+    """Yield what the triggers' account lacks; where it cannot be seen, only when there is more to do."""
     if wanted.tables and wanted.definer == "account" and (more or account.can_see(store)):
         statements = account.list_wanted(store)
         if statements:

@@ -1,4 +1,4 @@
-"""What foreign keys do in the real schemas: Vesuvius deletes by cascade, Eden hangs everything on super rows."""
+"""What foreign keys do in the real schemas: Vesuvius deletes by cascade, Eden hangs all on super rows."""
 
 import pytest
 

@@ -54,8 +54,11 @@ def started(job, *arguments) -> Iterator[Future]:
 
 def wait_until_blocked(site, session):
     """Return when a session waits for a row lock."""
-    (number,) = (session.connection.thread_id(),)
-    query = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = %s AND trx_state = 'LOCK WAIT'"
+    number = session.connection.thread_id()
+    query = (
+        "SELECT 1 FROM information_schema.innodb_trx "
+        "WHERE trx_mysql_thread_id = %s AND trx_state = 'LOCK WAIT'"
+    )
     # That table is renewed only when nobody has read it for 0.1 s.
     Patience().wait(lambda: site.fetch(query, [number]), "a session that waits for a lock", look_s=0.15)
 
