@@ -10,8 +10,9 @@ import pytest
 
 from changecapture.apply import apply_entries, retry
 from changecapture.core.change import Entry, Name, Row
+from changecapture.pair import pull
 from changecapture.store import open_store
-from changecapture.sync import answer, next_request, pull, receive
+from changecapture.sync import answer, next_request, receive
 from tests.support.compare import assert_equal_sites, compare_sites
 from tests.support.family import Family
 from tests.support.interrupt import InterruptedStore

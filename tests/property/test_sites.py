@@ -18,7 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from changecapture.apply import retry
 from changecapture.errors import PeerError
-from changecapture.sync import answer, next_request, pull, receive
+from changecapture.pair import pull
+from changecapture.sync import answer, next_request, receive
 from tests.support import family
 from tests.support.compare import compare_sites
 from tests.support.databases import DatabaseServer, run_script
