@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
+from types import MappingProxyType
 
-from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.core.table import Reference, SyncedColumn, SyncedTable
 from changecapture.dialect import FINGERPRINT_LENGTH, Capture
 from changecapture.sql import fill, read_statements
 
@@ -25,6 +26,8 @@ NAME_LENGTH = 64
 TEXT = "CHARACTER SET utf8mb4"
 INDEX_LENGTH = 191
 """Characters that fit into an index of any storage engine and row format: 767 bytes."""
+
+NOTHING: Mapping[str, tuple[SyncedColumn, str]] = MappingProxyType({})
 
 
 def quote(name: str) -> str:
@@ -105,14 +108,34 @@ def key_array(columns: Iterable[SyncedColumn], alias: str) -> str:
     return f"CONCAT('[', {parts}, ']')"
 
 
-def row_object(columns: Sequence[SyncedColumn], alias: str) -> str:
-    """Return an expression that is the JSON object of the columns' values, by wire name."""
+def row_object(
+    columns: Sequence[SyncedColumn], alias: str, named: Mapping[str, tuple[SyncedColumn, str]] = NOTHING
+) -> str:
+    """Return an expression that is the JSON object of the columns' values, by wire name.
+
+    ``named`` is, by column, which other column of which alias stands in its place.
+    """
     if not columns:
         return "'{}'"
+    sources = [(*named.get(c.name, (c, alias)), literal(_json_name(c))) for c in columns]
     items = ", ',', ".join(
-        f"{literal(_json_name(c))}, ':', {encode_json(c, f'{alias}.{quote(c.name)}')}" for c in columns
+        f"{wire}, ':', {encode_json(c, f'{from_}.{quote(c.name)}')}" for c, from_, wire in sources
     )
     return f"CONCAT('{{', {items}, '}}')"
+
+
+def join_key(
+    reference: Reference, key: SyncedColumn, missing: Sequence[str], column: SyncedColumn, alias: str
+) -> str:
+    """Return the join that gives the key of the row that a column of ``t`` refers to, or NULL.
+
+    A look-up by index for each row: the order of an outer join is fixed here.
+    """
+    named = "".join(f" AND {alias}.{quote(key.name)} <> {literal(text)}" for text in missing)
+    return (
+        f"LEFT JOIN {quote(reference.table)} AS {alias} "
+        f"ON {alias}.{quote(reference.target_column)} = t.{quote(column.name)}{named}"
+    )
 
 
 def create_index(name: str, table: SyncedTable, covered: Mapping[str, Sequence[str]]) -> str:
