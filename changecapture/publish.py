@@ -13,7 +13,7 @@ and the pass is rolled back (R18).
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -46,6 +46,7 @@ LARGEST_ROW = 24 * 1024 * 1024
 """Characters in one entry: more do not pass through a call of the relay."""
 PASS_LIMIT = 2000
 """Captured changes in a pass. A single transaction above it is cut."""
+ALIVE_ONLY = values.dump({ALIVE: True})
 
 
 @dataclass(slots=True)
@@ -64,7 +65,6 @@ class Change:
     alive: bool | None = None
     columns: dict[str, Any] = field(default_factory=dict)
     late: str = "{}"
-    keys: dict[str, str] = field(default_factory=dict)
     captured_at: int = 0
     image: str | None = None
     announced: dict[str, Any] | None = None
@@ -273,33 +273,56 @@ def _read_late(store: Store, changes: Sequence[Change]) -> None:
             wanted[change.table.name].append(change)
     for group in wanted.values():
         found = _read_group(store, group)
+        keys = _name_announced(store, group)
         for change in group:
             late = found.get(change.local_key)
             if change.announced is not None and not change.whole:
-                _look(change, late)
+                _look(change, late, keys)
             elif late is None:
                 _leave(change)
             else:
                 _take_late(change, late)
 
 
-def _look(change: Change, late: LateRow | None) -> None:
+def _look(change: Change, late: LateRow | None, keys: Mapping[tuple[str, str], Mapping[Any, str]]) -> None:
     """See what a foreign key has done to a row: it may have been kept from doing what was announced.
 
-    What another change has written since is captured by that change.
+    What another change has written since is captured by that change. ``keys`` see _name_announced.
     """
     if late is None:
         change.alive = False
         return
     change.image = None
-    shown = {**json.loads(late.text), **late.values}
-    kinds = {column.wire: column.kind for column in change.table.columns}
+    named = json.loads(late.text)
+    columns = {column.wire: column for column in change.table.columns}
     for name, value in (change.announced or {}).items():
-        kind = kinds.get(name)
-        if kind and values.canonical(kind, value) == values.canonical(kind, shown[name]):
+        if name not in columns:
+            continue
+        kind, target = columns[name].kind, local_reference(columns[name].reference)
+        if target is not None and value is not None and name in named:
+            shown = named[name] is not None and named[name] == keys.get(target, {}).get(value)
+        else:
+            now = named[name] if name in named else late.values[name]
+            shown = values.canonical(kind, value) == values.canonical(kind, now)
+        if shown:
             change.columns[name] = value
             if not _is_deleted(change):
                 change.alive = True
+
+
+def _name_announced(store: Store, group: Iterable[Change]) -> Mapping[tuple[str, str], Mapping[Any, str]]:
+    """Return {(table, column): {local value: key}} of the references that were announced.
+
+    A late read names references by their keys, an announcement by their local values.
+    """
+    wanted: dict[tuple[str, str], set[Any]] = defaultdict(set)
+    for change in group:
+        for column in change.table.local_references:
+            target = local_reference(column.reference)
+            value = (change.announced or {}).get(column.wire)
+            if target is not None and value is not None:
+                wanted[target].add(value)
+    return name_references(store, store.tables_by_name, wanted) if wanted else {}
 
 
 def _read_group(store: Store, group: Sequence[Change]) -> dict[str, LateRow]:
@@ -325,14 +348,15 @@ def _leave(change: Change) -> None:
 
 def _take_late(change: Change, late: LateRow) -> None:
     flag = change.table.deleted_flag
-    change.late, change.columns, change.keys = late.text, late.values, late.keys
+    change.late, change.columns = late.text, late.values
     change.alive = True
     if flag is not None and late.flag == flag.deleted:
         # First seen in a deleted state: the references that the application nulled are unknown.
         change.alive = False
-        for column in change.table.local_references:
-            if change.columns.get(column.wire) is None:
-                change.columns.pop(column.wire, None)
+        references = {column.wire for column in change.table.local_references}
+        named = json.loads(change.late)
+        change.late = values.dump({w: v for w, v in named.items() if v is not None or w not in references})
+        change.columns = {w: v for w, v in change.columns.items() if v is not None or w not in references}
 
 
 def _has_effect(change: Change) -> bool:
@@ -355,11 +379,7 @@ def _append(store: Store, changes: list[Change]) -> None:
     for change in sorted(changes, key=lambda change: _place(store, change)):
         number += 1
         base = change.version or Version(0, "", False, 0)
-        columns = change.columns
-        if change.alive is not None:
-            columns[ALIVE] = change.alive
-        if change.row in unseen:
-            columns[UNSEEN] = unseen[change.row]
+        text = _dump_columns(change, unseen.get(change.row))
         stamp = next_stamp(change.captured_at, base.stamp)
         alive = base.alive if change.alive is None else change.alive
         seen = base.seen ^ hash_name(site.origin, site.epoch, number)
@@ -375,7 +395,7 @@ def _append(store: Store, changes: list[Change]) -> None:
                 change.table.scope,
                 change.row.table,
                 change.row.key,
-                _join(values.dump(columns), change.late),
+                text,
             )
         )
     digest = digest_vector(context)
@@ -399,6 +419,17 @@ def _place(store: Store, change: Change) -> tuple[bool, int]:
     return (True, -rank) if change.alive is False else (False, rank)
 
 
+def _dump_columns(change: Change, unseen: Sequence[str] | None) -> str:
+    if not change.columns and change.alive is True and unseen is None:
+        return _join(ALIVE_ONLY, change.late)  # a new row: no need to dump anything
+    columns = change.columns
+    if change.alive is not None:
+        columns[ALIVE] = change.alive
+    if unseen is not None:
+        columns[UNSEEN] = unseen
+    return _join(values.dump(columns), change.late)
+
+
 def _join(left: str, right: str) -> str:
     """Return one JSON object of two that have no name in common."""
     if right == "{}":
@@ -415,7 +446,10 @@ def _translate(store: Store, changes: Sequence[Change]) -> None:
     wanted: dict[tuple[str, str], set[Any]] = defaultdict(set)
     for group in tables.values():
         for column in group[0].table.local_references:
-            _take_keys(group, column, wanted)
+            target = local_reference(column.reference)
+            assert target is not None
+            references = (change.columns.get(column.wire) for change in group)
+            wanted[target].update(value for value in references if value is not None)
     found = name_references(store, store.tables_by_name, wanted)
     for group in tables.values():
         for column in group[0].table.columns:
@@ -424,27 +458,10 @@ def _translate(store: Store, changes: Sequence[Change]) -> None:
                 known = found.get(target, {})
                 for change in group:
                     value = change.columns.get(column.wire)
-                    if value is not None and column.wire not in change.keys:
+                    if value is not None:
                         change.columns[column.wire] = known.get(value)
             elif values.needs_canonical(column.kind):
                 for change in group:
                     value = change.columns.get(column.wire)
                     if value is not None:
                         change.columns[column.wire] = values.canonical(column.kind, value)
-
-
-def _take_keys(
-    changes: Iterable[Change], column: SyncedColumn, wanted: dict[tuple[str, str], set[Any]]
-) -> None:
-    """Put the keys that a late read named in their place; add to ``wanted`` what it did not name."""
-    target = local_reference(column.reference)
-    assert target is not None
-    for change in changes:
-        value = change.columns.get(column.wire)
-        if value is None:
-            continue
-        key = change.keys.get(column.wire)
-        if key is not None:
-            change.columns[column.wire] = key
-        else:
-            wanted[target].add(value)

@@ -1,4 +1,4 @@
-"""Sync: what two sites say to each other, and the exchange of two databases without any network.
+"""Sync: what two sites say to each other.
 
 A pull is a few requests: the receiver names its vector and where it stands in the sender's changelog;
 the sender answers with the next entries that the vector does not cover. With its first answer the sender
@@ -8,12 +8,10 @@ it has. Resending is harmless: entries have names.
 """
 
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from changecapture.apply import Applied, apply_entries, retry
+from changecapture.apply import Applied, apply_entries
 from changecapture.core.change import Entry
 from changecapture.core.codec import PROTOCOL, Batch, Head, decode_batch, encode_batch
 from changecapture.core.vector import (
@@ -25,7 +23,6 @@ from changecapture.core.vector import (
 )
 from changecapture.core.wire import check_number, check_text
 from changecapture.errors import PeerError
-from changecapture.publish import publish
 from changecapture.store.interface import Progress, Store
 
 BATCH_ENTRIES = 5000
@@ -36,10 +33,6 @@ BATCH_CHARACTERS = 4 * 1024 * 1024
 """Characters of columns that one answer carries at most, unless a single entry has more."""
 APPLY_ENTRIES = 2000
 """Entries that one apply transaction takes: it must stay below 200 ms or so."""
-PASSES_AHEAD = 3
-"""Passes that a source publishes before each answer, when two databases are synchronised."""
-ROUNDS = 1_000_000
-"""Far more rounds than any backlog needs: each takes at least one pass off it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,56 +247,6 @@ def _is_idle(store: Store, before: Progress, after: Progress, target: Vector) ->
 
 def _covers(since: Vector, entry: Entry) -> bool:
     return covers_name(since, entry.origin, entry.epoch, entry.scope, entry.number)
-
-
-def pull(source: Store, target: Store, report: Callable[[Received], None] = lambda received: None) -> int:
-    """Pull from a store into another until its end; return how many entries were new.
-
-    While a batch is applied the source publishes what waits and makes the next one ready.
-    """
-    peer, total = source.read_site().origin, 0
-    request = next_request(target, peer)
-    with ThreadPoolExecutor(1) as ahead:
-        answered = ahead.submit(_answer_ahead, source, request)
-        while True:
-            batch = answered.result()
-            if not batch.last:
-                request = replace(request, epoch=batch.epoch, after=batch.position, end=batch.end)
-                answered = ahead.submit(_answer_ahead, source, request)
-            received = receive(target, peer, batch.payload)
-            total += received.entries
-            report(received)
-            if received.last:
-                return total
-
-
-def _answer_ahead(source: Store, request: PullRequest) -> Answer:
-    for _ in range(PASSES_AHEAD):
-        if not publish(source):
-            break
-    return answer(source, request)
-
-
-def synchronise(
-    left: Store, right: Store, report: Callable[[str, Received], None] = lambda site, received: None
-) -> int:
-    """Exchange until both sites hold the same and nothing waits; return how many entries travelled."""
-    if left.read_site().origin == right.read_site().origin:
-        raise PeerError(
-            "both databases are the same site",
-            why="one is a copy of the other",
-            mend="uninstall and install again in the copy",
-        )
-    total = 0
-    for _ in range(ROUNDS):
-        moved = pull(left, right, lambda received: report("right", received))
-        moved += pull(right, left, lambda received: report("left", received))
-        total += moved
-        if not moved and left.read_vector() == right.read_vector():
-            break
-    retry(left)
-    retry(right)
-    return total
 
 
 def _fields(text: str, annotations: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from changecapture.store.interface import Store
 
 COATED_KINDS = ("bytes", "geometry")
 """Kinds whose values travel as base64 in an object."""
+PLAIN_TYPES = frozenset((str, int, float, bool, type(None)))
 
 
 def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Row, dict[str, Any]]:
@@ -51,21 +52,32 @@ def _check_values(work: Work, row: Mapping[str, Any], special: Mapping[str, Sync
 
     ``special`` are the columns that hold references or values in a coat.
     """
-    for name, value in row.items():
-        if value is None or (isinstance(value, str | int | float) and name not in special):
+    if PLAIN_TYPES.issuperset(map(type, row.values())):
+        concerned: Iterable[str] = row.keys() & special.keys()
+    else:
+        concerned = row.keys()
+    for name in concerned:
+        value = row[name]
+        if value is None:
             continue
         try:
-            if name not in special:
+            if name in special:
+                _check_special(value, special[name])
+            elif type(value) not in PLAIN_TYPES:
                 raise ValueError(f"{value!r:.80} is not a plain value")
-            if special[name].reference is None:
-                (coated,) = value.values()
-                b64decode(coated, validate=True)
-            elif not isinstance(value, int):
-                check_text(value, KEY_LENGTH)
         except (ValueError, TypeError, AttributeError) as error:
             work.parked = Parked("value", f"{name}: {error}")
             return False
     return True
+
+
+def _check_special(value: Any, column: SyncedColumn) -> None:
+    """Raise an error when a reference is no key, or a value in a coat not what its kind travels as."""
+    if column.reference is None:
+        (coated,) = value.values()
+        b64decode(coated, validate=True)
+    elif type(value) is not int:
+        check_text(value, KEY_LENGTH)
 
 
 def _refer(

@@ -62,9 +62,10 @@ def _place(url: "DatabaseURL") -> tuple[str, str, int, str]:
 
 
 def _synchronise(left: "DatabaseURL", right: "DatabaseURL") -> tuple[int, "Status", "Status"]:
+    from changecapture.pair import synchronise_apart
     from changecapture.status import read_status
     from changecapture.store import open_store
-    from changecapture.sync import Received, synchronise
+    from changecapture.sync import Received
 
     first = open_store(left)
     try:
@@ -78,7 +79,7 @@ def _synchronise(left: "DatabaseURL", right: "DatabaseURL") -> tuple[int, "Statu
                     arrived[site] += received.entries
                     show(names[site], arrived[site], 0)
 
-                entries = synchronise(first, second, advance)
+                entries = synchronise_apart(first, second, advance)
             return entries, read_status(first), read_status(second)
         finally:
             second.close()

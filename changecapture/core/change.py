@@ -75,10 +75,14 @@ class Captured(NamedTuple):
     captured_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Entry:
     """One entry of the changelog. ``stamp``: microseconds since 1970 UTC (clock.py); ``base_seen``: the
-    author's ``seen`` of the row before it, signed 64 bit; ``scope``: the origin's module of the table."""
+    author's ``seen`` of the row before it, signed 64 bit; ``scope``: the origin's module of the table.
+
+    Never changed once made; that is not enforced, as it would double the time that making one takes, and
+    everything that travels is one.
+    """
 
     origin: str
     epoch: int

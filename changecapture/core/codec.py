@@ -25,7 +25,7 @@ from typing import Any
 from changecapture.core.change import ALIVE, UNSEEN, Entry
 from changecapture.core.clock import check_stamp
 from changecapture.core.vector import Component, Vector, dump_vector, tree_vector
-from changecapture.core.wire import check_number, check_text
+from changecapture.core.wire import check_name, check_number, check_text
 from changecapture.errors import PeerError
 
 PROTOCOL = 1
@@ -171,14 +171,14 @@ def _decode_entry(item: Sequence[Any], text: str, columns: Any) -> Entry:
     if "\\u" in text:
         _dump(columns).encode()  # half of a surrogate pair can hide in an escape
     return Entry(
-        check_text(origin),
+        check_name(origin),
         check_number(epoch),
         check_number(number),
         check_number(pass_number),
         check_stamp(check_number(stamp)),
-        _signed(base_seen),
-        check_text(scope),
-        check_text(table, TABLE_LENGTH),
+        0 if base_seen == "0" else _signed(base_seen),
+        check_name(scope),
+        check_name(table, TABLE_LENGTH),
         check_text(key, KEY_LENGTH),
         text,
         columns,

@@ -134,8 +134,8 @@ def follows(version: Version | None, entries: Sequence[Entry]) -> bool:
 
 def extend(version: Version | None, entries: Sequence[Entry]) -> Decision:
     """Return the decision for entries that ``follows`` accepted, oldest first."""
-    values: dict[str, Any] = {}
-    for entry in entries:
+    values = dict(read_columns(entries[0]))
+    for entry in entries[1:]:
         values.update(read_columns(entry))
     values.pop(UNSEEN, None)
     alive = bool(values.pop(ALIVE, version is not None and version.alive))

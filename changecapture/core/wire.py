@@ -1,5 +1,6 @@
 """Texts and numbers as they may stand on the wire: bounded, and storable by every database."""
 
+from functools import lru_cache
 from typing import Any
 
 NAME_LENGTH = 64
@@ -17,8 +18,13 @@ def check_text(value: Any, length: int = NAME_LENGTH) -> str:
         raise ValueError(f"{value!r:.80} is not a text of 1 to {length} characters")
     if "\0" in value:
         raise ValueError(f"{value!r:.80} holds a NUL")
-    value.encode()
+    if not value.isascii():
+        value.encode()
     return value
+
+
+check_name = lru_cache(maxsize=4096)(check_text)
+"""The same for texts that come again and again: origins, scopes, tables."""
 
 
 def check_number(value: Any) -> int:

@@ -171,7 +171,7 @@ def _render_announcement(plan: Plan, walk: Walk, edge: Edge, variables: Mapping[
     return fill(
         _section("announce_update"),
         new_key=dialect.key_array(table.key_columns, "t", changes),
-        changed=dialect.row_object(changed, "t", changes),
+        changed=dialect.row_object(changed, "t", changes=changes),
         **shared,
     )
 

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
-from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.core.table import Reference, SyncedColumn, SyncedTable
 from changecapture.dialect import ACCOUNT, Capture, fingerprint
 from changecapture.sql import fill, read_statements
 
@@ -24,6 +25,8 @@ NAME_LENGTH = 64
 TEXT = "CHARACTER SET utf8mb4"
 INDEX_LENGTH = 191
 """Characters that fit into an index of any storage engine and row format: 767 bytes."""
+
+NOTHING: Mapping[str, tuple[SyncedColumn, str]] = MappingProxyType({})
 
 
 def quote(name: str) -> str:
@@ -108,19 +111,39 @@ def key_array(columns: Iterable[SyncedColumn], alias: str, changes: Mapping[str,
     return f"CONCAT('[', {parts}, ']')"
 
 
-def row_object(columns: Sequence[SyncedColumn], alias: str, changes: Mapping[str, str] | None = None) -> str:
+def row_object(
+    columns: Sequence[SyncedColumn],
+    alias: str,
+    named: Mapping[str, tuple[SyncedColumn, str]] = NOTHING,
+    changes: Mapping[str, str] | None = None,
+) -> str:
     """Return an expression that is the JSON object of the columns' values, by wire name.
 
-    ``changes``: see key_array.
+    ``named`` is, by column, which other column of which alias stands in its place; ``changes`` see
+    key_array.
     """
     if not columns:
         return "'{}'"
     given = changes or {}
+    sources = [(*named.get(c.name, (c, alias)), given.get(c.name), literal(_json_name(c))) for c in columns]
     items = ", ',', ".join(
-        f"{literal(_json_name(c))}, ':', {encode_json(c, given.get(c.name, f'{alias}.{quote(c.name)}'))}"
-        for c in columns
+        f"{wire}, ':', {encode_json(c, new or f'{from_}.{quote(c.name)}')}" for c, from_, new, wire in sources
     )
     return f"CONCAT('{{', {items}, '}}')"
+
+
+def join_key(
+    reference: Reference, key: SyncedColumn, missing: Sequence[str], column: SyncedColumn, alias: str
+) -> str:
+    """Return the join that gives the key of the row that a column of ``t`` refers to, or NULL.
+
+    A look-up by index for each row: the order of an outer join is fixed here.
+    """
+    named = "".join(f" AND {alias}.{quote(key.name)} <> {literal(text)}" for text in missing)
+    return (
+        f"LEFT JOIN {quote(reference.table)} AS {alias} "
+        f"ON {alias}.{quote(reference.target_column)} = t.{quote(column.name)}{named}"
+    )
 
 
 def create_index(name: str, table: SyncedTable, covered: Mapping[str, Sequence[str]]) -> str:

@@ -1,8 +1,9 @@
 """PostgreSQL's SQL text. Twin: mysql.py."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
-from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.core.table import Reference, SyncedColumn, SyncedTable
 from changecapture.dialect import ACCOUNT, Capture, fingerprint
 from changecapture.sql import fill, read_statements
 
@@ -20,6 +21,8 @@ PLAIN_TYPES |= {"double precision", "timestamp without time zone", "timestamp wi
 
 TEXT_TYPES = ("text", "character", "uuid")
 """Types of kind text that are printed the same whatever the session's settings."""
+
+NOTHING: Mapping[str, tuple[SyncedColumn, str]] = MappingProxyType({})
 
 
 def quote(name: str) -> str:
@@ -84,12 +87,35 @@ def key_array(columns: Iterable[SyncedColumn], alias: str) -> str:
     return f"'[' || {parts} || ']'"
 
 
-def row_object(columns: Sequence[SyncedColumn], alias: str) -> str:
-    """Return an expression that is the JSON object of the columns' values, by wire name."""
+def row_object(
+    columns: Sequence[SyncedColumn], alias: str, named: Mapping[str, tuple[SyncedColumn, str]] = NOTHING
+) -> str:
+    """Return an expression that is the JSON object of the columns' values, by wire name.
+
+    ``named`` is, by column, which other column of which alias stands in its place.
+    """
     if not columns:
         return "'{}'"
-    items = ", ".join(f"{encode(c, f'{alias}.{quote(c.name)}')} AS {quote(c.wire)}" for c in columns)
+    sources = [(*named.get(c.name, (c, alias)), c.wire) for c in columns]
+    items = ", ".join(
+        f"{encode(c, f'{from_}.{quote(c.name)}')} AS {quote(wire)}" for c, from_, wire in sources
+    )
     return f"(SELECT row_to_json(r.*)::text FROM (SELECT {items}) AS r)"
+
+
+def join_key(
+    reference: Reference, key: SyncedColumn, missing: Sequence[str], column: SyncedColumn, alias: str
+) -> str:
+    """Return the join that gives the key of the row that a column of ``t`` refers to, or NULL.
+
+    A look-up by index for each row, whatever the planner believes of a table that is still growing.
+    """
+    named = "".join(f" AND {quote(key.name)}::text <> {literal(text)}" for text in missing)
+    found = f"k.{quote(reference.target_column)} = t.{quote(column.name)}{named}"
+    return (
+        f"LEFT JOIN LATERAL (SELECT {quote(key.name)} FROM {quote(reference.table)} AS k "
+        f"WHERE {found} LIMIT 1) AS {alias} ON TRUE"
+    )
 
 
 def create_index(name: str, table: SyncedTable, covered: Mapping[str, Sequence[str]]) -> str:

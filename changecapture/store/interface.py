@@ -35,16 +35,15 @@ class Site:
 
 
 class LateRow(NamedTuple):
-    """A row as it is now. ``text``: canonical JSON object of the columns that need no translation.
+    """A row as it is now. ``text``: canonical JSON object of the columns that need no translation, among
+    them the references whose keys the database could name.
 
-    ``flag``: the application's deleted flag. ``values``: the other columns, by wire name, local values;
-    ``keys``: those of them that are references, by wire name, where the database could name the key.
+    ``flag``: the application's deleted flag. ``values``: the other columns, by wire name, local values.
     """
 
     text: str
     flag: str | None
     values: dict[str, Any]
-    keys: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,19 @@ class LogStore(BulkSession):
 
     def find_names(self, names: Collection[PassName]) -> set[PassName]:
         """Return those of the names (origin, epoch, number) that are in the changelog."""
-        return set(self._numbered("changelog", "number", "number", names))
+        return set(self._numbered("changelog", "number", "number", self._not_beyond(names)))
+
+    def _not_beyond(self, names: Collection[PassName]) -> list[PassName]:
+        """Leave out what is numbered beyond all that is here of its origin and epoch: mostly all."""
+        last: dict[tuple[str, int], int] = {}
+        for origin, epoch in {name[:2] for name in names}:
+            ((number,),) = self.query(
+                f"SELECT coalesce(max(number), 0) FROM {self.prefix}changelog "
+                "WHERE origin = %s AND epoch = %s",
+                (origin, epoch),
+            )
+            last[origin, epoch] = number
+        return [name for name in names if name[2] <= last[name[0], name[1]]]
 
     def read_entries(self, after: int, end: int, limit: int) -> list[tuple[int, Entry]]:
         """Return (position, entry) with after < position <= end, in order."""

@@ -43,44 +43,72 @@ class RowStore(ShelfStore):
     def read_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> dict[str, LateRow]:
         """Return the rows as they are now, by local key, gone ones left out.
 
-        A reference to a row whose key is one column is named by the database at once.
+        A reference to a row that has a key in one column of its own is named by the database at once.
         """
-        references = table.local_references
-        special = [c for c in table.columns if not self.dialect.is_native(c)]
-        plain = [c for c in table.columns if c not in references and c not in special]
+        named: dict[str, tuple[SyncedColumn, str]] = {}
+        joins: list[str] = []
+        for column in table.local_references:
+            key = self._own_key(column)
+            if key is not None and column.reference is not None:
+                alias = f"k{len(joins)}"
+                named[column.name] = key, alias
+                missing = self.tables_by_name[column.reference.table].identity.missing
+                joins.append(self.dialect.join_key(column.reference, key, missing, column, alias))
+        special = [c for c in table.columns if not self._is_plain(c) and c.name not in named]
+        plain = [c for c in table.columns if self._is_plain(c) or c.name in named]
         flag = table.deleted_flag
         asked = [
-            self.dialect.row_object(plain, "t"),
+            self.dialect.row_object(plain, "t", named),
             "NULL" if flag is None else f"t.{self._quote(flag.column)}",
-            *(self.dialect.encode(column, f"t.{self._quote(column.name)}") for column in special),
-            *(self.dialect.plain_text(c, f"t.{self._quote(c.name)}") for c in references),
-            *(self._name_reference(column) for column in references),
+            self._nameless(table, named),
+            *(self._local_value(column) for column in special),
         ]
-        wires = [c.wire for c in (*special, *references)]
-        referring = [c.wire for c in references]
+        wires = [column.wire for column in special]
         found: dict[str, LateRow] = {}
-        for local_key, text, marked, *rest in self._select_local(table, local_keys, ", ".join(asked)):
-            values = dict(zip(wires, rest, strict=False))
-            keys = zip(referring, rest[len(wires) :], strict=True)
-            found[local_key] = LateRow(text, marked, values, {w: k for w, k in keys if k is not None})
+        for local_key, text, marked, nameless, *rest in self._select_local(
+            table, local_keys, ", ".join(asked), " ".join(joins)
+        ):
+            values = dict(zip(wires, rest, strict=True))
+            if nameless is not None:
+                late = json.loads(text)
+                values.update((wire, v) for wire, v in json.loads(nameless).items() if late[wire] is None)
+                text = dump({wire: value for wire, value in late.items() if wire not in values})
+            found[local_key] = LateRow(text, marked, values)
         return found
 
-    def _name_reference(self, column: SyncedColumn) -> str:
-        """Return an expression: the key of the row that a column refers to, NULL when it has to be
-        found another way."""
+    def _own_key(self, column: SyncedColumn) -> SyncedColumn | None:
+        """Return the column that has the key of the row that a column refers to, if it is in one."""
         assert column.reference is not None
         target = self.tables_by_name.get(column.reference.table)
         if target is None or target.identity.kind not in ("uuid", "natural"):
+            return None
+        key = target.identity.columns[0]
+        return key if key.kind == "text" else None
+
+    def _is_plain(self, column: SyncedColumn) -> bool:
+        """Return whether the database alone can make the canonical value of a column."""
+        local = column.reference is not None and not column.reference.by_key
+        return not local and bool(self.dialect.is_native(column))
+
+    def _nameless(self, table: SyncedTable, named: Mapping[str, tuple[SyncedColumn, str]]) -> str:
+        """Return an expression: NULL, or the JSON object of the references when one has no key."""
+        if not named:
             return "NULL"
-        identity = target.identity
-        named = identity.columns[0]
-        key = self.dialect.plain_text(named, f"k.{self._quote(named.name)}")
-        missing = "".join(f" AND {key} <> {self.dialect.literal(text)}" for text in identity.missing)
-        return (
-            f"(SELECT {key} FROM {self._quote(target.name)} AS k "
-            f"WHERE k.{self._quote(column.reference.target_column)} = "
-            f"t.{self._quote(column.name)}{missing})"
+        columns = [column for column in table.columns if column.name in named]
+        unnamed = " OR ".join(
+            f"(t.{self._quote(c.name)} IS NOT NULL AND "
+            f"{named[c.name][1]}.{self._quote(named[c.name][0].name)} IS NULL)"
+            for c in columns
         )
+        return f"CASE WHEN {unnamed} THEN {self.dialect.row_object(columns, 't')} END"
+
+    def _local_value(self, column: SyncedColumn) -> str:
+        """Return an expression: a value that is translated here, as the drivers give it."""
+        expression = f"t.{self._quote(column.name)}"
+        local = column.reference is not None and not column.reference.by_key
+        encode = self.dialect.plain_text if local else self.dialect.encode
+        text: str = encode(column, expression)
+        return text
 
     def read_local_keys(self, table: SyncedTable, column: str, wanted: Collection[Any]) -> dict[Any, str]:
         """Return {value of the column: local key} of the rows that have one of the values."""
@@ -219,7 +247,7 @@ class RowStore(ShelfStore):
         return [items[:width] for items in json.loads(f"[{','.join(local_keys)}]")]
 
     def _select_local(
-        self, table: SyncedTable, local_keys: Sequence[str], expressions: str
+        self, table: SyncedTable, local_keys: Sequence[str], expressions: str, joins: str = ""
     ) -> Iterator[tuple[Any, ...]]:
         """Yield (local key, *values of the expressions) of the rows whose local key is one of these."""
         wanted = set(local_keys)
@@ -227,7 +255,7 @@ class RowStore(ShelfStore):
             condition, parameters = self._matching(table, table.locator, self._locators(table, part))
             rows = self.query(
                 f"SELECT {self._key(table)}, {expressions} FROM {self._quote(table.name)} AS t "
-                f"WHERE {condition}",
+                f"{joins} WHERE {condition}",
                 parameters,
             )
             yield from (row for row in rows if row[0] in wanted)

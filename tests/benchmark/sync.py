@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from statistics import mean
 
+from changecapture.pair import synchronise_apart
 from changecapture.store import open_store
-from changecapture.sync import synchronise
 from tests.benchmark.figure import Figure
 from tests.benchmark.machine import KINDS, Kind, Machine, say
 from tests.benchmark.people import COLUMNS, load_people
@@ -53,7 +53,7 @@ def synchronise_sites(source: str, target: str) -> tuple[int, float]:
     """Return how many entries travelled, and the seconds."""
     with closing(open_store(source)) as left, closing(open_store(target)) as right:
         before = time.monotonic()
-        entries = synchronise(left, right)
+        entries = synchronise_apart(left, right)
         return entries, time.monotonic() - before
 
 

@@ -5,7 +5,7 @@ import pytest
 from changecapture.config import parse_url
 from changecapture.core.change import Row
 from changecapture.install import converge
-from changecapture.sync import pull
+from changecapture.pair import pull
 from tests.support.sites import assert_in_step, assert_sound_log, exchange
 
 

@@ -1,6 +1,7 @@
 """What is captured of each kind of statement, that the application notices nothing, and history."""
 
 import json
+import os
 from datetime import UTC
 
 import psycopg
@@ -12,6 +13,7 @@ from tests.support.databases import connect_mysql, connect_postgresql
 from tests.support.eden import Eden
 from tests.support.sites import assert_in_step, exchange
 
+APPLICATION = f"cc_app_{os.getpid()}"
 ODD = 'it\'s "q" \\ \n \x01 ü'
 
 
@@ -195,19 +197,19 @@ def connect_as_application(site):
     """Return a connection of an account that has rights on the application's tables only."""
     if site.dialect == "postgresql":
         site.run(
-            "DROP ROLE IF EXISTS cc_app; CREATE ROLE cc_app LOGIN PASSWORD 'app';"
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO cc_app;"
-            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO cc_app"
+            f"DROP ROLE IF EXISTS {APPLICATION}; CREATE ROLE {APPLICATION} LOGIN PASSWORD 'app';"
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APPLICATION};"
+            f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {APPLICATION}"
         )
-        url = site.url.replace(site.url.split("//")[1].split("@")[0], "cc_app:app")
+        url = site.url.replace(site.url.split("//")[1].split("@")[0], f"{APPLICATION}:app")
         return connect_postgresql(url)
     database = site.url.rpartition("/")[2]
     grants = "".join(
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{database}`.`{table}` TO 'cc_app'@'%';"
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{database}`.`{table}` TO '{APPLICATION}'@'%';"
         for table in ("pr_contact", "pr_pentity")
     )
-    site.run(f"CREATE OR REPLACE USER 'cc_app'@'%' IDENTIFIED BY 'app'; {grants}")
-    return connect_mysql(site.url.replace(site.url.split("//")[1].split("@")[0], "cc_app:app"))
+    site.run(f"CREATE OR REPLACE USER '{APPLICATION}'@'%' IDENTIFIED BY 'app'; {grants}")
+    return connect_mysql(site.url.replace(site.url.split("//")[1].split("@")[0], f"{APPLICATION}:app"))
 
 
 def test_account_without_any_right_on_our_tables_writes_as_before(site):
@@ -224,9 +226,9 @@ def test_account_without_any_right_on_our_tables_writes_as_before(site):
     finally:
         connection.close()
         if site.dialect == "postgresql":
-            site.run("DROP OWNED BY cc_app; DROP ROLE cc_app")
+            site.run(f"DROP OWNED BY {APPLICATION}; DROP ROLE {APPLICATION}")
         else:
-            site.run("DROP USER 'cc_app'@'%'")
+            site.run(f"DROP USER '{APPLICATION}'@'%'")
     assert operations(site) == ["I", "U", "D"]
 
 

@@ -11,8 +11,8 @@ from threading import Timer
 import pytest
 
 from changecapture.errors import RetryLater
+from changecapture.pair import pull
 from changecapture.publish import publish
-from changecapture.sync import pull
 from tests.support import family
 from tests.support.databases import run_script
 from tests.support.interrupt import InterruptedStore

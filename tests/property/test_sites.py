@@ -5,6 +5,7 @@ the sites show the same rows, nothing is parked, a further round moves nothing, 
 knows of its rows is what its log says.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -17,7 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from changecapture.apply import retry
 from changecapture.errors import PeerError
-from changecapture.sync import answer, next_request, pull, receive
+from changecapture.pair import pull
+from changecapture.sync import answer, next_request, receive
 from tests.support import family
 from tests.support.compare import compare_sites
 from tests.support.databases import DatabaseServer, run_script
@@ -63,7 +65,7 @@ texts = st.sampled_from(["x", "y", ""]) | st.none()
 def build_sites(servers: dict[str, DatabaseServer], script: Callable[[str], str], profile: str) -> list[Site]:
     made = []
     for number, kind in enumerate(SITES):
-        url = servers[kind].create_database(f"cc_machine_{number}")
+        url = servers[kind].create_database(f"cc_{os.getpid()}_machine_{number}")
         run_script(url, script(kind))
         made.append(Site(url, profile))
     return made
@@ -72,7 +74,7 @@ def build_sites(servers: dict[str, DatabaseServer], script: Callable[[str], str]
 def drop_sites(servers: dict[str, DatabaseServer], made: list[Site]) -> None:
     for number, (site, kind) in enumerate(zip(made, SITES, strict=True)):
         site.close()
-        servers[kind].drop_database(f"cc_machine_{number}")
+        servers[kind].drop_database(f"cc_{os.getpid()}_machine_{number}")
 
 
 def people_script(kind: str) -> str:

@@ -65,6 +65,7 @@ def connect_mysql(url: str, *, local_infile: bool = False) -> "MySQLConnection[A
         client_flag=CLIENT.MULTI_STATEMENTS,
         local_infile=local_infile,
         connect_timeout=10,
+        ssl_disabled=True,  # loopback: the driver takes 30 ms to make ready for TLS
     )
 
 

@@ -12,10 +12,10 @@ from uuid import uuid4
 from changecapture.config import parse_url
 from changecapture.core.change import Row, hash_name
 from changecapture.install import install
+from changecapture.pair import pull, synchronise
 from changecapture.publish import publish
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
-from changecapture.sync import pull, synchronise
 from tests.support.compare import Comparison, assert_equal_sites
 from tests.support.databases import dialect_of, fetch, run_script
 from tests.support.eden import Eden

@@ -1,0 +1,211 @@
+"""Two databases brought in step by one program, without a network (``changecapture sync``).
+
+What the relays of two sites do, minus the wire: each site in turn is the source of a pull. The source
+publishes what waits and makes the next batch ready while the last one is applied, in a thread; or, where
+much is to travel, in a process of its own with a connection of its own, as two relays would: one Python
+process uses one processor.
+"""
+
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Protocol
+
+from changecapture.apply import retry
+from changecapture.config import DatabaseURL
+from changecapture.errors import PeerError, RetryLater
+from changecapture.memory import spare_collector
+from changecapture.publish import publish
+from changecapture.store import open_store
+from changecapture.store.interface import Store
+from changecapture.store.sqlstore import SqlStore
+from changecapture.sync import Answer, PullRequest, Received, answer, next_request, receive
+
+PASSES_AHEAD = 2
+"""Passes that a source publishes before each answer: together about a batch."""
+ROUNDS = 1_000_000
+"""Far more rounds than any backlog needs: each takes at least one pass off it."""
+ENDING_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A batch, and whether its site has captured changes that are not published yet."""
+
+    answer: Answer
+    more: bool
+
+
+class Source(Protocol):
+    """Who answers a pull: asked for one batch at a time, which it makes while the caller goes on."""
+
+    def ask(self, request: PullRequest) -> None:
+        """Begin to make a batch."""
+
+    def take(self) -> Made:
+        """Return the batch that was asked for, waiting for it; raise what it failed with."""
+
+
+class NearSource:
+    """A source in a thread, on a store that is not used meanwhile."""
+
+    def __init__(self, store: Store, threads: ThreadPoolExecutor) -> None:
+        """Answer from this store, in the one thread of ``threads``."""
+        self._store, self._threads = store, threads
+        self._made: Future[Made] | None = None
+
+    def ask(self, request: PullRequest) -> None:
+        """See Source."""
+        self._made = self._threads.submit(_make_answer, self._store, request)
+
+    def take(self) -> Made:
+        """See Source."""
+        assert self._made is not None
+        return self._made.result()
+
+
+class ApartSource:
+    """A source in a process of its own, which ends when this object's end of the pipe does."""
+
+    def __init__(self, pipe: Connection) -> None:
+        """Answer through the process at the other end of the pipe."""
+        self._pipe = pipe
+
+    def ask(self, request: PullRequest) -> None:
+        """See Source."""
+        self._pipe.send(request)
+
+    def take(self) -> Made:
+        """See Source."""
+        try:
+            made = self._pipe.recv()
+        except (EOFError, ConnectionError) as error:
+            raise RetryLater("the process that reads the source has ended", why=str(error)) from error
+        if isinstance(made, Exception):
+            raise made
+        assert isinstance(made, Made)
+        return made
+
+
+@contextmanager
+def near_source(store: Store) -> Iterator[Source]:
+    """Give a source in a thread."""
+    with ThreadPoolExecutor(1) as threads:
+        yield NearSource(store, threads)
+
+
+@contextmanager
+def apart_source(url: DatabaseURL) -> Iterator[Source]:
+    """Give a source in a new process, and end the process afterwards."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(url, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield ApartSource(ours)
+    finally:
+        ours.close()
+        process.join(ENDING_SECONDS)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def _serve(url: DatabaseURL, pipe: Connection) -> None:
+    """Answer until the other end of the pipe is closed, by its program or by the end of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, who closes the pipe
+    spare_collector()
+    store: Store | None = None
+    try:
+        while True:
+            request = pipe.recv()
+            try:
+                store = store or open_store(url)
+                made: Made | Exception = _make_answer(store, request)
+            except Exception as error:
+                made = error
+            pipe.send(made)
+    except (EOFError, ConnectionError):
+        return
+    finally:
+        if store is not None:
+            store.close()
+
+
+def _make_answer(store: Store, request: PullRequest) -> Made:
+    for _ in range(PASSES_AHEAD):
+        if not publish(store):
+            break
+    return Made(answer(store, request), store.has_captured())
+
+
+def pull(source: Store, target: Store, report: Callable[[Received], None] = lambda received: None) -> int:
+    """Pull from a store into another until nothing is left; return how many entries were new."""
+    with near_source(source) as near:
+        return pull_from(near, source.read_site().origin, target, report)
+
+
+def pull_from(source: Source, peer: str, target: Store, report: Callable[[Received], None]) -> int:
+    """Pull from a source, the site ``peer``, into a store; return how many entries were new."""
+    total = 0
+    request = next_request(target, peer)
+    source.ask(request)
+    while True:
+        made = source.take()
+        batch = made.answer
+        if made.more or not batch.last:
+            end = 0 if batch.last else batch.end
+            request = replace(request, epoch=batch.epoch, after=batch.position, end=end)
+            source.ask(request)
+        received = receive(target, peer, batch.payload)
+        total += received.entries
+        report(received)
+        if batch.last and not made.more:
+            return total
+
+
+def synchronise(
+    left: Store, right: Store, report: Callable[[str, Received], None] = lambda site, received: None
+) -> int:
+    """Exchange until both sites hold the same and nothing waits; return how many entries travelled.
+
+    ``report(site, received)`` is told what arrived where: "left" or "right".
+    """
+    with near_source(left) as first, near_source(right) as second:
+        return _exchange((left, first), (right, second), report)
+
+
+def synchronise_apart(
+    left: SqlStore, right: SqlStore, report: Callable[[str, Received], None] = lambda site, received: None
+) -> int:
+    """Do what ``synchronise`` does with each source in a process of its own, on a connection of its own."""
+    with apart_source(left.url) as first, apart_source(right.url) as second:
+        return _exchange((left, first), (right, second), report)
+
+
+def _exchange(
+    left: tuple[Store, Source], right: tuple[Store, Source], report: Callable[[str, Received], None]
+) -> int:
+    (left_store, left_source), (right_store, right_source) = left, right
+    origins = left_store.read_site().origin, right_store.read_site().origin
+    if origins[0] == origins[1]:
+        raise PeerError(
+            "both databases are the same site",
+            why="one is a copy of the other",
+            mend="uninstall and install again in the copy",
+        )
+    total = 0
+    for _ in range(ROUNDS):
+        moved = pull_from(left_source, origins[0], right_store, lambda got: report("right", got))
+        moved += pull_from(right_source, origins[1], left_store, lambda got: report("left", got))
+        total += moved
+        if not moved and left_store.read_vector() == right_store.read_vector():
+            break
+    retry(left_store)
+    retry(right_store)
+    return total
