@@ -14,6 +14,7 @@ from changecapture import packages
 from changecapture.cli import commands
 from changecapture.cli.output import count, describe_age
 from changecapture.cli.sync import report
+from changecapture.errors import RetryLater
 from changecapture.status import Status
 from tests.support.commands import ROOT, run_command, run_program
 
@@ -248,3 +249,25 @@ def run_elsewhere(directory: Path, isolated: bool = False):
 def test_help_lists_the_commands():
     listed = re.findall(r"(?m)^  (\w+)  ", run_command("--help").out.partition("Commands:")[2])
     assert listed == sorted(COMMANDS)
+
+
+@pytest.fixture
+def interrupted():
+    """A command that Ctrl-C stops within a statement: its connection takes no ROLLBACK either."""
+
+    @click.command("interrupted")
+    def command():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RetryLater("another command is already in progress")
+
+    commands.add_command(command)
+    yield
+    del commands.commands["interrupted"]
+
+
+def test_error_on_the_way_out_of_an_interrupt_is_reported_as_the_interrupt(interrupted):
+    result = run_command("interrupted")
+    assert result.status == 130
+    assert "interrupted; running the same command again goes on" in result.err
