@@ -65,5 +65,5 @@ def _reactor() -> Any:
 
 
 def _fail(error: ChangeCaptureError) -> NoReturn:
-    click.echo(f"changecapture-relay: {error}", err=True)
+    click.echo(f"changecapture-relay: error: {error}", err=True)
     raise SystemExit(2)

@@ -179,7 +179,7 @@ def test_age_is_told_by_its_largest_unit(microseconds, words):
     assert describe_age(microseconds) == words
 
 
-UNEQUAL = "not equal: each holds changes that the other has not"
+UNFINISHED = "not equal: postgresql://site/eden is not installed to the end (run: changecapture install URL)"
 SITE = Status(
     database="postgresql://site/eden",
     site="a",
@@ -214,6 +214,8 @@ SITE = Status(
             "not equal: each holds changes that the other has not",
         ),
         (replace(SITE, captured=2), 1, "not equal: 2 changes came meanwhile"),
+        (replace(SITE, tables=0), 1, UNFINISHED),
+        (replace(SITE, tables=2, to_backfill=1), 1, UNFINISHED),
     ],
 )
 def test_sites_are_in_step_when_they_hold_the_same_and_nothing_came_meanwhile(capsys, other, status, last):
