@@ -3,8 +3,8 @@
 Only what would otherwise show too late is asked. PostgreSQL lets anyone with the TRIGGER right make a
 trigger, but only the table's owner take it away: such an installation could be neither repaired nor removed.
 On MySQL the triggers get an account of our own (``account``), and a server with a binary log wants SUPER of
-who makes a trigger. Every other missing right stops the first statement that needs it, and a second run goes
-on from there.
+who makes a trigger; of a missing CREATE ROUTINE the server says no more than "access denied". Every other
+missing right stops the first statement that needs it, and a second run goes on from there.
 """
 
 from collections.abc import Sequence
@@ -30,6 +30,7 @@ def check_rights(store: SqlStore, wanted: Wanted) -> None:
     _check_binary_log(store)
     if wanted.definer == "account":
         check_account(store)
+    _check_procedures(store)
 
 
 def _check_owner(store: SqlStore, wanted: Sequence[SyncedTable]) -> None:
@@ -52,4 +53,15 @@ def _check_binary_log(store: SqlStore) -> None:
             why="it then asks SUPER of who makes one",
             mend="install as an administrator, or have one run: SET GLOBAL "
             "log_bin_trust_function_creators = 1 (and put it into the server's configuration)",
+        )
+
+
+def _check_procedures(store: SqlStore) -> None:
+    """Refuse by name what the server refuses with a bare "access denied"."""
+    own, database = read_own_rights(store), store.url.database
+    if not own.has("CREATE ROUTINE", database) and not own.has(ALL, database):
+        raise ConfigError(
+            f"{store.url.user} may not make procedures in {database}",
+            why="the triggers call some, for what foreign keys do and for what could not be captured",
+            mend=f"have an administrator run: GRANT CREATE ROUTINE ON `{database}`.* TO that account",
         )

@@ -225,6 +225,9 @@ def test_mysql_user_without_rights_is_told_which_and_goes_on_when_it_has_them(ma
         assert_refused(refused, "may not give a trigger another account", "SET USER", "--definer current")
         install = ("install", theirs, "--profile", "generic", "--definer", "current")
         refused = run_command(*install)
+        assert_refused(refused, "may not make procedures", "GRANT CREATE ROUTINE ON")
+        grant(f"CREATE ROUTINE {everywhere}")
+        refused = run_command(*install)
         assert_refused(refused, "CREATE command denied to user", "grant the right")
         assert dump_schema(url) == schema
         grant(f"CREATE, DROP, INSERT, UPDATE, DELETE, INDEX, ALTER {everywhere}")
