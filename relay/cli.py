@@ -11,7 +11,6 @@ import click
 from changecapture import __version__
 from changecapture.errors import ChangeCaptureError
 
-
 INTERRUPTED = 130
 
 
