@@ -1,7 +1,7 @@
 """From local values to keys and back: the only place that knows how a row is named.
 
 A *local key* is the JSON array of a row's key columns, as the triggers and the late reads write it;
-a *key* is the row's name in the world (design: identity of a row). References inside a composite
+a *key* is the row's name in the world. References inside a composite
 identity, and references in columns, travel as keys.
 """
 

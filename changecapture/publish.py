@@ -1,4 +1,4 @@
-"""Publish: from ``captured`` to ``changelog`` (design: publish).
+"""Publish: from ``captured`` to ``changelog``.
 
 One pass takes whole transactions in the order of their last captured id, reads the rows of the inserts
 late, in the same snapshot, and appends one entry for each row that changed. Several changes of one row

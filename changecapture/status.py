@@ -59,6 +59,11 @@ class Status:
     peers: tuple[PeerStatus, ...]
 
     @property
+    def finished(self) -> bool:
+        """Return whether the installation came to its end: backfilling begins when all tables are made."""
+        return self.tables > 0 and not self.to_backfill
+
+    @property
     def held(self) -> tuple[Held, ...]:
         """Return the vector by origin and epoch."""
         numbers: dict[tuple[str, int], int] = {}

@@ -11,6 +11,8 @@ import click
 from changecapture import __version__
 from changecapture.errors import ChangeCaptureError
 
+INTERRUPTED = 130
+
 
 @click.group()
 @click.version_option(__version__, prog_name="changecapture-relay")
@@ -46,6 +48,8 @@ def run(config_file: Path) -> None:
         relay.startService()
     except ChangeCaptureError as error:
         _fail(error)
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
     spare_collector()
     reactor.addSystemEventTrigger("before", "shutdown", relay.stopService)
     reactor.run()
@@ -65,5 +69,5 @@ def _reactor() -> Any:
 
 
 def _fail(error: ChangeCaptureError) -> NoReturn:
-    click.echo(f"changecapture-relay: {error}", err=True)
+    click.echo(f"changecapture-relay: error: {error}", err=True)
     raise SystemExit(2)

@@ -67,7 +67,9 @@ def read_config(path: Path, environ: Mapping[str, str] = os.environ) -> RelayCon
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read {path}", why=error.strerror or str(error)) from error
+        raise ConfigError(
+            f"cannot read {path}", why=error.strerror or str(error), mend="the README has one to begin with"
+        ) from error
     except ValueError as error:
         raise ConfigError(f"{path} is not TOML", why=str(error)) from error
     try:

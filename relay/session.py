@@ -16,8 +16,8 @@ reports what became of them.
   to over one of them, the leader; the others stand by until the leader fails.
 - Any failure backs off, doubling, with jitter, and begins again by a greeting: the peer may have
   become another one. Only an exchange that worked makes the next back-off short again.
-- A peer cannot make us busy: empty answers in a row are paused, and ``Poked`` never shortens a wait
-  below ``MIN_WAIT_S``.
+- A peer cannot make us busy: empty answers in a row are paused (``pausing``, then it listens again),
+  and ``Poked`` never shortens a wait below ``MIN_WAIT_S``.
 - What a person should know is reported when it changes, not each time that it is so.
 """
 

@@ -57,5 +57,6 @@ if [ -n "$missing" ]; then
     [ -z "$missing" ] || fail "still missing after the installation: $missing"
 fi
 
-[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+# Also one whose making was interrupted: it has a python but no pip yet.
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --editable '.[dev]'

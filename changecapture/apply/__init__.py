@@ -1,4 +1,4 @@
-"""Apply: entries of other sites, merged and shown here (design: apply, the order that stood).
+"""Apply: entries of other sites, merged and shown here.
 
     the writers' lock -> publish, so that little is left -> BEGIN (READ COMMITTED, capture off) ->
     1  lock the rows that are there                  2  what is there but not lockable is busy

@@ -56,16 +56,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         spare_collector()
         answer = commands.main(given, prog_name=PROGRAM, standalone_mode=False)
         return answer if isinstance(answer, int) else 0
-    except ChangeCaptureError as error:
-        click.echo(f"{PROGRAM}: error: {error}", err=True)
+    except (click.Abort, KeyboardInterrupt):
+        return _report_interrupted()
     except click.ClickException as error:
         error.show()
-    except (click.Abort, KeyboardInterrupt):
-        click.echo(f"{PROGRAM}: interrupted; running the same command again goes on", err=True)
-        return INTERRUPTED
     except Exception as error:
-        _report_unexpected(error, given)
+        if _was_interrupted(error):
+            return _report_interrupted()
+        if isinstance(error, ChangeCaptureError):
+            click.echo(f"{PROGRAM}: error: {error}", err=True)
+        else:
+            _report_unexpected(error, given)
     return ERROR
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C came first, and the error only on the way out: a connection that was
+    interrupted within a statement does not take the ROLLBACK either."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
+
+
+def _report_interrupted() -> int:
+    click.echo(f"{PROGRAM}: interrupted; running the same command again goes on", err=True)
+    return INTERRUPTED
 
 
 def _report_unexpected(error: Exception, arguments: Sequence[str]) -> None:

@@ -66,7 +66,8 @@ def _lines(status: "Status") -> Iterator[tuple[str, str]]:
     yield "site", f"{status.site}, epoch {status.epoch}, installed {_ago(status, status.installed_at)}"
     yield "profile", status.profile
     behind = f", {status.to_backfill} of them to be backfilled" if status.to_backfill else ""
-    yield "tables", f"{status.tables}{behind}"
+    unfinished = "" if status.finished else "; not finished: run changecapture install URL"
+    yield "tables", f"{status.tables}{behind}{unfinished}"
     oldest = status.oldest_captured_at
     age = f", the oldest {_ago(status, oldest)}" if oldest is not None else ""
     yield "captured", f"{status.captured} waiting{age}"

@@ -27,8 +27,9 @@ def command(first: str, second: str | None) -> int:
     """Bring two databases in step, without any network of ours.
 
     Both must be installed. Each gets what the other has and it has not, until nothing is left; then both
-    are compared by what they hold. The exit status is 0 when they are equal, 1 when they are not: then
-    somebody is writing, run it again. With one URL the other is that of CHANGECAPTURE_URL.
+    are compared by what they hold. The exit status is 0 when they are equal, 1 when they are not, and the
+    last line says why: where somebody is writing, run it again. With one URL the other is that of
+    CHANGECAPTURE_URL.
     """
     left, right = find_url(first if second else None), find_url(second or first)
     if _place(left) == _place(right):
@@ -41,6 +42,13 @@ def report(entries: int, left: "Status", right: "Status") -> int:
     click.echo(f"{count(entries, 'entry')} travelled")
     for end in (left, right):
         click.echo(f"{end.database}: {_describe(end)}")
+    for end in (left, right):
+        if not end.finished:
+            # What is not captured cannot be compared.
+            click.echo(
+                f"not equal: {end.database} is not installed to the end (run: changecapture install URL)"
+            )
+            return NOT_IN_STEP
     if left.vector != right.vector:
         click.echo("not equal: each holds changes that the other has not")
         return NOT_IN_STEP

@@ -1,4 +1,4 @@
-"""Stamps: a hybrid logical clock per row (design: stamps).
+"""Stamps: a hybrid logical clock per row.
 
 A stamp is microseconds since 1970 UTC. A change gets the time at which it was captured, but never less
 than one more than the row's previous stamp: an edit made after seeing a version beats it even when the

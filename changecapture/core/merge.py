@@ -1,4 +1,4 @@
-"""Merge: pure, column by column (design: merge).
+"""Merge: pure, column by column.
 
 A row is a map from column to a cell: a value and the entry that wrote it. The later entry, by
 (stamp, origin, epoch, number), wins each column; nothing else decides, so merging is commutative,

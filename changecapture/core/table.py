@@ -15,7 +15,7 @@ IdentityKind = Literal["uuid", "natural", "composite", "assigned"]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A column that names a row of another table (design: references travel as keys).
+    """A column that names a row of another table.
 
     ``by_key`` is true when the column already holds the referenced row's identity (a textual natural
     key): the value travels as it is. Otherwise it holds a local integer and travels as the row's key.
@@ -55,7 +55,7 @@ class SyncedColumn:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How a row is named in the world (design: identity of a row).
+    """How a row is named in the world.
 
     kind: ``uuid`` the application's uuid column; ``natural`` a textual primary key; ``composite``
     several columns, the key being a canonical JSON array of them; ``assigned`` a uuid of ours kept in

@@ -17,15 +17,6 @@ Component = tuple[str, int, str]
 Vector = Mapping[Component, int]
 
 
-def join_vectors(left: Vector, right: Vector) -> dict[Component, int]:
-    """Return the least vector that covers both."""
-    joined = dict(left)
-    for component, number in right.items():
-        if number > joined.get(component, 0):
-            joined[component] = number
-    return joined
-
-
 def covers_vector(left: Vector, right: Vector) -> bool:
     """Return whether ``left`` holds all that ``right`` holds."""
     return all(left.get(component, 0) >= number for component, number in right.items())

@@ -23,7 +23,6 @@ SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 """Strict: nothing is shortened silently, what does not fit is parked."""
 TRIGGER_PREFIX = "changecapture_"
 NAME_LENGTH = 64
-TEXT = "CHARACTER SET utf8mb4"
 INDEX_LENGTH = 191
 """Characters that fit into an index of any storage engine and row format: 767 bytes."""
 

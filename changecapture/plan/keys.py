@@ -1,4 +1,4 @@
-"""How the rows of a table are named (design: identity of a row), and how they are found locally.
+"""How the rows of a table are named, and how they are found locally.
 
 In this order: the profile's own rule; the application's uuid column; a textual primary key; a
 primary key of several columns, or of one that names the row of another table; without a primary

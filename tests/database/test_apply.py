@@ -182,17 +182,17 @@ def test_key_that_the_application_is_inserting_is_busy_and_the_rest_goes_on(fami
     assert_in_step(here, there)
 
 
-@pytest.mark.long  # depends on the load of the machine: to be mended
 def test_unique_value_that_the_application_is_inserting_stops_only_its_row(families, other):
     here, there = families
-    # A name of its own: InnoDB may still hold what another test deleted, and looks beyond it.
-    here.family.add_parent("p", "name")
-    here.family.add_parent("unharmed")
+    # Values that no other test has: InnoDB may still hold what another test deleted, and an insert of the
+    # same value then locks the gap beside it, which is where others want to insert.
+    here.family.add_parent("held-up", "wanted by two")
+    here.family.add_parent("unharmed", "wanted by one")
     application = other(there)
     application("BEGIN")
-    application.add_parent("q", "name")
+    application.add_parent("the application's", "wanted by two")
     send(here, there)
-    assert there.parked() == {Row("parent", "p"): "busy"}
+    assert there.parked() == {Row("parent", "held-up"): "busy"}
     assert set(there.family.shown("parent")) == {"unharmed"}
     application("ROLLBACK")
     exchange(here, there)
@@ -1058,21 +1058,21 @@ def test_edge_that_closed_a_cycle_is_shown_when_the_cycle_is_broken(trees):
     assert [edges(site) for site in trees] == [{"y": "x"}] * 3
 
 
-@pytest.mark.long  # depends on the load of the machine: to be mended
 def test_two_stores_apply_one_batch_once(families):
     """Two relays on one database: the lock keeps them apart."""
     here, there = families
     for number in range(20):
         here.family.add_parent(f"p{number}")
     here.publish()
+    peer = here.origin
     failures = []
 
     def work():
         store = open_store(there.url)
         source = open_store(here.url)
         try:
-            request = next_request(store, here.origin)
-            receive(store, here.origin, answer(source, request).payload)
+            request = next_request(store, peer)
+            receive(store, peer, answer(source, request).payload)
         except Exception as error:
             failures.append(error)
         finally:

@@ -226,7 +226,7 @@ def test_interrupted_install_is_completed_by_the_next(eden, server, kill):
     wait_until(process, lambda: count_rows(eden, registered) > 20)
     process.send_signal(kill)
     _, err = process.communicate(timeout=SECONDS)
-    assert process.returncode == (130 if kill == signal.SIGINT else -signal.SIGKILL)
+    assert process.returncode == (130 if kill == signal.SIGINT else -signal.SIGKILL), err
     if kill == signal.SIGINT:
         assert "changecapture: interrupted; running the same command again goes on" in err
         assert "Traceback" not in err

@@ -135,3 +135,22 @@ def test_last_number_of_an_origin_is_the_greatest_of_its_scopes(camps, server):
     finally:
         store.close()
     assert status.held == (Held("other", 2, 9),)
+
+
+def test_installation_that_was_cut_short_is_never_called_equal(camps, other, server):
+    add_camps(other, 2)
+    table = f"{PREFIX[server.dialect]}synced_table"
+    for remains, cut in (
+        ("1, 1 of them to be backfilled", f"DELETE FROM {table} WHERE table_name = 'tent'"),
+        ("0", f"DELETE FROM {table}"),
+    ):
+        run_script(camps, f"UPDATE {table} SET backfilled = 0")
+        run_script(camps, cut)
+        shown = run_command("status", camps)
+        assert f"tables:       {remains}; not finished: run changecapture install URL\n" in shown.out
+        done = run_command("sync", camps, other)
+        assert (done.status, done.err) == (1, "")
+        assert done.out.splitlines()[-1].startswith("not equal: ")
+        assert "is not installed to the end" in done.out
+    assert run_command("install", camps).status == 0
+    assert run_command("sync", camps, other).out.endswith("\nequal\n")

@@ -14,6 +14,7 @@ from changecapture import packages
 from changecapture.cli import commands
 from changecapture.cli.output import count, describe_age
 from changecapture.cli.sync import report
+from changecapture.errors import RetryLater
 from changecapture.status import Status
 from tests.support.commands import ROOT, run_command, run_program
 
@@ -178,7 +179,7 @@ def test_age_is_told_by_its_largest_unit(microseconds, words):
     assert describe_age(microseconds) == words
 
 
-UNEQUAL = "not equal: each holds changes that the other has not"
+UNFINISHED = "not equal: postgresql://site/eden is not installed to the end (run: changecapture install URL)"
 SITE = Status(
     database="postgresql://site/eden",
     site="a",
@@ -212,6 +213,8 @@ SITE = Status(
             "not equal: each holds changes that the other has not",
         ),
         (replace(SITE, captured=2), 1, "not equal: 2 changes came meanwhile"),
+        (replace(SITE, tables=0), 1, UNFINISHED),
+        (replace(SITE, tables=2, to_backfill=1), 1, UNFINISHED),
     ],
 )
 def test_sites_are_in_step_when_they_hold_the_same_and_nothing_came_meanwhile(capsys, other, status, last):
@@ -247,3 +250,25 @@ def run_elsewhere(directory: Path, isolated: bool = False):
 def test_help_lists_the_commands():
     listed = re.findall(r"(?m)^  (\w+)  ", run_command("--help").out.partition("Commands:")[2])
     assert listed == sorted(COMMANDS)
+
+
+@pytest.fixture
+def interrupted():
+    """A command that Ctrl-C stops within a statement: its connection takes no ROLLBACK either."""
+
+    @click.command("interrupted")
+    def command():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RetryLater("another command is already in progress")
+
+    commands.add_command(command)
+    yield
+    del commands.commands["interrupted"]
+
+
+def test_error_on_the_way_out_of_an_interrupt_is_reported_as_the_interrupt(interrupted):
+    result = run_command("interrupted")
+    assert result.status == 130
+    assert "interrupted; running the same command again goes on" in result.err

@@ -1,4 +1,4 @@
-"""Version vectors: a lattice, and a text that a stranger may have written."""
+"""Version vectors: an order, and a text that a stranger may have written."""
 
 import json
 
@@ -11,7 +11,6 @@ from changecapture.core.vector import (
     covers_vector,
     digest_vector,
     dump_vector,
-    join_vectors,
     load_vector,
     tree_vector,
 )
@@ -32,32 +31,6 @@ def held(vector):
 
 
 @given(vectors, vectors)
-def test_join_commutes(left, right):
-    assert held(join_vectors(left, right)) == held(join_vectors(right, left))
-
-
-@given(vectors, vectors, vectors)
-def test_join_associates(one, two, three):
-    assert held(join_vectors(join_vectors(one, two), three)) == held(
-        join_vectors(one, join_vectors(two, three))
-    )
-
-
-@given(vectors)
-def test_join_with_itself_changes_nothing(vector):
-    assert held(join_vectors(vector, vector)) == held(vector)
-
-
-@given(vectors, vectors, vectors)
-def test_join_is_the_least_vector_that_covers_both(left, right, other):
-    joined = join_vectors(left, right)
-    assert covers_vector(joined, left)
-    assert covers_vector(joined, right)
-    if covers_vector(other, left) and covers_vector(other, right):
-        assert covers_vector(other, joined)
-
-
-@given(vectors, vectors)
 def test_vectors_that_cover_each_other_are_equal(left, right):
     both = covers_vector(left, right) and covers_vector(right, left)
     assert both == (held(left) == held(right))
@@ -68,13 +41,6 @@ def test_name_is_covered_when_the_vector_has_come_so_far(vector, component, numb
     origin, epoch, scope = component
     covered = covers_name(vector, origin, epoch, scope, number)
     assert covered == covers_vector(vector, {component: number})
-
-
-@given(vectors, vectors)
-def test_joining_does_not_change_what_was_joined(left, right):
-    before = dict(left), dict(right)
-    join_vectors(left, right)
-    assert (left, right) == before
 
 
 @given(vectors)
