@@ -1,4 +1,5 @@
-"""``changecapture conflicts`` and ``parked``: what needs a person is shown, and what he decides wins everywhere."""
+"""``changecapture conflicts`` and ``parked``: what needs a person is shown, and what he
+decides wins everywhere."""
 
 import json
 
