@@ -87,9 +87,6 @@ MUTATIONS = (
     Mutation("names hash apart", CHANGE, "_seed(origin, epoch) + number *", "_seed(origin, 0) + number *"),
     Mutation("an edit beats what it saw", CLOCK, "max(captured_at, previous + 1, 1)", "max(captured_at, 1)"),
     Mutation("a tie is no victory", CLOCK, "previous + 1", "previous"),
-    Mutation(
-        "vectors join upwards", VECTOR, "if number > joined.get(component, 0)", "if component not in joined"
-    ),
     Mutation("a vector covers all or not", VECTOR, "return all(", "return any("),
     Mutation("a vector ends at its number", VECTOR, "scope), 0) >= number", "scope), 0) >= number - 1"),
     Mutation(
