@@ -16,9 +16,10 @@ from changecapture.config import DatabaseURL
 from changecapture.errors import ConfigError
 from changecapture.publish import publish
 from changecapture.rights import check_rights
-from changecapture.steps import Step, decide, find_profile, has_traces, list_steps, wanted_tables
+from changecapture.steps import Step, has_traces, list_steps
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
+from changecapture.wanted import Wanted, find_definer, find_nothing, find_profile, find_wanted
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -45,18 +46,27 @@ def ignore_progress(what: str, done: int, total: int) -> None:
     """Report to nobody."""
 
 
-def install(url: DatabaseURL, profile: str | None = None, progress: Progress = ignore_progress) -> Installed:
+def install(
+    url: DatabaseURL,
+    profile: str | None = None,
+    progress: Progress = ignore_progress,
+    *,
+    definer: str | None = None,
+) -> Installed:
     """Install all that is missing; what is refused is refused before anything is changed."""
-    check(url, profile)
+    check(url, profile, definer)
     migrate(url)
-    return converge(url, profile, progress)
+    return converge(url, profile, progress, definer=definer)
 
 
-def check(url: DatabaseURL, profile: str | None = None) -> None:
-    """Refuse what cannot be installed: no such profile, nothing to sync, not the tables' owner."""
+def check(url: DatabaseURL, profile: str | None = None, definer: str | None = None) -> None:
+    """Refuse what cannot be installed: no such profile, nothing to sync, a right that is missing."""
     store = open_store(url, installed=False)
     try:
-        check_rights(store, wanted_tables(store, *decide(store, profile)))
+        wanted = find_wanted(store, profile, definer)
+        if list_steps(store, wanted):
+            # Where an administrator has run the script, anyone may capture the rows that are there.
+            check_rights(store, wanted)
     finally:
         store.close()
 
@@ -118,16 +128,22 @@ def alembic_config(url: DatabaseURL, command: str) -> "Config":
     return config
 
 
-def converge(url: DatabaseURL, profile: str | None = None, progress: Progress = ignore_progress) -> Installed:
+def converge(
+    url: DatabaseURL,
+    profile: str | None = None,
+    progress: Progress = ignore_progress,
+    *,
+    definer: str | None = None,
+) -> Installed:
     """Install what depends on the application's tables; return what changed.
 
-    ``profile`` is a profile's name, a file, ``auto``, or None for the one that was installed before.
+    ``profile`` is a profile's name, a file, ``auto``, or None for the one that was installed before;
+    ``definer`` is a key of wanted.DEFINERS, or None likewise.
     """
     store = open_store(url, installed=False)
     try:
-        name, decisions = decide(store, profile)
-        wanted = wanted_tables(store, name, decisions)
-        _write_site(store, name)
+        wanted = find_wanted(store, profile, definer)
+        _write_site(store, wanted)
         with store.lock():
             steps = list_steps(store, wanted)
             if steps:
@@ -139,27 +155,27 @@ def converge(url: DatabaseURL, profile: str | None = None, progress: Progress = 
     finally:
         store.close()
     created, dropped = (sum(counts) for counts in ([s.created for s in steps], [s.dropped for s in steps]))
-    return Installed(name, len(wanted), created, dropped, rows)
+    return Installed(wanted.profile, len(wanted.tables), created, dropped, rows)
 
 
 def release(url: DatabaseURL) -> None:
     """Take the triggers off the application's tables, one short transaction for each table."""
     store = open_store(url, installed=False)
     try:
-        _run_steps(store, list_steps(store, ()), ignore_progress)
+        _run_steps(store, list_steps(store, find_nothing(store)), ignore_progress)
     finally:
         store.close()
 
 
-def _write_site(store: SqlStore, profile: str) -> None:
-    known = find_profile(store)
-    if known is None:
+def _write_site(store: SqlStore, wanted: Wanted) -> None:
+    choices = (wanted.profile, wanted.definer)
+    if find_profile(store) is None:
         store.execute(
-            f"INSERT INTO {store.prefix}site VALUES (1, %s, 1, 0, 0, %s, %s)",
-            (uuid4().hex, profile, store.read_clock()),
+            f"INSERT INTO {store.prefix}site VALUES (1, %s, 1, 0, 0, %s, %s, %s)",
+            (uuid4().hex, *choices, store.read_clock()),
         )
-    elif known != profile:
-        store.execute(f"UPDATE {store.prefix}site SET profile = %s", (profile,))
+    elif choices != (find_profile(store), find_definer(store)):
+        store.execute(f"UPDATE {store.prefix}site SET profile = %s, definer = %s", choices)
 
 
 def _run_steps(store: SqlStore, steps: list[Step], progress: Progress) -> None:

@@ -13,7 +13,7 @@ and the pass is rolled back (R18).
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -22,7 +22,9 @@ from changecapture.core import values
 from changecapture.core.change import (
     ALIVE,
     BACKFILL,
+    CHANGING,
     DELETE,
+    GOING,
     INSERT,
     UNSEEN,
     Captured,
@@ -65,6 +67,8 @@ class Change:
     late: str = "{}"
     captured_at: int = 0
     image: str | None = None
+    announced: dict[str, Any] | None = None
+    """The local values that a foreign key was to give to columns, empty when it was to delete the row."""
 
 
 def publish(store: Store, limit: int = PASS_LIMIT) -> int:
@@ -115,7 +119,8 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
         if item.old_key is not None and named[item.old_key] != named[item.key]:
             left = change_of(table, item.old_key, named[item.old_key])
             left.captured_at = max(left.captured_at, item.captured_at)
-            left.alive = False
+            # MySQL fires its triggers for UPDATE IGNORE too, when the row is left as it was.
+            left.announced = left.announced or {}
             change.whole, change.alive = True, True
             for other in _referring(store, table, item.key):
                 changes.setdefault(other.row, other).whole = True
@@ -196,6 +201,10 @@ def _add(change: Change, item: Captured) -> None:
         change.alive, change.image = False, item.image
     elif item.operation in (INSERT, BACKFILL):
         change.whole, change.alive = True, True
+    elif item.operation in (GOING, CHANGING):
+        change.announced = {**(change.announced or {}), **json.loads(item.changed or "{}")}
+        change.image = item.image or change.image
+        change.whole = change.whole or (change.version is None and bool(change.announced))
     else:
         _add_update(change, json.loads(item.changed or "{}"))
         # Nobody has published the row before: a peer needs all of it.
@@ -260,16 +269,60 @@ def _find_referring(
 def _read_late(store: Store, changes: Sequence[Change]) -> None:
     wanted: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
-        if change.whole and change.alive is not False:
+        if (change.whole or change.announced is not None) and change.alive is not False:
             wanted[change.table.name].append(change)
     for group in wanted.values():
         found = _read_group(store, group)
+        keys = _name_announced(store, group)
         for change in group:
             late = found.get(change.local_key)
-            if late is None:
+            if change.announced is not None and not change.whole:
+                _look(change, late, keys)
+            elif late is None:
                 _leave(change)
             else:
                 _take_late(change, late)
+
+
+def _look(change: Change, late: LateRow | None, keys: Mapping[tuple[str, str], Mapping[Any, str]]) -> None:
+    """See what a foreign key has done to a row: it may have been kept from doing what was announced.
+
+    What another change has written since is captured by that change. ``keys`` see _name_announced.
+    """
+    if late is None:
+        change.alive = False
+        return
+    change.image = None
+    named = json.loads(late.text)
+    columns = {column.wire: column for column in change.table.columns}
+    for name, value in (change.announced or {}).items():
+        if name not in columns:
+            continue
+        kind, target = columns[name].kind, local_reference(columns[name].reference)
+        if target is not None and value is not None and name in named:
+            shown = named[name] is not None and named[name] == keys.get(target, {}).get(value)
+        else:
+            now = named[name] if name in named else late.values[name]
+            shown = values.canonical(kind, value) == values.canonical(kind, now)
+        if shown:
+            change.columns[name] = value
+            if not _is_deleted(change):
+                change.alive = True
+
+
+def _name_announced(store: Store, group: Iterable[Change]) -> Mapping[tuple[str, str], Mapping[Any, str]]:
+    """Return {(table, column): {local value: key}} of the references that were announced.
+
+    A late read names references by their keys, an announcement by their local values.
+    """
+    wanted: dict[tuple[str, str], set[Any]] = defaultdict(set)
+    for change in group:
+        for column in change.table.local_references:
+            target = local_reference(column.reference)
+            value = (change.announced or {}).get(column.wire)
+            if target is not None and value is not None:
+                wanted[target].add(value)
+    return name_references(store, store.tables_by_name, wanted) if wanted else {}
 
 
 def _read_group(store: Store, group: Sequence[Change]) -> dict[str, LateRow]:
@@ -283,7 +336,7 @@ def _read_group(store: Store, group: Sequence[Change]) -> dict[str, LateRow]:
             return store.read_rows(table, local_keys)
     except DriftError:
         for change in group:
-            change.version = None
+            change.version = change.announced = None
         return {}
 
 

@@ -13,18 +13,10 @@ from io import StringIO
 from changecapture import __version__
 from changecapture.config import DatabaseURL
 from changecapture.install import alembic_config, alembic_errors
-from changecapture.steps import (
-    DIALECTS,
-    Step,
-    decide,
-    find_profile,
-    is_there,
-    list_steps,
-    read_schema,
-    wanted_tables,
-)
+from changecapture.steps import Step, list_steps, read_schema
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
+from changecapture.wanted import DIALECTS, Wanted, find_definer, find_profile, find_wanted, is_there
 
 COMMANDS = {
     "postgresql": "psql -v ON_ERROR_STOP=1 -f FILE",
@@ -34,15 +26,14 @@ ENDS = {"postgresql": ";", "mysql": "\n$$"}
 """What ends a statement. MySQL's client would end a trigger at its first semicolon."""
 
 
-def write_script(url: DatabaseURL, profile: str | None = None) -> Iterator[str]:
+def write_script(url: DatabaseURL, profile: str | None = None, definer: str | None = None) -> Iterator[str]:
     """Yield the script, part by part; it changes nothing itself."""
     store = open_store(url, installed=False)
     try:
-        name, decisions = decide(store, profile)
-        wanted = wanted_tables(store, name, decisions)
-        yield _write_head(store, name)
+        wanted = find_wanted(store, profile, definer)
+        yield _write_head(store, wanted.profile)
         yield _write_revisions(store)
-        yield _write_site(store, name)
+        yield _write_site(store, wanted)
         for step in list_steps(store, wanted):
             yield _write_step(store, step)
         yield "-- The end.\n"
@@ -87,15 +78,15 @@ def _read_revision(store: SqlStore) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def _write_site(store: SqlStore, profile: str) -> str:
+def _write_site(store: SqlStore, wanted: Wanted) -> str:
     dialect, end = DIALECTS[store.engine], ENDS[store.engine]
-    known, name = find_profile(store), dialect.literal(profile)
-    if known == profile:
+    known, name, definer = find_profile(store), dialect.literal(wanted.profile), wanted.definer
+    if (known, find_definer(store)) == (wanted.profile, definer):
         return ""
     if known is not None:
-        return f"UPDATE {store.prefix}site SET profile = {name}{end}\n\n"
+        return f"UPDATE {store.prefix}site SET profile = {name}, definer = '{definer}'{end}\n\n"
     # Named where it runs: the same script on two databases makes two sites.
-    values = f"1, {dialect.NEW_ORIGIN}, 1, 0, 0, {name}, {dialect.NOW}"
+    values = f"1, {dialect.NEW_ORIGIN}, 1, 0, 0, {name}, '{definer}', {dialect.NOW}"
     return f"INSERT INTO {store.prefix}site VALUES ({values}){end}\n\n"
 
 

@@ -21,6 +21,18 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """A table of which capture failed while the application's statements went on."""
+
+    table: str
+    count: int
+    """Failures that were noted, at most one a second: not how many rows they met."""
+    last_at: int
+    reason: str
+    """That of the last one."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerStatus:
     """A peer that was pulled from. ``received`` counts entries."""
 
@@ -46,6 +58,8 @@ class Status:
     """Tables whose rows from before the installation are not all captured yet."""
     captured: int
     oldest_captured_at: int | None
+    missed: tuple[Missed, ...]
+    """What reconciliation has to find."""
     entries: int
     vector: dict[Component, int]
     parked: dict[str, int]
@@ -89,6 +103,7 @@ def read_status(store: SqlStore) -> Status:
             to_backfill=to_backfill,
             captured=int(captured),
             oldest_captured_at=None if oldest is None else int(oldest),
+            missed=_read_missed(store),
             entries=_count(store, "changelog"),
             vector=store.read_vector(),
             parked=_read_parked(store),
@@ -107,6 +122,15 @@ def _read_tables(store: SqlStore) -> tuple[int, int]:
     sql = f"SELECT count(*), sum(1 - backfilled) FROM {store.prefix}synced_table WHERE active = 1"
     tables, to_backfill = store.query(sql)[0]
     return int(tables), int(to_backfill or 0)
+
+
+def _read_missed(store: SqlStore) -> tuple[Missed, ...]:
+    rows = store.query(
+        f"SELECT m.table_name, c.counted, m.missed_at, m.reason FROM {store.prefix}missed AS m JOIN "
+        f"(SELECT max(id) AS id, count(*) AS counted FROM {store.prefix}missed GROUP BY table_name) AS c "
+        "ON c.id = m.id ORDER BY m.table_name"
+    )
+    return tuple(Missed(str(name), int(n), int(at), str(reason)) for name, n, at, reason in rows)
 
 
 def _read_parked(store: SqlStore) -> dict[str, int]:

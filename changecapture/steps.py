@@ -13,24 +13,19 @@ that both capture becomes one entry.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 
+from changecapture import account
+from changecapture.core.cascade import find_cascades
 from changecapture.core.table import SyncedTable
-from changecapture.dialect import Capture
-from changecapture.dialect import mysql as mysql_dialect
-from changecapture.dialect import postgresql as postgresql_dialect
-from changecapture.errors import ConfigError
+from changecapture.dialect import Capture, mysql
+from changecapture.dialect import cascade as announcing
 from changecapture.indexes import index_statements
-from changecapture.plan import Decision, definitions, plan
-from changecapture.profiles import AUTO, choose_profile
 from changecapture.sql import fill, read_statements
 from changecapture.store.sqlstore import SqlStore
+from changecapture.wanted import DEFINERS, DIALECTS, Wanted, is_there
 
-DIALECTS: dict[str, ModuleType] = {
-    "postgresql": postgresql_dialect,
-    "mysql": mysql_dialect,
-}
+PROCEDURES = "procedures"
+"""Stands for a table in the steps that concern the procedures of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,71 +40,55 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the database has of ours: triggers with their tables, and the rows of ``synced_table``."""
+    """What the database has of ours: triggers with their tables, and the rows of ``synced_table``.
+
+    ``announcers`` are the triggers that announce what foreign keys do, ``procedures`` what they call.
+    """
 
     triggers: Mapping[str, str]
+    announcers: Mapping[str, str]
+    procedures: Sequence[str]
     numbers: Mapping[str, int]
     definitions: Mapping[int, str]
     """Of the active tables only."""
 
 
-def decide(store: SqlStore, profile: str | None = None) -> tuple[str, tuple[Decision, ...]]:
-    """Return the profile that is meant (its name, or its file's path) and what it decides of each table.
-
-    ``profile`` is a profile's name, a file, ``auto``, or None for the one that was installed before.
-    Raises ConfigError when there is no such profile or the database is not recognised.
-    """
-    catalogue = store.read_catalogue()
-    wanted = profile or find_profile(store) or AUTO
-    chosen = choose_profile(wanted, catalogue)
-    name = str(Path(wanted).absolute()) if wanted.endswith(".toml") else chosen.name
-    return name, plan(catalogue, chosen)
-
-
-def find_profile(store: SqlStore) -> str | None:
-    """Return the profile that is installed, None when there is none."""
-    if not is_there(store, "site"):
-        return None
-    rows = store.query(f"SELECT profile FROM {store.prefix}site")
-    return str(rows[0][0]) if rows else None
-
-
-def wanted_tables(store: SqlStore, name: str, decisions: Sequence[Decision]) -> tuple[SyncedTable, ...]:
-    """Return the definitions of what is synced; raise ConfigError when that is nothing."""
-    tables = definitions(decisions)
-    if not tables:
-        raise ConfigError(
-            f"the profile {name} syncs no table of {store.url.database}",
-            mend="look at: changecapture plan URL",
-        )
-    return tables
-
-
-def list_steps(store: SqlStore, wanted: Sequence[SyncedTable]) -> list[Step]:
+def list_steps(store: SqlStore, wanted: Wanted) -> list[Step]:
     """Return what is to be done, table by table; empty when all is as wanted."""
     found, dialect, schema = _find(store), DIALECTS[store.engine], read_schema(store)
-    following = max(found.numbers.values(), default=0) + 1
+    numbers = _number_tables(found, wanted.tables)
     steps: list[Step] = []
-    for table in sorted(wanted, key=lambda table: table.name):
-        table_id = found.numbers.get(table.name, following)
-        following = max(following, table_id + 1)
-        capture: Capture = dialect.render_capture(table, table_id, schema)
+    if store.engine == "mysql":
+        steps += _helping_steps(wanted, found)
+    for table in sorted(wanted.tables, key=lambda table: table.name):
+        table_id = numbers[table.name]
+        capture: Capture = dialect.render_capture(table, table_id, schema, DEFINERS[wanted.definer])
         step = _table_step(store, table, table_id, capture, found)
         if step.created or step.dropped or found.definitions.get(table_id) != table.to_json():
             steps.append(step)
-    return steps + list(_leaving_steps(store, {table.name for table in wanted}, found))
+    steps += _leaving_steps(store, {table.name for table in wanted.tables}, found)
+    if store.engine == "mysql":
+        steps += _announcing_steps(store, wanted, numbers, found)
+        steps = [*_account_steps(store, wanted, bool(steps)), *steps]
+    return steps
 
 
-def is_there(store: SqlStore, table: str) -> bool:
-    """Return whether the database has this table of ours."""
-    if store.engine == "postgresql":
-        sql = "SELECT to_regclass(%s) IS NOT NULL"
-    else:
-        sql = (
-            "SELECT count(*) > 0 FROM information_schema.tables "
-            "WHERE table_schema = DATABASE() AND table_name = %s"
-        )
-    return bool(store.query(sql, (f"{store.prefix}{table}",))[0][0])
+def _account_steps(store: SqlStore, wanted: Wanted, more: bool) -> Iterator[Step]:
+    """Yield what the triggers' account lacks; where it cannot be seen, only when there is more to do."""
+    if wanted.tables and wanted.definer == "account" and (more or account.can_see(store)):
+        statements = account.list_wanted(store)
+        if statements:
+            yield Step(account.NAME, tuple(statements), 0, 0)
+
+
+def _number_tables(found: Found, wanted: Sequence[SyncedTable]) -> dict[str, int]:
+    """Return the number of each wanted table: the one that it has, else the next."""
+    following = max(found.numbers.values(), default=0) + 1
+    numbers: dict[str, int] = {}
+    for table in sorted(wanted, key=lambda table: table.name):
+        numbers[table.name] = found.numbers.get(table.name, following)
+        following = max(following, numbers[table.name] + 1)
+    return numbers
 
 
 def has_traces(store: SqlStore) -> bool:
@@ -135,8 +114,12 @@ def _find(store: SqlStore) -> Found:
     rows = []
     if is_there(store, "synced_table"):
         rows = store.query(f"SELECT table_name, table_id, active, definition FROM {store.prefix}synced_table")
+    triggers = _find_triggers(store)
+    announcers = {name for name in triggers if name.startswith(announcing.BEFORE)}
     return Found(
-        _find_triggers(store),
+        {name: table for name, table in triggers.items() if name not in announcers},
+        {name: table for name, table in triggers.items() if name in announcers},
+        _find_procedures(store),
         {str(name): int(table_id) for name, table_id, _, _ in rows},
         {int(table_id): str(definition) for _, table_id, active, definition in rows if active},
     )
@@ -157,6 +140,16 @@ def _find_triggers(store: SqlStore) -> dict[str, str]:
             "WHERE trigger_schema = DATABASE() AND trigger_name LIKE %s"
         )
     return {str(trigger): str(table) for trigger, table in store.query(sql, (pattern,))}
+
+
+def _find_procedures(store: SqlStore) -> list[str]:
+    if store.engine == "postgresql":
+        return []
+    rows = store.query(
+        "SELECT routine_name FROM information_schema.routines WHERE routine_schema = DATABASE() "
+        "AND routine_type = 'PROCEDURE' AND left(routine_name, 14) = 'changecapture_' ORDER BY 1"
+    )
+    return [str(name) for (name,) in rows]
 
 
 def _table_step(store: SqlStore, table: SyncedTable, table_id: int, capture: Capture, found: Found) -> Step:
@@ -212,6 +205,49 @@ def _leaving_steps(store: SqlStore, wanted: set[str], found: Found) -> Iterator[
                 f"UPDATE {store.prefix}synced_table SET active = 0 WHERE table_id = {found.numbers[name]}"
             )
         yield Step(name, tuple(statements), 0, len(triggers))
+
+
+def _render_helpers(wanted: Wanted) -> dict[str, str]:
+    """Return the procedures that the triggers of all tables call, by name."""
+    if not wanted.tables:
+        return {}
+    rights = DEFINERS[wanted.definer]
+    sections = (("capture", "miss"), ("cascade", "announce"))
+    return dict(mysql.render_helper(*section, rights) for section in sections)
+
+
+def _helping_steps(wanted: Wanted, found: Found) -> Iterator[Step]:
+    missing = [sql for name, sql in _render_helpers(wanted).items() if name not in found.procedures]
+    if missing:
+        yield Step(PROCEDURES, tuple(missing), 0, 0)
+
+
+def _announcing_steps(
+    store: SqlStore, wanted: Wanted, numbers: Mapping[str, int], found: Found
+) -> Iterator[Step]:
+    """Yield the steps of what announces the actions of foreign keys.
+
+    They come after those of the tables: an announcement names a table by its number.
+    """
+    tables = {table.name: table for table in wanted.tables}
+    cascades = find_cascades(wanted.catalogue, wanted.tables)
+    made = announcing.render_announcers(wanted.catalogue, cascades, tables, numbers, DEFINERS[wanted.definer])
+    created = [sql for name, sql in made.procedures.items() if name not in found.procedures]
+    if created:
+        yield Step(PROCEDURES, tuple(created), 0, 0)
+    for table in sorted({*made.triggers, *found.announcers.values()}):
+        wanted_triggers = made.triggers.get(table, {})
+        missing = [sql for name, sql in wanted_triggers.items() if name not in found.announcers]
+        stale = [n for n, owner in found.announcers.items() if owner == table and n not in wanted_triggers]
+        dropped = [sql for name in stale for sql in _drop_statements(store, name, table)]
+        if missing or dropped:
+            yield Step(table, (*missing, *dropped), len(missing), len(stale))
+    kept = {*made.procedures, *_render_helpers(wanted)}
+    stale = [name for name in found.procedures if name not in kept]
+    if stale:
+        drop = read_statements("triggers", "mysql/remove.sql")["drop_procedure"]
+        quote = DIALECTS[store.engine].quote
+        yield Step(PROCEDURES, tuple(fill(drop, procedure=quote(name)) for name in stale), 0, 0)
 
 
 def _history_statements(store: SqlStore, capture: Capture) -> list[str]:

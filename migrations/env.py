@@ -13,11 +13,13 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import StaticPool
 
+from changecapture.account import forget_account
 from changecapture.config import DatabaseURL, parse_url
 from changecapture.errors import ChangeCaptureError, ConfigError
 from changecapture.install import check, converge, release
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
+from changecapture.wanted import DEFINERS
 
 DRIVERS = {"postgresql": "postgresql+psycopg://", "mysql": "mysql+pymysql://"}
 VERSION_TABLE = "changecapture_version"
@@ -54,12 +56,15 @@ def find_url() -> DatabaseURL:
 def run_command(url: DatabaseURL) -> None:
     """Run the revisions for Alembic's own command line; an upgrade ends with the convergence."""
     command = context.config.cmd_opts.cmd[0].__name__ if context.config.cmd_opts else ""
-    profile = context.get_x_argument(as_dictionary=True).get("profile")
+    given = context.get_x_argument(as_dictionary=True)
+    profile, definer = given.get("profile"), given.get("definer")
+    if definer not in (None, *DEFINERS):
+        raise ConfigError(f"no such definer: {definer}", mend=f"one of: {', '.join(DEFINERS)}")
     if command == "upgrade":
-        check(url, profile)
+        check(url, profile, definer)
     run_revisions(url, command)
     if command == "upgrade":
-        converge(url, profile)
+        converge(url, profile, definer=definer)
 
 
 def run_revisions(url: DatabaseURL, command: str) -> None:
@@ -77,8 +82,15 @@ def run_revisions(url: DatabaseURL, command: str) -> None:
             if command == "downgrade" and not context.get_context().get_current_heads():
                 connection.execute(text(remove_version(store)))
                 connection.commit()
+                forget(store)
     finally:
         store.close()
+
+
+def forget(store: SqlStore) -> None:
+    """Take the account of MySQL's triggers away, when no other database needs it."""
+    if store.engine == "mysql":
+        forget_account(store)
 
 
 def prepare_removal(url: DatabaseURL) -> None:

@@ -60,7 +60,7 @@ _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "Z": "\x1a"}
 def read_columns(rows: Sequence[Sequence[Any]], server: str) -> Iterator[tuple[str, Column]]:
     """Yield (table, column) of each row of the statement ``columns``; ``server`` is the version."""
     quoted = "mariadb" in server.lower()
-    for table, name, full, bare, nullable, default, extra, length, character_set in rows:
+    for table, name, full, bare, nullable, default, extra, length, character_set, collation in rows:
         extra = (extra or "").lower()
         automatic = "auto_increment" in extra
         yield (
@@ -76,6 +76,7 @@ def read_columns(rows: Sequence[Sequence[Any]], server: str) -> Iterator[tuple[s
                 on_update="on update" in extra,
                 length=None if length is None or length >= UNBOUNDED else int(length),
                 character_set=character_set,
+                collation=collation,
             ),
         )
 

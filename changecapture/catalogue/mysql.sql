@@ -19,7 +19,7 @@ ORDER BY table_name
 
 -- statement: columns
 -- Their columns in order. Columns: table, column, full type, bare type, nullable, default,
--- extra (auto_increment, on update .., .. generated), length, character set.
+-- extra (auto_increment, on update .., .. generated), length, character set, collation.
 SELECT
   table_name,
   column_name,
@@ -29,7 +29,8 @@ SELECT
   column_default,
   extra,
   character_maximum_length,
-  character_set_name
+  character_set_name,
+  collation_name
 FROM information_schema.columns
 WHERE table_schema = database()
 ORDER BY table_name, ordinal_position

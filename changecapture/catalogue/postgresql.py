@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"^\(*(-?\d+(?:\.\d+)?)\)*(?:::[a-z ]+)?\)*$")
 
 def read_columns(rows: Sequence[Sequence[Any]], server: str) -> Iterator[tuple[str, Column]]:
     """Yield (table, column) of each row of the statement ``columns``."""
-    for table, name, full, bare, nullable, default, extra, length, character_set in rows:
+    for table, name, full, bare, nullable, default, extra, length, character_set, collation in rows:
         automatic = extra == "identity" or (default or "").startswith("nextval(")
         yield (
             table,
@@ -53,6 +53,7 @@ def read_columns(rows: Sequence[Sequence[Any]], server: str) -> Iterator[tuple[s
                 generated=extra == "generated",
                 length=length,
                 character_set=character_set,
+                collation=collation,
             ),
         )
 

@@ -24,7 +24,8 @@ ORDER BY c.relname
 
 -- statement: columns
 -- Their columns in order. Columns: table, column, full type, bare type, nullable, default,
--- extra ('identity', 'generated' or ''), length in characters, character set (none here).
+-- extra ('identity', 'generated' or ''), length in characters, character set and collation (none
+-- here).
 -- A domain is told by the bare type under it.
 SELECT
   c.relname::text,
@@ -39,6 +40,7 @@ SELECT
     ELSE ''
   END,
   CASE WHEN t.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 END,
+  NULL,
   NULL
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -20,8 +20,15 @@ Example:
 @click.command("install", epilog=EPILOG)
 @url_argument
 @profile_option
+@click.option(
+    "--definer",
+    type=click.Choice(["account", "current"]),
+    help="MySQL only, whose rights the triggers have. account: changecapture@localhost, which is made, "
+    "locked and never dropped. current: whoever installs; once that account is dropped every write of the "
+    "application fails (error 1449). Left out: what was installed before, else account.",
+)
 @click.option("--sql", is_flag=True, help="Print what would be run, for psql or mariadb, and run nothing.")
-def command(url: str | None, profile: str | None, sql: bool) -> None:
+def command(url: str | None, profile: str | None, definer: str | None, sql: bool) -> None:
     """Install change capture, or bring it up to date.
 
     Makes what the relay keeps (schema changecapture, or tables changecapture_*), then a trigger set and a
@@ -31,24 +38,24 @@ def command(url: str | None, profile: str | None, sql: bool) -> None:
     """
     database = find_url(url)
     if sql:
-        _print_script(database, profile)
+        _print_script(database, profile, definer)
     else:
-        _install(database, profile)
+        _install(database, profile, definer)
 
 
-def _install(database: "DatabaseURL", profile: str | None) -> None:
+def _install(database: "DatabaseURL", profile: str | None, definer: str | None) -> None:
     from changecapture.install import install
 
     with progress_bar() as report:
-        done = install(database, profile, report)
+        done = install(database, profile, report, definer=definer)
     click.echo(f"profile {done.profile}: {count(done.tables, 'table')} synced")
     click.echo(f"{count(done.created, 'trigger')} created, {done.dropped} dropped")
     click.echo(f"{count(done.rows, 'row')} captured from before the installation")
 
 
-def _print_script(database: "DatabaseURL", profile: str | None) -> None:
+def _print_script(database: "DatabaseURL", profile: str | None, definer: str | None) -> None:
     from changecapture.script import write_script
 
-    for part in write_script(database, profile):
+    for part in write_script(database, profile, definer):
         # As bytes: the script says that it is UTF-8, whatever this terminal is.
         click.echo(part.encode(), nl=False)

@@ -31,8 +31,8 @@ def command(url: str | None, profile: str | None, notes: bool, as_json: bool) ->
 
     Every table of the database gets a decision, the module that it is counted by, and a reason.
     """
-    from changecapture.steps import decide
     from changecapture.store import open_store
+    from changecapture.wanted import decide
 
     database = find_url(url)
     store = open_store(database, installed=False)

@@ -71,6 +71,14 @@ def _lines(status: "Status") -> Iterator[tuple[str, str]]:
     oldest = status.oldest_captured_at
     age = f", the oldest {_ago(status, oldest)}" if oldest is not None else ""
     yield "captured", f"{status.captured} waiting{age}"
+    for missed in status.missed:
+        yield (
+            "missed",
+            (
+                f"changes of {missed.table}, last {_ago(status, missed.last_at)}: {missed.reason} "
+                "(run: changecapture install, then changecapture reconcile)"
+            ),
+        )
     yield "changelog", count(status.entries, "entry")
     parked = ", ".join(f"{reason} {number}" for reason, number in status.parked.items())
     yield "parked", f"{count(sum(status.parked.values()), 'row')}{f': {parked}' if parked else ''}"

@@ -30,6 +30,8 @@ class Column:
     length: int | None = None
     """Characters (text) or bytes (binary) that fit; None when unbounded or not text."""
     character_set: str | None = None
+    collation: str | None = None
+    """Of MySQL's text columns only, like the character set."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ UNSEEN = "@unseen"
 INSERT = "I"
 UPDATE = "U"
 DELETE = "D"
+GOING = "d"
+CHANGING = "u"
+"""What MySQL's triggers announce of rows that a foreign key is about to delete or to change."""
 BACKFILL = "B"
 """A row from before the installation: published like an insert, but as old as its row says."""
 
@@ -56,8 +59,9 @@ class Order(NamedTuple):
 class Captured(NamedTuple):
     """What a trigger wrote. ``key``, ``old_key``: JSON array of the key columns' local values.
 
-    ``changed``: JSON object, column to new local value (updates). ``image``: JSON object, the full old
-    row (deletes), for people only. ``captured_at``: microseconds since 1970 UTC.
+    ``changed``: JSON object, column to new local value (updates; of an announced one only the names
+    count). ``image``: JSON object, the full old row (deletes), for people only. ``captured_at``:
+    microseconds since 1970 UTC.
     """
 
     id: int

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
 from types import MappingProxyType
 
 from changecapture.core.table import Reference, SyncedColumn, SyncedTable
-from changecapture.dialect import FINGERPRINT_LENGTH, Capture
+from changecapture.dialect import ACCOUNT, Capture, fingerprint
 from changecapture.sql import fill, read_statements
 
 PREFIX = "changecapture_"
@@ -101,24 +100,33 @@ def encode_json(column: SyncedColumn, expression: str) -> str:
     return f"IFNULL({encode(column, expression)}, 'null')"
 
 
-def key_array(columns: Iterable[SyncedColumn], alias: str) -> str:
-    """Return an expression that is the JSON array of the columns' values, as captured.key has it."""
-    parts = ", ',', ".join(encode_json(c, f"{alias}.{quote(c.name)}") for c in columns)
+def key_array(columns: Iterable[SyncedColumn], alias: str, changes: Mapping[str, str] | None = None) -> str:
+    """Return an expression that is the JSON array of the columns' values, as captured.key has it.
+
+    ``changes``: expressions to take instead of some columns, by name.
+    """
+    given = changes or {}
+    parts = ", ',', ".join(encode_json(c, given.get(c.name, f"{alias}.{quote(c.name)}")) for c in columns)
     return f"CONCAT('[', {parts}, ']')"
 
 
 def row_object(
-    columns: Sequence[SyncedColumn], alias: str, named: Mapping[str, tuple[SyncedColumn, str]] = NOTHING
+    columns: Sequence[SyncedColumn],
+    alias: str,
+    named: Mapping[str, tuple[SyncedColumn, str]] = NOTHING,
+    changes: Mapping[str, str] | None = None,
 ) -> str:
     """Return an expression that is the JSON object of the columns' values, by wire name.
 
-    ``named`` is, by column, which other column of which alias stands in its place.
+    ``named`` is, by column, which other column of which alias stands in its place; ``changes`` see
+    key_array.
     """
     if not columns:
         return "'{}'"
-    sources = [(*named.get(c.name, (c, alias)), literal(_json_name(c))) for c in columns]
+    given = changes or {}
+    sources = [(*named.get(c.name, (c, alias)), given.get(c.name), literal(_json_name(c))) for c in columns]
     items = ", ',', ".join(
-        f"{wire}, ':', {encode_json(c, f'{from_}.{quote(c.name)}')}" for c, from_, wire in sources
+        f"{wire}, ':', {encode_json(c, new or f'{from_}.{quote(c.name)}')}" for c, from_, new, wire in sources
     )
     return f"CONCAT('{{', {items}, '}}')"
 
@@ -164,11 +172,11 @@ def is_native(column: SyncedColumn) -> bool:
     return column.kind != "float32"
 
 
-def render_capture(table: SyncedTable, table_id: int, schema: str) -> Capture:
+def render_capture(table: SyncedTable, table_id: int, schema: str, definer: str = ACCOUNT) -> Capture:
     """Return the capture objects of one table; their names end in a fingerprint of their text."""
     sections = read_statements("triggers", "mysql/capture.sql")
     relation = quote(table.name)
-    shared = {"table": relation, "table_id": str(table_id), "now": NOW}
+    shared = {"definer": definer, "table": relation, "table_id": str(table_id), "now": NOW}
     new_key = key_array(table.key_columns, "NEW")
     old_key = key_array(table.key_columns, "OLD")
     changes = ",\n".join(_change(column) for column in captured_columns(table)) or "NULL"
@@ -178,18 +186,39 @@ def render_capture(table: SyncedTable, table_id: int, schema: str) -> Capture:
         "update_trigger": {"new_key": new_key, "old_key": old_key, "changes": changes},
         "delete_trigger": {"old_key": old_key, "image": image},
     }
-    text = "".join(sections.values()) + repr(shared) + repr(holes)
-    fingerprint = blake2b(text.encode(), digest_size=FINGERPRINT_LENGTH // 2).hexdigest()
+    for section, own in holes.items():
+        own["unfailing"] = unfailing(table.name, literal(section[0].upper()), definer, indent=4)
+    mark = fingerprint([*sections.values(), shared, holes])
     triggers: dict[str, str] = {}
     for section, own in holes.items():
-        trigger = f"{TRIGGER_PREFIX}{table_id}_{section.removesuffix('_trigger')}_{fingerprint}"
+        trigger = f"{TRIGGER_PREFIX}{table_id}_{section.removesuffix('_trigger')}_{mark}"
         triggers[trigger] = fill(sections[section], trigger=quote(trigger), **shared, **own)
     return Capture(
         functions={},
         triggers=triggers,
-        history=_render_history(table, table_id, relation),
+        history=_render_history(table, table_id, relation, definer),
         history_view=quote(history_name(table, table_id)),
     )
+
+
+def render_helper(file: str, section: str, definer: str) -> tuple[str, str]:
+    """Return the name and the statement of a procedure that the triggers of all tables call."""
+    text = fill(
+        read_statements("triggers", f"mysql/{file}.sql")[section],
+        procedure="{{name}}",
+        definer=definer,
+        now=NOW,
+    )
+    name = f"{PREFIX}{section}_{fingerprint([text])}"
+    return name, fill(text, name=quote(name))
+
+
+def unfailing(table: str, operation: str, definer: str, *, indent: int) -> str:
+    """Return the declarations that keep a failure of ours from failing the application's statement."""
+    section = read_statements("triggers", "mysql/capture.sql")["unfailing"]
+    procedure, _ = render_helper("capture", "miss", definer)
+    text = fill(section, name=literal(table), operation=operation, procedure=quote(procedure))
+    return "\n".join(" " * indent + line for line in text.splitlines())
 
 
 def captured_columns(table: SyncedTable) -> tuple[SyncedColumn, ...]:
@@ -228,7 +257,7 @@ def identity_text(table: SyncedTable, alias: str) -> str:
     )
 
 
-def _render_history(table: SyncedTable, table_id: int, relation: str) -> tuple[str, ...]:
+def _render_history(table: SyncedTable, table_id: int, relation: str, definer: str) -> tuple[str, ...]:
     sections = read_statements("triggers", "mysql/history.sql")
     flag = table.deleted_flag
     shown = [c for c in history_columns(table) if flag is None or c.name != flag.column]
@@ -240,6 +269,7 @@ def _render_history(table: SyncedTable, table_id: int, relation: str) -> tuple[s
     return (
         fill(
             sections["history_view"],
+            definer=definer,
             view=quote(history_name(table, table_id)),
             table=relation,
             table_id=table_id,

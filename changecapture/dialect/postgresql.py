@@ -1,11 +1,10 @@
 """PostgreSQL's SQL text. Twin: mysql.py."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
 from types import MappingProxyType
 
 from changecapture.core.table import Reference, SyncedColumn, SyncedTable
-from changecapture.dialect import FINGERPRINT_LENGTH, Capture
+from changecapture.dialect import ACCOUNT, Capture, fingerprint
 from changecapture.sql import fill, read_statements
 
 PREFIX = "changecapture."
@@ -130,8 +129,11 @@ def is_native(column: SyncedColumn) -> bool:
     return True
 
 
-def render_capture(table: SyncedTable, table_id: int, schema: str) -> Capture:
-    """Return the capture objects of one table; their names end in a fingerprint of their text."""
+def render_capture(table: SyncedTable, table_id: int, schema: str, definer: str = ACCOUNT) -> Capture:
+    """Return the capture objects of one table; their names end in a fingerprint of their text.
+
+    They run as who creates them: ``definer`` is MySQL's.
+    """
     sections = read_statements("triggers", "postgresql/capture.sql")
     relation = f"{quote(schema)}.{quote(table.name)}"
     holes = {
@@ -142,11 +144,11 @@ def render_capture(table: SyncedTable, table_id: int, schema: str) -> Capture:
         "image": "to_jsonb(OLD)::text",
         "changes": "\n".join(_change(column) for column in captured_columns(table)),
         "settings": _settings((*table.key_columns, *table.columns)),
+        "unfailing": unfailing(table.name, "left(TG_OP, 1)", indent=8),
     }
-    text = sections["capture"] + sections["capture_truncate"] + relation + repr(holes)
-    fingerprint = blake2b(text.encode(), digest_size=FINGERPRINT_LENGTH // 2).hexdigest()
-    function = f"changecapture.capture_{table_id}_{fingerprint}"
-    trigger = f"{TRIGGER_PREFIX}{table_id}_{fingerprint}"
+    mark = fingerprint([sections["capture"], sections["capture_truncate"], relation, holes])
+    function = f"changecapture.capture_{table_id}_{mark}"
+    trigger = f"{TRIGGER_PREFIX}{table_id}_{mark}"
     named = {"trigger": quote(trigger), "table": relation, "function": function}
     truncating = {"trigger": f'"{trigger}_truncate"', "table": relation, "function": function}
     return Capture(
@@ -157,6 +159,7 @@ def render_capture(table: SyncedTable, table_id: int, schema: str) -> Capture:
                 function=function,
                 table=relation,
                 table_id=table_id,
+                unfailing=holes["unfailing"],
                 now=NOW,
                 row_key=key_array(table.key_columns, "t"),
             ),
@@ -184,6 +187,13 @@ def _settings(columns: Sequence[SyncedColumn]) -> str:
     return found
 
 
+def unfailing(table: str, operation: str, *, indent: int) -> str:
+    """Return the clauses that keep a failure of ours from failing the application's statement."""
+    section = read_statements("triggers", "postgresql/capture.sql")["unfailing"]
+    text = fill(section, name=literal(table), operation=operation, now=NOW)
+    return "\n".join(" " * indent + line for line in text.splitlines())
+
+
 def captured_columns(table: SyncedTable) -> tuple[SyncedColumn, ...]:
     """Return the columns whose changes are captured: those that travel, and the deleted flag."""
     if table.deleted_flag is None:
@@ -196,7 +206,7 @@ def _change(column: SyncedColumn) -> str:
     section = read_statements("triggers", "postgresql/capture.sql")["change"]
     new, old = (f"{alias}.{quote(column.name)}" for alias in ("NEW", "OLD"))
     cast = "" if column.type in PLAIN_TYPES else "::text"
-    return " " * 8 + fill(
+    return " " * 12 + fill(
         section,
         new=f"{new}{cast}",
         old=f"{old}{cast}",

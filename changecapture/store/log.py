@@ -125,7 +125,7 @@ class LogStore(BulkSession):
         table_id = next(id_ for id_, other in self.tables.items() if other.name == table.name)
         rows = self.query(
             f"SELECT {self.key_column}, old_key FROM {self.prefix}captured "
-            "WHERE table_id = %s AND (operation = 'D' OR old_key IS NOT NULL)",
+            "WHERE table_id = %s AND (operation IN ('D', 'd') OR old_key IS NOT NULL)",
             (table_id,),
         )
         return [text for row in rows for text in row if text is not None]

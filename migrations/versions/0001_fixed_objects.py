@@ -12,6 +12,10 @@ OBJECTS = {
         "SELECT CONCAT('DROP TRIGGER `', REPLACE(trigger_name, '`', '``'), '`') "
         "FROM information_schema.triggers "
         "WHERE trigger_schema = DATABASE() AND trigger_name LIKE 'changecapture\\_%'",
+        "SELECT CONCAT('DROP PROCEDURE `', REPLACE(routine_name, '`', '``'), '`') "
+        "FROM information_schema.routines "
+        "WHERE routine_schema = DATABASE() AND routine_type = 'PROCEDURE' "
+        "AND routine_name LIKE 'changecapture\\_%'",
         "SELECT CONCAT('DROP VIEW `', REPLACE(table_name, '`', '``'), '`') "
         "FROM information_schema.views "
         "WHERE table_schema = DATABASE() AND table_name LIKE 'changecapture\\_%'",

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmark import install, memory, sync
+from tests.benchmark import capture, install, memory, sync
 from tests.benchmark.figure import Figure
 from tests.benchmark.machine import Machine
 
 SUITES: dict[str, Callable[[Machine], Iterator[Figure]]] = {
+    "capture": capture.measure,
     "install": install.measure,
     "sync": sync.measure,
     "memory": memory.measure,

@@ -8,10 +8,13 @@ from typing import Protocol
 
 import pytest
 
-from tests.support import family
+from tests.support import estate, family
 from tests.support.databases import DatabaseServer, run_script
 from tests.support.schemas import build_database
 from tests.support.sites import EDEN_TABLES, Site
+
+APPLICATIONS = {"family": (family.script, "generic"), "estate": (estate.script, estate.PROFILE)}
+"""Small ones: what creates their tables, and their profile."""
 
 _numbers = count(1)
 
@@ -33,8 +36,9 @@ class SitePool:
             site = Site(build_database(self._server, name, "eden", EDEN_TABLES))
         else:
             url = self._server.create_database(name)
-            run_script(url, family.script(self._kind))
-            site = Site(url, "generic")
+            script, profile = APPLICATIONS[application]
+            run_script(url, script(self._kind))
+            site = Site(url, profile)
         self._made.append((name, site))
         return site
 
@@ -65,7 +69,7 @@ def mariadb_pool(mariadb: DatabaseServer) -> Iterator[SitePool]:
 
 
 class NewSite(Protocol):
-    """Lends an empty site on "postgresql" or "mariadb", of "eden" or of the small "family"."""
+    """Lends an empty site on "postgresql" or "mariadb", of "eden" or a small application."""
 
     def __call__(self, kind: str, application: str = "eden") -> Site: ...
 

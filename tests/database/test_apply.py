@@ -697,7 +697,6 @@ def test_cascade_of_the_application_s_database_is_followed(families):
     assert_in_step(here, there)
 
 
-@pytest.mark.xfail(strict=True, reason="part 2: the parent's trigger must record what a cascade deletes (R1)")
 def test_cascade_that_fires_no_trigger_is_followed(new_site):
     """R1: MariaDB's cascades fire no triggers; the parent's trigger must record the children."""
     here, there = new_site("mariadb", "family"), new_site("postgresql", "family")

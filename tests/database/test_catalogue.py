@@ -40,7 +40,7 @@ def read(url: str) -> Catalogue:
 
 def told(table: Table) -> Table:
     """A table without what the facts do not tell, and without the names of foreign keys."""
-    columns = [replace(c, character_set=None) for c in table.columns]
+    columns = [replace(c, character_set=None, collation=None) for c in table.columns]
     return replace(
         table,
         columns=tuple(c if "char" in c.type else replace(c, length=None) for c in columns),

@@ -222,16 +222,22 @@ def test_mysql_user_without_rights_is_told_which_and_goes_on_when_it_has_them(ma
         assert_refused(refused, "does not see what the foreign key tent_ibfk_1 of tent does", "REFERENCES")
         grant(f"REFERENCES {everywhere}")
         refused = run_command("install", theirs, "--profile", "generic")
+        assert_refused(refused, "may not give a trigger another account", "SET USER", "--definer current")
+        install = ("install", theirs, "--profile", "generic", "--definer", "current")
+        refused = run_command(*install)
+        assert_refused(refused, "may not make procedures", "GRANT CREATE ROUTINE ON")
+        grant(f"CREATE ROUTINE {everywhere}")
+        refused = run_command(*install)
         assert_refused(refused, "CREATE command denied to user", "grant the right")
         assert dump_schema(url) == schema
         grant(f"CREATE, DROP, INSERT, UPDATE, DELETE, INDEX, ALTER {everywhere}")
-        refused = run_command("install", theirs, "--profile", "generic")
+        refused = run_command(*install)
         assert_refused(refused, "CREATE VIEW command denied to user", "grant the right")
         grant(f"CREATE VIEW, SHOW VIEW {everywhere}")
-        refused = run_command("install", theirs, "--profile", "generic")
+        refused = run_command(*install)
         assert_refused(refused, "TRIGGER command denied to user", "grant the right")
         grant(f"TRIGGER {everywhere}")
-        done = run_command("install", theirs, "--profile", "generic")
+        done = run_command(*install)
         assert (done.status, done.out.splitlines()[1:]) == (
             0,
             ["6 triggers created, 0 dropped", "3 rows captured from before the installation"],

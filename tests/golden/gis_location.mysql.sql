@@ -1,5 +1,16 @@
-CREATE TRIGGER `changecapture_2_insert_01d91c90` AFTER INSERT ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_insert_b7aa8942` AFTER INSERT ON `gis_location` FOR EACH ROW
 BEGIN
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
+            CALL `changecapture_miss_6d4b3e2a`('gis_location', 'I', reason);
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
@@ -7,9 +18,20 @@ BEGIN
     END IF;
 END;
 
-CREATE TRIGGER `changecapture_2_update_01d91c90` AFTER UPDATE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_update_b7aa8942` AFTER UPDATE ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE changed, new_key, old_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
+            CALL `changecapture_miss_6d4b3e2a`('gis_location', 'U', reason);
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         SET changed = CONCAT_WS(',',
             IF(BINARY NEW.`name` <=> BINARY OLD.`name`, NULL, CONCAT('"name"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`name` USING utf8mb4)), 'null'))),
@@ -52,8 +74,19 @@ BEGIN
     END IF;
 END;
 
-CREATE TRIGGER `changecapture_2_delete_01d91c90` AFTER DELETE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_delete_b7aa8942` AFTER DELETE ON `gis_location` FOR EACH ROW
 BEGIN
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
+            CALL `changecapture_miss_6d4b3e2a`('gis_location', 'D', reason);
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
@@ -61,7 +94,7 @@ BEGIN
     END IF;
 END;
 
-CREATE OR REPLACE SQL SECURITY DEFINER VIEW `changecapture_gis_location_history` (`id`, `uuid`, `name`, `level`, `parent`, `gis_feature_type`, `lat`, `lon`, `radius`, `wkt`, `inherited`, `lat_min`, `lat_max`, `lon_min`, `lon_max`, `elevation`, `addr_street`, `addr_postcode`, `start_date`, `end_date`, `comments`, `l5`, `l4`, `l3`, `l2`, `l1`, `l0`, `created_on`, `modified_on`, `changed_at`, `deleted`, `origin`) AS
+CREATE OR REPLACE DEFINER = `changecapture`@`localhost` SQL SECURITY DEFINER VIEW `changecapture_gis_location_history` (`id`, `uuid`, `name`, `level`, `parent`, `gis_feature_type`, `lat`, `lon`, `radius`, `wkt`, `inherited`, `lat_min`, `lat_max`, `lon_min`, `lon_max`, `elevation`, `addr_street`, `addr_postcode`, `start_date`, `end_date`, `comments`, `l5`, `l4`, `l3`, `l2`, `l1`, `l0`, `created_on`, `modified_on`, `changed_at`, `deleted`, `origin`) AS
 WITH pending AS (
     SELECT c.`key`, c.operation, c.image, c.captured_at, JSON_VALUE(c.`key`, '$[1]') AS identity
     FROM changecapture_captured AS c
@@ -83,12 +116,12 @@ SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALU
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = 'gis_location'
   AND NOT EXISTS (SELECT 1 FROM pending AS q
-                  WHERE q.operation <> 'D' AND q.identity = d.row_key)
+                  WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.row_key)
 UNION ALL
 SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."name"'), JSON_VALUE(d.image, '$."level"'), JSON_VALUE(d.image, '$."parent"'), JSON_VALUE(d.image, '$."gis_feature_type"'), JSON_VALUE(d.image, '$."lat"'), JSON_VALUE(d.image, '$."lon"'), JSON_VALUE(d.image, '$."radius"'), JSON_VALUE(d.image, '$."wkt"'), JSON_VALUE(d.image, '$."inherited"'), JSON_VALUE(d.image, '$."lat_min"'), JSON_VALUE(d.image, '$."lat_max"'), JSON_VALUE(d.image, '$."lon_min"'), JSON_VALUE(d.image, '$."lon_max"'), JSON_VALUE(d.image, '$."elevation"'), JSON_VALUE(d.image, '$."addr_street"'), JSON_VALUE(d.image, '$."addr_postcode"'), JSON_VALUE(d.image, '$."start_date"'), JSON_VALUE(d.image, '$."end_date"'), JSON_VALUE(d.image, '$."comments"'), JSON_VALUE(d.image, '$."l5"'), JSON_VALUE(d.image, '$."l4"'), JSON_VALUE(d.image, '$."l3"'), JSON_VALUE(d.image, '$."l2"'), JSON_VALUE(d.image, '$."l1"'), JSON_VALUE(d.image, '$."l0"'), JSON_VALUE(d.image, '$."created_on"'), JSON_VALUE(d.image, '$."modified_on"'),
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s
-WHERE d.operation = 'D'
+WHERE d.operation IN ('D', 'd')
   AND NOT EXISTS (SELECT 1 FROM pending AS q
-                  WHERE q.operation <> 'D' AND q.identity = d.identity)
+                  WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.identity)

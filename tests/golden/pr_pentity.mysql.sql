@@ -1,5 +1,16 @@
-CREATE TRIGGER `changecapture_3_insert_e96a2393` AFTER INSERT ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_insert_a3925fd2` AFTER INSERT ON `pr_pentity` FOR EACH ROW
 BEGIN
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
+            CALL `changecapture_miss_6d4b3e2a`('pr_pentity', 'I', reason);
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
@@ -7,9 +18,20 @@ BEGIN
     END IF;
 END;
 
-CREATE TRIGGER `changecapture_3_update_e96a2393` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_update_a3925fd2` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE changed, new_key, old_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
+            CALL `changecapture_miss_6d4b3e2a`('pr_pentity', 'U', reason);
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         SET changed = CONCAT_WS(',',
             IF(BINARY NEW.`instance_type` <=> BINARY OLD.`instance_type`, NULL, CONCAT('"instance_type"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`instance_type` USING utf8mb4)), 'null'))),
@@ -28,8 +50,19 @@ BEGIN
     END IF;
 END;
 
-CREATE TRIGGER `changecapture_3_delete_e96a2393` AFTER DELETE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_delete_a3925fd2` AFTER DELETE ON `pr_pentity` FOR EACH ROW
 BEGIN
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
+            CALL `changecapture_miss_6d4b3e2a`('pr_pentity', 'D', reason);
+        END IF;
+    END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
@@ -37,7 +70,7 @@ BEGIN
     END IF;
 END;
 
-CREATE OR REPLACE SQL SECURITY DEFINER VIEW `changecapture_pr_pentity_history` (`pe_id`, `uuid`, `instance_type`, `type`, `pe_label`, `changed_at`, `deleted`, `origin`) AS
+CREATE OR REPLACE DEFINER = `changecapture`@`localhost` SQL SECURITY DEFINER VIEW `changecapture_pr_pentity_history` (`pe_id`, `uuid`, `instance_type`, `type`, `pe_label`, `changed_at`, `deleted`, `origin`) AS
 WITH pending AS (
     SELECT c.`key`, c.operation, c.image, c.captured_at, JSON_VALUE(c.`key`, '$[1]') AS identity
     FROM changecapture_captured AS c
@@ -59,12 +92,12 @@ SELECT JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_V
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = 'pr_pentity'
   AND NOT EXISTS (SELECT 1 FROM pending AS q
-                  WHERE q.operation <> 'D' AND q.identity = d.row_key)
+                  WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.row_key)
 UNION ALL
 SELECT JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."instance_type"'), JSON_VALUE(d.image, '$."type"'), JSON_VALUE(d.image, '$."pe_label"'),
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s
-WHERE d.operation = 'D'
+WHERE d.operation IN ('D', 'd')
   AND NOT EXISTS (SELECT 1 FROM pending AS q
-                  WHERE q.operation <> 'D' AND q.identity = d.identity)
+                  WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.identity)

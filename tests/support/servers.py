@@ -161,6 +161,7 @@ class MariaDBServer(LocalServer, MySQLDatabases):
                 _find_mariadb("mariadb-install-db"),
                 "--no-defaults",
                 f"--datadir={self.directory / 'data'}",
+                f"--tmpdir={self.directory / 'tmp'}",  # in /tmp one that starts tidies up another's
                 "--skip-test-db",
                 "--innodb-log-file-size=32M",
                 *self._as_user(),

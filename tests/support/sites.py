@@ -42,6 +42,7 @@ EDEN_TABLES = (
 """A part of Eden with every kind of column and reference that it has; what they refer to comes along."""
 OWN_TABLES = (
     "captured",
+    "missed",
     "changelog",
     "pass",
     "context",

@@ -191,6 +191,7 @@ SITE = Status(
     to_backfill=0,
     captured=0,
     oldest_captured_at=None,
+    missed=(),
     entries=3,
     vector={("a", 1, "pr"): 3},
     parked={"unique": 2},

@@ -18,16 +18,17 @@ DIALECTS = {"postgresql": postgresql, "mysql": mysql}
 PAIRS = [
     ("triggers", "postgresql/schema.sql", "mysql/schema.sql"),
     ("triggers", "postgresql/capture.sql", "mysql/capture.sql"),
+    ("triggers", "postgresql/cascade.sql", "mysql/cascade.sql"),
     ("triggers", "postgresql/history.sql", "mysql/history.sql"),
     ("triggers", "postgresql/remove.sql", "mysql/remove.sql"),
     ("migrations", "sql/0001/postgresql.up.sql", "sql/0001/mysql.up.sql"),
     ("migrations", "sql/0001/postgresql.down.sql", "sql/0001/mysql.down.sql"),
 ]
 FROZEN = {
-    "0001/mysql.down.sql": "5fc5d4a724dc45846e6816f506059b65b093cc6229ccfb8771ee22082794460c",
-    "0001/mysql.up.sql": "3465b389e825c605e6af3d271bf2ff9f0ab709bf3f64d6609b6ffc2855a078c7",
-    "0001/postgresql.down.sql": "64916794e1b32e760f051173a75c94bef25e87b49a8909e932006a98fec7c9db",
-    "0001/postgresql.up.sql": "40278fa19db72e3168dd3986b97eb6095d15461516375994396e43d2d880ed72",
+    "0001/mysql.down.sql": "f518581c30d9395c25e083761f018effbcf44774a4ceb557f3aa6c57d9946ca1",
+    "0001/mysql.up.sql": "ee819931f5b7aa9f79f5118c7cb5acaca58c5e4cbc1ee651207314995ab82432",
+    "0001/postgresql.down.sql": "fa336675998f535fb48b16646b3ed3dc0c67f2dda632ecf77f8c7006ec54655c",
+    "0001/postgresql.up.sql": "10721c2d8843d2cb0a3d05b2741334eb3096e3efcd74ca03d6952b4269f71765",
 }
 GOLDEN_TABLES = {"pr_person": 1, "gis_location": 2, "pr_pentity": 3}
 
@@ -56,8 +57,9 @@ def test_statements_of_the_two_dialects_are_the_same_in_the_same_order(package, 
 @pytest.mark.parametrize(("package", "left", "right"), PAIRS)
 def test_statement_with_a_twin_has_its_holes(package, left, right):
     ours, theirs = (split_statements(read(package, path)) for path in (left, right))
-    # MySQL names the table of an index, PostgreSQL that of a trigger; its view only calls its function.
-    apart = {"drop_index", "drop_trigger", "history_view"}
+    # MySQL names the table of an index, PostgreSQL that of a trigger; its view only calls its function;
+    # MySQL's triggers call a procedure where PostgreSQL's write missed themselves.
+    apart = {"drop_index", "drop_trigger", "history_view", "unfailing"}
     for name in ours.keys() & theirs.keys():
         here, there = (set(re.findall(r"\{\{(\w+)\}\}", body[name])) for body in (ours, theirs))
         assert here == there or name in apart, name
@@ -85,7 +87,8 @@ def test_every_function_of_a_dialect_has_a_twin_in_the_same_order():
     )
     shared = set(ours) & set(theirs)
     assert [n for n in ours if n in shared] == [n for n in theirs if n in shared]
-    assert set(ours) ^ set(theirs) == {"history_name"}, "only MySQL's names can be too long"
+    # Only MySQL's names can be too long, and only its triggers call what they have in common.
+    assert set(ours) ^ set(theirs) == {"history_name", "render_helper"}
 
 
 @pytest.mark.parametrize("path", FROZEN)

@@ -6,8 +6,9 @@
 -- statement: insert_trigger
 -- mysql only: one trigger for each operation; PostgreSQL has one function.
 -- Reads: the new row. Writes: one row of captured. Silent when: this site's applier is writing.
-CREATE TRIGGER {{trigger}} AFTER INSERT ON {{table}} FOR EACH ROW
+CREATE DEFINER = {{definer}} TRIGGER {{trigger}} AFTER INSERT ON {{table}} FOR EACH ROW
 BEGIN
+{{unfailing}}
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
@@ -19,9 +20,10 @@ END
 -- mysql only: one trigger for each operation; PostgreSQL has one function.
 -- Reads: the old and the new row. Writes: one row of captured.
 -- Silent when: this site's applier is writing; no column that travels has changed.
-CREATE TRIGGER {{trigger}} AFTER UPDATE ON {{table}} FOR EACH ROW
+CREATE DEFINER = {{definer}} TRIGGER {{trigger}} AFTER UPDATE ON {{table}} FOR EACH ROW
 BEGIN
     DECLARE changed, new_key, old_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+{{unfailing}}
     IF @changecapture_applying IS NULL THEN
         SET changed = CONCAT_WS(',',
 {{changes}});
@@ -44,11 +46,40 @@ END
 -- statement: delete_trigger
 -- mysql only: one trigger for each operation; PostgreSQL has one function.
 -- Reads: the old row. Writes: one row of captured. Silent when: this site's applier is writing.
-CREATE TRIGGER {{trigger}} AFTER DELETE ON {{table}} FOR EACH ROW
+CREATE DEFINER = {{definer}} TRIGGER {{trigger}} AFTER DELETE ON {{table}} FOR EACH ROW
 BEGIN
+{{unfailing}}
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
         VALUES ({{table_id}}, 'D', {{old_key}}, {{image}}, CONNECTION_ID(), {{now}});
     END IF;
 END
+
+-- statement: unfailing
+-- What {{unfailing}} is: a failure of ours does not become one of the application's statement, it leaves
+-- a line in missed, one a second. Passed on: lock timeout, deadlock, full lock table, interruption: they
+-- concern the application's transaction.
+DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+DECLARE EXIT HANDLER FOR SQLEXCEPTION
+BEGIN
+    DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+    GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+    IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), {{name}})) THEN
+        SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), {{name}});
+        CALL {{procedure}}({{name}}, {{operation}}, reason);
+    END IF;
+END;
+
+-- statement: miss
+-- mysql only: PostgreSQL's function writes missed itself.
+-- Writes: one row of missed. A table that several triggers of a table name is opened several times, and
+-- under LOCK TABLES MariaDB then refuses to write it (1442); what they call is opened once.
+CREATE DEFINER = {{definer}} PROCEDURE {{procedure}}(
+    of_table VARCHAR(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    of_operation CHAR(1) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    for_reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin)
+MODIFIES SQL DATA
+INSERT INTO changecapture_missed (table_name, operation, reason, missed_at)
+VALUES (of_table, of_operation, for_reason, {{now}})

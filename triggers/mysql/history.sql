@@ -3,7 +3,7 @@
 
 -- statement: history_view
 -- A row that was deleted and inserted again under another local number is shown once, live.
-CREATE OR REPLACE SQL SECURITY DEFINER VIEW {{view}} ({{declarations}}) AS
+CREATE OR REPLACE DEFINER = {{definer}} SQL SECURITY DEFINER VIEW {{view}} ({{declarations}}) AS
 WITH pending AS (
     SELECT c.`key`, c.operation, c.image, c.captured_at, {{pending_identity}} AS identity
     FROM changecapture_captured AS c
@@ -25,12 +25,12 @@ SELECT {{image_columns}},
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = {{wire}}
   AND NOT EXISTS (SELECT 1 FROM pending AS q
-                  WHERE q.operation <> 'D' AND q.identity = d.row_key)
+                  WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.row_key)
 UNION ALL
 SELECT {{image_columns}},
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s
-WHERE d.operation = 'D'
+WHERE d.operation IN ('D', 'd')
   AND NOT EXISTS (SELECT 1 FROM pending AS q
-                  WHERE q.operation <> 'D' AND q.identity = d.identity)
+                  WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.identity)

@@ -4,6 +4,10 @@
 -- statement: drop_trigger
 DROP TRIGGER IF EXISTS {{trigger}}
 
+-- statement: drop_procedure
+-- mysql only: PostgreSQL needs none to see what foreign keys do.
+DROP PROCEDURE IF EXISTS {{procedure}}
+
 -- statement: drop_view
 DROP VIEW IF EXISTS {{view}}
 

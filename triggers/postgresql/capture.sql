@@ -17,34 +17,38 @@ BEGIN
     IF current_setting('changecapture.applying', true) = 'on' THEN
         RETURN NULL;
     END IF;
-    IF TG_OP = 'INSERT' THEN
-        INSERT INTO changecapture.captured
-            (table_id, operation, key, transaction_id, captured_at)
-        VALUES ({{table_id}}, 'I', {{new_key}}, txid_current(), {{now}});
-    ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO changecapture.captured
-            (table_id, operation, key, image, transaction_id, captured_at)
-        VALUES ({{table_id}}, 'D', {{old_key}}, {{image}}, txid_current(), {{now}});
-    ELSE
-{{changes}}
-        new_key := {{new_key}};
-        old_key := {{old_key}};
-        IF changed <> '{}' OR new_key <> old_key THEN
+    BEGIN
+        IF TG_OP = 'INSERT' THEN
             INSERT INTO changecapture.captured
-                (table_id, operation, key, old_key, changed, transaction_id, captured_at)
-            VALUES ({{table_id}}, 'U', new_key, nullif(old_key, new_key), changed::text,
-                    txid_current(), {{now}});
+                (table_id, operation, key, transaction_id, captured_at)
+            VALUES ({{table_id}}, 'I', {{new_key}}, txid_current(), {{now}});
+        ELSIF TG_OP = 'DELETE' THEN
+            INSERT INTO changecapture.captured
+                (table_id, operation, key, image, transaction_id, captured_at)
+            VALUES ({{table_id}}, 'D', {{old_key}}, {{image}}, txid_current(), {{now}});
+        ELSE
+{{changes}}
+            new_key := {{new_key}};
+            old_key := {{old_key}};
+            IF changed <> '{}' OR new_key <> old_key THEN
+                INSERT INTO changecapture.captured
+                    (table_id, operation, key, old_key, changed, transaction_id, captured_at)
+                VALUES ({{table_id}}, 'U', new_key, nullif(old_key, new_key), changed::text,
+                        txid_current(), {{now}});
+            END IF;
         END IF;
-    END IF;
+    EXCEPTION
+{{unfailing}}
+    END;
     RETURN NULL;
 END
 $capture$
 
 -- statement: change
 -- One line of {{changes}} for each column that travels.
-        IF {{new}} IS DISTINCT FROM {{old}} THEN
-            changed := changed || jsonb_build_object({{name}}, {{value}});
-        END IF;
+            IF {{new}} IS DISTINCT FROM {{old}} THEN
+                changed := changed || jsonb_build_object({{name}}, {{value}});
+            END IF;
 
 -- statement: row_trigger
 -- postgresql only: see capture.
@@ -57,12 +61,16 @@ FOR EACH ROW EXECUTE FUNCTION {{function}}()
 CREATE OR REPLACE FUNCTION {{function}}_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 BEGIN
-    IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
-        INSERT INTO changecapture.captured
-            (table_id, operation, key, image, transaction_id, captured_at)
-        SELECT {{table_id}}, 'D', {{row_key}}, to_jsonb(t.*)::text, txid_current(), {{now}}
-        FROM {{table}} AS t;
-    END IF;
+    BEGIN
+        IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
+            INSERT INTO changecapture.captured
+                (table_id, operation, key, image, transaction_id, captured_at)
+            SELECT {{table_id}}, 'D', {{row_key}}, to_jsonb(t.*)::text, txid_current(), {{now}}
+            FROM {{table}} AS t;
+        END IF;
+    EXCEPTION
+{{unfailing}}
+    END;
     RETURN NULL;
 END
 $capture$
@@ -71,3 +79,23 @@ $capture$
 -- postgresql only: MySQL has no trigger on TRUNCATE.
 CREATE TRIGGER {{trigger}}_truncate BEFORE TRUNCATE ON {{table}}
 FOR EACH STATEMENT EXECUTE FUNCTION {{function}}_truncate()
+
+-- statement: unfailing
+-- What {{unfailing}} is: a failure of ours does not become one of the application's statement, it leaves
+-- a line in missed, one a second. Passed on: what ends the application's transaction anyway; OTHERS
+-- leaves out a cancelled query. The subtransaction of each row was measured, see ARCHITECTURE.md.
+WHEN serialization_failure THEN
+    RAISE;
+WHEN OTHERS THEN
+    BEGIN
+        IF current_setting('changecapture.missed', true)
+           IS DISTINCT FROM concat(date_trunc('second', statement_timestamp()), {{name}}) THEN
+            PERFORM set_config('changecapture.missed',
+                concat(date_trunc('second', statement_timestamp()), {{name}}), true);
+            INSERT INTO changecapture.missed (table_name, operation, reason, missed_at)
+            VALUES ({{name}}, {{operation}}, SQLERRM, {{now}});
+        END IF;
+    EXCEPTION
+        WHEN OTHERS THEN
+            NULL;
+    END;

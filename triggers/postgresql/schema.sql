@@ -7,7 +7,8 @@
 CREATE SCHEMA IF NOT EXISTS changecapture
 
 -- statement: site
--- One row: who this site is, and the last name that it gave.
+-- One row: who this site is, and the last name that it gave. definer: whose rights MySQL's
+-- triggers have, 'account' (our own) or 'current' (who installed).
 CREATE TABLE IF NOT EXISTS changecapture.site (
     one           smallint     NOT NULL DEFAULT 1 PRIMARY KEY CHECK (one = 1),
     origin        varchar(64)  NOT NULL,
@@ -15,6 +16,7 @@ CREATE TABLE IF NOT EXISTS changecapture.site (
     last_number   bigint       NOT NULL,
     last_pass     bigint       NOT NULL,
     profile       text         NOT NULL,
+    definer       varchar(16)  NOT NULL,
     installed_at  bigint       NOT NULL
 )
 
@@ -42,6 +44,16 @@ CREATE TABLE IF NOT EXISTS changecapture.captured (
     image           text,
     transaction_id  bigint     NOT NULL,
     captured_at     bigint     NOT NULL
+)
+
+-- statement: missed
+-- Where capture failed and the application's statement went on: one line a second, table and session.
+CREATE TABLE IF NOT EXISTS changecapture.missed (
+    id          bigserial    NOT NULL PRIMARY KEY,
+    table_name  varchar(128) NOT NULL,
+    operation   char(1)      NOT NULL,
+    reason      text         NOT NULL,
+    missed_at   bigint       NOT NULL
 )
 
 -- statement: changelog

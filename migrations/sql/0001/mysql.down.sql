@@ -33,6 +33,9 @@ DROP TABLE IF EXISTS changecapture_pass
 -- statement: changelog
 DROP TABLE IF EXISTS changecapture_changelog
 
+-- statement: missed
+DROP TABLE IF EXISTS changecapture_missed
+
 -- statement: captured
 DROP TABLE IF EXISTS changecapture_captured
 

@@ -4,7 +4,8 @@
 -- Times are microseconds since 1970 UTC. Keys compare as bytes.
 
 -- statement: site
--- One row: who this site is, and the last name that it gave.
+-- One row: who this site is, and the last name that it gave. definer: whose rights MySQL's
+-- triggers have, 'account' (our own) or 'current' (who installed).
 CREATE TABLE IF NOT EXISTS changecapture_site (
     `one`         smallint     NOT NULL DEFAULT 1 PRIMARY KEY CHECK (`one` = 1),
     origin        varchar(64)  NOT NULL,
@@ -12,6 +13,7 @@ CREATE TABLE IF NOT EXISTS changecapture_site (
     last_number   bigint       NOT NULL,
     last_pass     bigint       NOT NULL,
     profile       longtext     NOT NULL,
+    definer       varchar(16)  NOT NULL,
     installed_at  bigint       NOT NULL
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
 
@@ -39,6 +41,16 @@ CREATE TABLE IF NOT EXISTS changecapture_captured (
     image           longtext,
     transaction_id  bigint     NOT NULL,
     captured_at     bigint     NOT NULL
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: missed
+-- Where capture failed and the application's statement went on: one line a second, table and session.
+CREATE TABLE IF NOT EXISTS changecapture_missed (
+    id          bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    table_name  varchar(128) NOT NULL,
+    operation   char(1)      NOT NULL,
+    reason      longtext     NOT NULL,
+    missed_at   bigint       NOT NULL
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
 
 -- statement: changelog

@@ -33,6 +33,9 @@ DROP TABLE IF EXISTS changecapture.pass
 -- statement: changelog
 DROP TABLE IF EXISTS changecapture.changelog
 
+-- statement: missed
+DROP TABLE IF EXISTS changecapture.missed
+
 -- statement: captured
 DROP TABLE IF EXISTS changecapture.captured
 

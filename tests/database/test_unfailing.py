@@ -1,0 +1,167 @@
+"""Whatever happens to our objects, the application's writes go through; what was not captured is noted."""
+
+import json
+
+import pytest
+
+from tests.support.commands import run_command
+from tests.support.databases import fetch
+from tests.support.family import Family
+
+
+@pytest.fixture
+def url(server, new_database):
+    """A small application, installed, in a database that may be spoiled."""
+    url = new_database(server)
+    application = Family(url)
+    for table in ("person", "contact"):
+        application(
+            f"CREATE TABLE {table} (uuid varchar(64) NOT NULL PRIMARY KEY, name varchar(60), age integer)"
+        )
+    application(
+        "ALTER TABLE contact ADD CONSTRAINT of_person FOREIGN KEY (name) REFERENCES person (uuid) "
+        "ON DELETE CASCADE ON UPDATE CASCADE"
+    )
+    application("INSERT INTO person VALUES ('a', 'Anna', 1), ('b', 'Ben', 2)")
+    application("INSERT INTO contact VALUES ('a1', 'a', NULL)")
+    application.close()
+    assert run_command("install", url, "--profile", "generic").status == 0
+    return url
+
+
+@pytest.fixture
+def application(url):
+    connection = Family(url)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def prefix(server):
+    return "changecapture." if server.dialect == "postgresql" else "changecapture_"
+
+
+def rename(application, prefix, table):
+    target = "lost" if prefix.endswith(".") else "changecapture_lost"
+    application(f"ALTER TABLE {prefix}{table} RENAME TO {target}")
+
+
+def write_everything(application):
+    """Insert, update, rename and delete; fail when a row count is wrong."""
+    assert application("INSERT INTO person VALUES ('c', 'Cleo', 3), ('d', 'Dan', 4)") == 2
+    assert application("UPDATE person SET name = 'Anne', age = 9 WHERE uuid = 'a'") == 1
+    assert application("UPDATE person SET uuid = 'z' WHERE uuid = 'a'") == 1
+    assert application.rows("SELECT name FROM contact") == [("z",)]
+    assert application("DELETE FROM person WHERE uuid = 'z'") == 1
+    assert application("DELETE FROM person") == 3
+    assert application.rows("SELECT uuid FROM contact") == []
+
+
+def missed(url, prefix):
+    return fetch(url, f"SELECT table_name, operation, reason FROM {prefix}missed ORDER BY id")
+
+
+def test_writes_go_through_without_the_table_that_captures(url, application, prefix):
+    rename(application, prefix, "captured")
+    write_everything(application)
+    noted = missed(url, prefix)
+    assert noted[0][:2] == ("person", "I")
+    assert "captured" in noted[0][2]
+
+
+def test_writes_go_through_without_any_table_of_ours(url, application, prefix):
+    application(f"DROP TABLE {prefix}captured")
+    application(f"DROP TABLE {prefix}missed")
+    write_everything(application)
+
+
+def test_writes_go_through_without_our_procedures(mariadb, url, application, prefix, server):
+    if server is not mariadb:
+        application(
+            "DROP SCHEMA changecapture CASCADE"
+        )  # and its functions: PostgreSQL takes the triggers too
+    else:
+        for (name,) in fetch(
+            url, "SELECT routine_name FROM information_schema.routines WHERE routine_schema = DATABASE()"
+        ):
+            application(f"DROP PROCEDURE `{name}`")
+    write_everything(application)
+
+
+def test_writes_go_through_when_a_captured_column_is_gone(url, application, prefix):
+    """An upgrade of the application, before install is run again."""
+    application("ALTER TABLE person DROP COLUMN age")
+    assert application("INSERT INTO person VALUES ('c', 'Cleo')") == 1
+    assert application("UPDATE person SET name = 'Anne' WHERE uuid = 'a'") == 1
+    assert application("DELETE FROM person") == 3
+    assert {row[:2] for row in missed(url, prefix)} >= {("person", "U")}
+    assert run_command("install", url).status == 0
+    application(f"DELETE FROM {prefix}missed")
+    application("INSERT INTO person VALUES ('e', 'Eve')")
+    application("UPDATE person SET name = 'Eva'")
+    assert missed(url, prefix) == []
+
+
+def test_what_was_captured_before_the_failure_is_published(url, application, prefix):
+    application("UPDATE person SET age = 7 WHERE uuid = 'b'")
+    application("ALTER TABLE contact DROP COLUMN age")
+    application("UPDATE contact SET uuid = 'a2'")
+    assert fetch(url, f"SELECT count(*) FROM {prefix}captured") == [(1,)]
+    assert run_command("install", url).status == 0
+
+
+def test_failure_is_noted_once_a_second_however_many_rows_it_meets(url, application, prefix):
+    rename(application, prefix, "captured")
+    rows = ", ".join(f"('n{number}', 'N', {number})" for number in range(500))
+    assert application(f"INSERT INTO person VALUES {rows}") == 500
+    assert len(missed(url, prefix)) == 1
+
+
+def test_status_says_what_was_missed(url, application, prefix):
+    assert "missed" not in run_command("status", url).out
+    application("ALTER TABLE person DROP COLUMN age")
+    application("UPDATE person SET name = 'Anne' WHERE uuid = 'a'")
+    shown = run_command("status", url)
+    assert shown.status == 0
+    assert "missed:" in shown.out
+    assert "person" in shown.out
+    assert "reconcile" in shown.out
+    (noted,) = json.loads(run_command("status", url, "--json").out)["missed"]
+    assert (noted["table"], noted["count"]) == ("person", 1)
+
+
+def test_failure_of_the_application_s_own_statement_stays_a_failure(url, application):
+    with pytest.raises(Exception, match=r"(?i)duplicate"):
+        application("INSERT INTO person VALUES ('a', 'again', 1)")
+    with pytest.raises(Exception, match=r"(?i)foreign key"):
+        application("INSERT INTO contact VALUES ('x', 'nobody', 1)")
+
+
+def test_lock_on_our_table_does_not_fail_a_statement_that_may_not_wait(postgres, new_database):
+    """VACUUM FULL of captured beside an application with a lock_timeout: PostgreSQL only."""
+    url = new_database(postgres)
+    application, other = Family(url), Family(url)
+    application("CREATE TABLE person (uuid varchar(64) NOT NULL PRIMARY KEY, name varchar(60))")
+    assert run_command("install", url, "--profile", "generic").status == 0
+    other("BEGIN")
+    other("LOCK TABLE changecapture.captured")
+    application("SET lock_timeout = '50ms'")
+    assert application("INSERT INTO person VALUES ('a', 'Anna')") == 1
+    other("ROLLBACK")
+    assert [row[:2] for row in missed(url, "changecapture.")] == [("person", "I")]
+    application.close()
+    other.close()
+
+
+def test_interrupted_statement_is_interrupted(url, application, server, prefix):
+    """The time limit of the application's session is its own: nothing of it stays."""
+    rows = ", ".join(f"('n{number}', 'N', {number})" for number in range(5000))
+    if server.dialect == "postgresql":
+        application("SET statement_timeout = '20ms'")
+    else:
+        application("SET max_statement_time = 0.02")
+    with pytest.raises(Exception, match=r"(?i)timeout|max_statement_time|interrupted"):
+        for _ in range(50):
+            application(f"INSERT INTO person VALUES {rows}")
+            application("DELETE FROM person WHERE name = 'N'")
+    assert missed(url, prefix) == []

@@ -1,0 +1,147 @@
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_hospital_071ffa2c` BEFORE DELETE ON `hospital` FOR EACH ROW
+BEGIN
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'hospital')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'hospital');
+            CALL `changecapture_miss_6d4b3e2a`('hospital', 'd', reason);
+        END IF;
+    END;
+    IF @changecapture_applying IS NULL AND @@foreign_key_checks THEN
+        CALL `changecapture_delete_hospital_b83a1dd6`(OLD.`hospital_uuid`);
+    END IF;
+END;
+
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_update_hospital_c08e33f9` BEFORE UPDATE ON `hospital` FOR EACH ROW
+BEGIN
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'hospital')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'hospital');
+            CALL `changecapture_miss_6d4b3e2a`('hospital', 'u', reason);
+        END IF;
+    END;
+    IF @changecapture_applying IS NULL AND @@foreign_key_checks AND NOT (BINARY OLD.`hospital_uuid` <=> BINARY NEW.`hospital_uuid`) THEN
+        CALL `changecapture_update_hospital_b17da5bb`(OLD.`hospital_uuid`, NEW.`hospital_uuid`);
+    END IF;
+END;
+
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_hospital_b83a1dd6`(old_1 int(32))
+MODIFIES SQL DATA
+BEGIN
+    BEGIN
+        DECLARE done, used BOOLEAN DEFAULT FALSE;
+        DECLARE named, renamed, changed, image LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE row_1 varchar(128);
+        DECLARE found CURSOR FOR
+            SELECT t.`p_uuid` FROM `person_uuid` AS t
+            WHERE t.`hospital_uuid` = old_1 FOR UPDATE;
+        DECLARE found_in_use CURSOR FOR
+            SELECT t.`p_uuid` FROM `person_uuid` AS t
+            WHERE t.`hospital_uuid` = old_1 LOCK IN SHARE MODE;
+        DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = TRUE;
+        DECLARE CONTINUE HANDLER FOR 1442 SET used = TRUE;
+        DECLARE EXIT HANDLER FOR 1456 BEGIN END;
+        DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION
+        BEGIN
+            DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+            DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+            GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+            IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'person_uuid')) THEN
+                SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'person_uuid');
+                CALL `changecapture_miss_6d4b3e2a`('person_uuid', 'u', reason);
+            END IF;
+        END;
+        OPEN found;
+        IF used THEN
+            OPEN found_in_use;
+        END IF;
+        walk: LOOP
+            SET done = FALSE;
+            IF used THEN
+                FETCH found_in_use INTO row_1;
+            ELSE
+                FETCH found INTO row_1;
+            END IF;
+            IF done THEN
+                LEAVE walk;
+            END IF;
+            SELECT CONCAT('[', IFNULL(JSON_QUOTE(CONVERT(t.`p_uuid` USING utf8mb4)), 'null'), ']'), CONCAT('[', IFNULL(JSON_QUOTE(CONVERT(t.`p_uuid` USING utf8mb4)), 'null'), ']'), CONCAT('{', '"hospital_uuid"', ':', IFNULL(CAST(NULL AS CHAR), 'null'), '}') INTO named, renamed, changed
+            FROM `person_uuid` AS t WHERE t.`p_uuid` = row_1 LIMIT 1 LOCK IN SHARE MODE;
+            CALL `changecapture_announce_b10ee8f4`(10, 'u', renamed,
+                IF(BINARY named = BINARY renamed, NULL, named), changed, NULL);
+        END LOOP;
+    END;
+END;
+
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_update_hospital_b17da5bb`(old_1 int(32), new_1 int(32))
+MODIFIES SQL DATA
+BEGIN
+    BEGIN
+        DECLARE done, used BOOLEAN DEFAULT FALSE;
+        DECLARE named, renamed, changed, image LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE row_1 varchar(128);
+        DECLARE found CURSOR FOR
+            SELECT t.`p_uuid` FROM `person_uuid` AS t
+            WHERE t.`hospital_uuid` = old_1
+              AND NOT (BINARY old_1 <=> BINARY new_1) FOR UPDATE;
+        DECLARE found_in_use CURSOR FOR
+            SELECT t.`p_uuid` FROM `person_uuid` AS t
+            WHERE t.`hospital_uuid` = old_1
+              AND NOT (BINARY old_1 <=> BINARY new_1) LOCK IN SHARE MODE;
+        DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = TRUE;
+        DECLARE CONTINUE HANDLER FOR 1442 SET used = TRUE;
+        DECLARE EXIT HANDLER FOR 1456 BEGIN END;
+        DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION
+        BEGIN
+            DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+            DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+            GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+            IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'person_uuid')) THEN
+                SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'person_uuid');
+                CALL `changecapture_miss_6d4b3e2a`('person_uuid', 'u', reason);
+            END IF;
+        END;
+        OPEN found;
+        IF used THEN
+            OPEN found_in_use;
+        END IF;
+        walk: LOOP
+            SET done = FALSE;
+            IF used THEN
+                FETCH found_in_use INTO row_1;
+            ELSE
+                FETCH found INTO row_1;
+            END IF;
+            IF done THEN
+                LEAVE walk;
+            END IF;
+            SELECT CONCAT('[', IFNULL(JSON_QUOTE(CONVERT(t.`p_uuid` USING utf8mb4)), 'null'), ']'), CONCAT('[', IFNULL(JSON_QUOTE(CONVERT(t.`p_uuid` USING utf8mb4)), 'null'), ']'), CONCAT('{', '"hospital_uuid"', ':', IFNULL(CAST(new_1 AS CHAR), 'null'), '}') INTO named, renamed, changed
+            FROM `person_uuid` AS t WHERE t.`p_uuid` = row_1 LIMIT 1 LOCK IN SHARE MODE;
+            CALL `changecapture_announce_b10ee8f4`(10, 'u', renamed,
+                IF(BINARY named = BINARY renamed, NULL, named), changed, NULL);
+        END LOOP;
+    END;
+END;
+
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_announce_b10ee8f4`(
+    of_table INT,
+    of_operation CHAR(1) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    new_name LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    old_name LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    new_values LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    old_row LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin)
+MODIFIES SQL DATA
+INSERT INTO changecapture_captured
+    (table_id, operation, `key`, old_key, changed, image, transaction_id, captured_at)
+VALUES (of_table, of_operation, new_name, old_name, new_values, old_row, CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)))

@@ -1,0 +1,66 @@
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_pr_group_fa97b6de` BEFORE DELETE ON `pr_group` FOR EACH ROW
+BEGIN
+    DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_group')) THEN
+            SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_group');
+            CALL `changecapture_miss_6d4b3e2a`('pr_group', 'd', reason);
+        END IF;
+    END;
+    IF @changecapture_applying IS NULL AND @@foreign_key_checks THEN
+        CALL `changecapture_delete_pr_group_738445b5`(OLD.`id`);
+    END IF;
+END;
+
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_pr_group_status_73121cca`(old_1 int(11))
+MODIFIES SQL DATA
+BEGIN
+    BEGIN
+        DECLARE done, used BOOLEAN DEFAULT FALSE;
+        DECLARE named, renamed, changed, image LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE row_1 int(11);
+        DECLARE found CURSOR FOR
+            SELECT t.`id` FROM `pr_group` AS t
+            WHERE t.`status_id` = old_1 FOR UPDATE;
+        DECLARE found_in_use CURSOR FOR
+            SELECT t.`id` FROM `pr_group` AS t
+            WHERE t.`status_id` = old_1 LOCK IN SHARE MODE;
+        DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = TRUE;
+        DECLARE CONTINUE HANDLER FOR 1442 SET used = TRUE;
+        DECLARE EXIT HANDLER FOR 1456 BEGIN END;
+        DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
+        DECLARE EXIT HANDLER FOR SQLEXCEPTION
+        BEGIN
+            DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+            DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+            GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+            IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_group')) THEN
+                SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_group');
+                CALL `changecapture_miss_6d4b3e2a`('pr_group', 'u', reason);
+            END IF;
+        END;
+        OPEN found;
+        IF used THEN
+            OPEN found_in_use;
+        END IF;
+        walk: LOOP
+            SET done = FALSE;
+            IF used THEN
+                FETCH found_in_use INTO row_1;
+            ELSE
+                FETCH found INTO row_1;
+            END IF;
+            IF done THEN
+                LEAVE walk;
+            END IF;
+            SELECT CONCAT('[', IFNULL(CAST(t.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(t.`uuid` USING utf8mb4)), 'null'), ']'), CONCAT('[', IFNULL(CAST(t.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(t.`uuid` USING utf8mb4)), 'null'), ']'), CONCAT('{', '"status_id"', ':', IFNULL(CAST(NULL AS CHAR), 'null'), '}') INTO named, renamed, changed
+            FROM `pr_group` AS t WHERE t.`id` = row_1 LIMIT 1 LOCK IN SHARE MODE;
+            CALL `changecapture_announce_b10ee8f4`(151, 'u', renamed,
+                IF(BINARY named = BINARY renamed, NULL, named), changed, NULL);
+        END LOOP;
+    END;
+END

@@ -1,0 +1,3 @@
+-- What foreign keys do to other rows: nothing is needed here, their actions fire the triggers of the
+-- rows that they delete and change (../postgresql/capture.sql).
+-- Twin: ../mysql/cascade.sql, where they do not.
