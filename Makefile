@@ -3,6 +3,7 @@
 #   make demo      two sites that find each other and converge, on servers of their own
 #   make test      every test but the long ones; ARGS='tests/unit -k clock' goes to pytest
 #   make test-all  every test
+#   make mutate    break each merge rule on purpose: the tests must notice
 #   make lint      ruff, mypy and the import rules
 #   make bench     SUITE=name runs one suite, JSON=file keeps the figures
 PYTHON := .venv/bin/python
@@ -11,7 +12,7 @@ ARGS :=
 # One worker a core; each starts servers of its own.
 WORKERS := --numprocesses auto
 
-.PHONY: setup demo test test-all lint bench
+.PHONY: setup demo test test-all mutate lint bench
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -28,6 +29,10 @@ test: $(READY)
 
 test-all: $(READY)
 	@$(PYTHON) -m pytest $(WORKERS) $(ARGS)
+	@$(PYTHON) scripts/mutate.py
+
+mutate: $(READY)
+	@$(PYTHON) scripts/mutate.py
 
 lint: $(READY)
 	@.venv/bin/ruff check .

@@ -402,6 +402,7 @@ def _append(store: Store, changes: list[Change]) -> None:
     store.write_contexts({digest: dump_vector(context)})
     store.write_passes({(site.origin, site.epoch, pass_number): digest})
     store.append_entries(entries, applied=True)
+    _stir_kin(store, changes)
     store.write_versions(versions, {change.row: change.version for change in changes})
     store.write_images(
         {c.row: c.image for c in changes if c.image and not c.alive},
@@ -411,6 +412,24 @@ def _append(store: Store, changes: list[Change]) -> None:
     raised = {(site.origin, site.epoch, entry.scope): entry.number for entry in entries}
     store.write_vector(raised)
     store.write_site(last_number=number, last_pass=pass_number)
+
+
+def _stir_kin(store: Store, changes: Iterable[Change]) -> None:
+    """List rows that are one thing with one that came or went, and did not themselves, to be shown anew."""
+    ended = {
+        Row(kin, change.row.key): bool(change.alive)
+        for change in changes
+        if change.table.kin and change.version is not None and change.alive is not None
+        if change.alive is not change.version.alive
+        for kin in change.table.kin
+    }
+    if ended:
+        same = {change.row for change in changes}
+        versions = store.read_versions(ended.keys() - same)
+        stirred = [row for row, version in versions.items() if version.alive is not ended[row]]
+        store.write_parked(
+            {row: ("thing", "another row of the same thing has come or gone") for row in stirred}
+        )
 
 
 def _place(store: Store, change: Change) -> tuple[bool, int]:

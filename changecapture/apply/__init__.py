@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from changecapture.apply.show import show_rows
+from changecapture.apply.trees import prune_trees
 from changecapture.apply.work import Work
 from changecapture.core.change import Entry, Row
 from changecapture.core.codec import PassName
@@ -58,6 +59,7 @@ def apply_entries(
             held = [entry for work in shown if work.parked is not None for entry in work.fresh]
             store.append_entries(done, applied=True)
             store.append_entries([*held, *carried], applied=False)
+            prune_trees(store, shown)
             record()
     return Applied(len(fresh), len(done), sum(1 for work in shown if work.parked is not None))
 
@@ -77,7 +79,7 @@ def retry(store: Store, limit: int = RETRY_LIMIT) -> int:
                     for row in rows
                     if (table := store.tables_by_wire.get(row.table)) is not None
                 ]
-                show_rows(store, works)
+                prune_trees(store, show_rows(store, works))
                 after = rows[-1]
 
 

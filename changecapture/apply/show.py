@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from changecapture.apply.remove import delete_dead, hold_children, must_go
-from changecapture.apply.work import Work, by_table
+from changecapture.apply.things import find_kin, find_things, stirs
+from changecapture.apply.work import BUSY, Parked, Work, by_table
 from changecapture.apply.write import find_inserted, hold_present, insert_absent, is_new, update_present
 from changecapture.core.change import Captured, Row
 from changecapture.core.merge import extend, follows, settle
@@ -18,8 +19,8 @@ def show_rows(store: Store, works: list[Work]) -> list[Work]:
     """Merge and write the rows, and those that waited for them; return what became of each."""
     everything: dict[Row, Work] = {}
     while works:
-        everything.update((work.row, work) for work in works)
         _show_once(store, works)
+        everything.update((work.row, work) for work in works)
         shown = [work.row for work in works if work.inserted]
         works = [
             _show_again(store, row, everything.get(row))
@@ -41,6 +42,7 @@ def _show_once(store: Store, works: list[Work]) -> None:
     for work in works:
         work.version = versions.get(work.row)
         work.again = work.again or work.row in stuck
+    works += find_kin(store, works)
     hold_present(store, [work for work in works if not is_new(work)])
     active = [work for work in works if work.parked is None]
     _decide(store, active)
@@ -49,8 +51,11 @@ def _show_once(store: Store, works: list[Work]) -> None:
     insert_absent(store, [work for work in active if _is_absent(work)])
     touched = _publish_held(store, [*active, *doomed])
     for work in touched:
-        work.again, work.inserted = True, False
         work.version = store.read_versions([work.row]).get(work.row)
+        if work.table.kin and not work.inserted and stirs(work):
+            work.parked = Parked(BUSY, "the application is changing what is one thing with it")
+        work.again, work.inserted = True, False
+    active = [work for work in active if work.parked is None]
     find_inserted(store, touched)
     _decide(store, touched)
     update_present(store, [w for w in active if w.local_key and not w.inserted and not must_go(w)])
@@ -87,13 +92,15 @@ def _settle(store: Store, works: Sequence[Work]) -> None:
         for entry in [*work.fresh, *(entry for entry, _ in logged.get(work.row, ()))]
     }
     contexts = store.read_contexts(authors)
+    things = find_things(works, logged)
     for work in works:
         entries = {entry.name: entry for entry, _ in logged.get(work.row, ())}
         merged = {entry.name for entry, applied in logged.get(work.row, ()) if applied}
         entries.update((entry.name, entry) for entry in work.fresh)
         if entries:
             fresh = frozenset(name for name in entries if name not in merged)
-            work.decision = settle(work.version, list(entries.values()), fresh, contexts)
+            thing = things.get(work.row)
+            work.decision = settle(work.version, list(entries.values()), fresh, contexts, thing)
 
 
 def _is_absent(work: Work) -> bool:

@@ -1,15 +1,20 @@
 """Steps 1 to 3 and 6: lock what is there, insert what is absent, write what stays."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 from changecapture.apply.localise import localise, locate, park_reference
 from changecapture.apply.work import BUSY, Parked, Work, attempt, by_table
 from changecapture.core.change import Row
-from changecapture.core.table import SyncedTable
+from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.errors import DataError, RetryLater
 from changecapture.store.interface import Store
+
+UNIQUE = "unique"
+OTHER = Parked("", "")
 
 
 def insert_absent(store: Store, works: Sequence[Work]) -> None:
@@ -106,20 +111,75 @@ def update_present(store: Store, works: Sequence[Work]) -> None:
                     row[flag.column] = flag.live
                 if row:
                     changes.append((work, row))
-        shapes: dict[frozenset[str], list[tuple[Work, dict[str, Any]]]] = defaultdict(list)
-        for work, row in changes:
-            shapes[frozenset(row)].append((work, row))
-        for shape in shapes.values():
-            values = {work.row: row for work, row in shape}
-            refused = attempt(
-                store,
-                [work for work, _ in shape],
-                lambda part, values=values, table=table: store.update_rows(  # type: ignore[misc]
-                    table, [(work.local_key, values[work.row]) for work in part]
-                ),
-            )
-            for work, _ in shape:
-                work.parked = refused.get(work.row)
+        refused = _write_shapes(store, table, changes)
+        clashing = [(work, row) for work, row in changes if refused.get(work.row, OTHER).reason == UNIQUE]
+        for swapped in swap_values(store, table, clashing):
+            del refused[swapped]
+        for work, _ in changes:
+            work.parked = refused.get(work.row)
+
+
+def _write_shapes(
+    store: Store, table: SyncedTable, changes: Iterable[tuple[Work, dict[str, Any]]]
+) -> dict[Row, Parked]:
+    """Write rows, those with the same columns together; return those that were refused."""
+    shapes: dict[frozenset[str], list[tuple[Work, dict[str, Any]]]] = defaultdict(list)
+    for work, row in changes:
+        shapes[frozenset(row)].append((work, row))
+    refused: dict[Row, Parked] = {}
+    for shape in shapes.values():
+        values = {work.row: row for work, row in shape}
+        refused |= attempt(
+            store,
+            [work for work, _ in shape],
+            lambda part, values=values, table=table: store.update_rows(  # type: ignore[misc]
+                table, [(work.local_key, values[work.row]) for work in part]
+            ),
+        )
+    return refused
+
+
+def swap_values(
+    store: Store, table: SyncedTable, clashing: Sequence[tuple[Work, dict[str, Any]]]
+) -> list[Row]:
+    """Write rows that clash only with each other (names swapped) in two steps, a placeholder first; return
+    those that are written. Rows that clash with others as well keep what they show (R14)."""
+    left = list(clashing)
+    while len(left) > 1:
+        refused: dict[Row, Parked] = {}
+        try:
+            with store.savepoint():
+                _write_shapes(store, table, [(work, _place_held(table, work, row)) for work, row in left])
+                refused = _write_shapes(store, table, left)
+                if refused:
+                    raise DataError("clashes with others as well", reason=UNIQUE)
+            return [work.row for work, _ in left]
+        except DataError:
+            if not refused:
+                raise
+            left = [(work, row) for work, row in left if work.row not in refused]
+    return []
+
+
+def _place_held(table: SyncedTable, work: Work, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what holds the place of the unique values that a row is about to get."""
+    token = blake2b(work.row.key.encode(), digest_size=8)
+    held: dict[str, Any] = {}
+    for column in table.columns:
+        if column.name in table.unique and column.name in row:
+            if column.nullable:
+                held[column.name] = None
+            elif column.kind == "text":
+                held[column.name] = token.hexdigest()[: _length(column)]
+            elif column.kind == "integer":
+                held[column.name] = -int.from_bytes(token.digest()[:2], "big") - 1
+    return held
+
+
+def _length(column: SyncedColumn) -> int | None:
+    """Return how many characters a column takes at most, None when its type does not say."""
+    found = re.search(r"\((\d+)\)", column.type)
+    return int(found[1]) if found else None
 
 
 def is_new(work: Work) -> bool:

@@ -149,18 +149,28 @@ def extend(version: Version | None, entries: Sequence[Entry]) -> Decision:
     )
 
 
+def find_alive(entries: Iterable[Entry]) -> Cell | None:
+    """Return whether a thing exists, from the entries of all its rows: the latest word on it wins."""
+    return merge_entries(entries).get(ALIVE)
+
+
 def settle(
     version: Version | None,
     entries: Sequence[Entry],
     fresh: frozenset[tuple[str, int, int]],
     contexts: Contexts,
+    thing: Cell | None = None,
 ) -> Decision:
     """Return the decision for a row from all its entries; ``fresh`` names the not yet merged ones.
 
     ``version`` is what was known of the row before; compaction may have taken entries that it counts.
+    ``thing`` is ``find_alive`` of all rows that are one thing with this one: it then says for each of
+    them whether it exists.
     """
     merged = merge_entries(entries)
     alive = merged.pop(ALIVE, None)
+    if thing is not None:
+        alive = thing
     last = max(entries, key=lambda entry: entry.order)
     shown = bool(alive.value) if alive is not None else version is not None and version.alive
     seen = 0 if version is None else version.seen

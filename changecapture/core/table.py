@@ -99,6 +99,14 @@ class SyncedTable:
     """ON UPDATE CURRENT_TIMESTAMP columns: apply sets them explicitly, also to themselves."""
     quiet: tuple[str, ...] = ()
     """Wire names of columns whose lost values are not worth a person's time (modified_on)."""
+    kin: tuple[str, ...] = ()
+    """Wire names of the tables whose row of the same key is one thing with the row here."""
+    kind: str | None = None
+    """Of a super-entity: the wire name of the column that holds the name of the instance's table."""
+    trees: tuple[str, ...] = ()
+    """Wire names of columns whose edges must never close a cycle."""
+    unique: tuple[str, ...] = ()
+    """Travelling columns of unique indexes: two rows can clash in these."""
 
     @property
     def wire(self) -> str:
@@ -142,6 +150,10 @@ class SyncedTable:
             fill=tuple((name, literal) for name, literal in data["fill"]),
             touch=tuple(data["touch"]),
             quiet=tuple(data["quiet"]),
+            kin=tuple(data.get("kin", ())),
+            kind=data.get("kind"),
+            trees=tuple(data.get("trees", ())),
+            unique=tuple(data.get("unique", ())),
         )
 
 

@@ -1,5 +1,6 @@
 """Makes the definition of one synced table (``core.table``) out of what was settled."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from changecapture.core.catalogue import Column, Table
@@ -27,6 +28,7 @@ def define_table(settled: Settled, name: str) -> Made:
     candidates = [c for c in table.columns if not (c.name in apart or c.automatic or c.generated)]
     local = {c.name: why for c in candidates if (why := _why_local(settled, table, c))}
     columns = tuple(synced_column(settled, table, c) for c in candidates if c.name not in local)
+    entity = settled.profile.super_entity(name)
     definition = SyncedTable(
         name=name,
         scope=settled.profile.module_of(name),
@@ -38,6 +40,10 @@ def define_table(settled: Settled, name: str) -> Made:
         fill=_fill(settled, table, local),
         touch=tuple(c.name for c in table.columns if c.on_update),
         quiet=tuple(c.wire for c in columns if _is_quiet(settled, table, c)),
+        kin=_kin(settled, name),
+        kind=entity.type.lower() if entity else None,
+        trees=tuple(c.wire for c in columns if _is_tree(settled, table, c)),
+        unique=_unique(table, columns),
     )
     return Made(definition, tuple(_remarks(settled, table, definition)), tuple(local.items()))
 
@@ -118,6 +124,22 @@ def _why_local(settled: Settled, table: Table, column: Column) -> str | None:
 def _is_quiet(settled: Settled, table: Table, column: SyncedColumn) -> bool:
     rule = settled.profile.column_rule(table.name, column.name)
     return rule is not None and rule.quiet
+
+
+def _kin(settled: Settled, name: str) -> tuple[str, ...]:
+    synced = {other.lower() for other in settled.keys}
+    return tuple(other for other in settled.profile.kin_of(name) if other in synced)
+
+
+def _is_tree(settled: Settled, table: Table, column: SyncedColumn) -> bool:
+    named = {(tree.table.lower(), tree.column.lower()) for tree in settled.profile.trees}
+    reference = column.reference
+    return (table.name.lower(), column.wire) in named and reference is not None and not reference.required
+
+
+def _unique(table: Table, columns: Collection[SyncedColumn]) -> tuple[str, ...]:
+    indexed = {name for index in table.uniques for name in index}
+    return tuple(c.name for c in columns if c.name in indexed)
 
 
 def _fill(settled: Settled, table: Table, local: dict[str, str]) -> tuple[tuple[str, str], ...]:

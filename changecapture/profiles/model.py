@@ -164,6 +164,14 @@ class Profile:
         """Return what is known of a super-entity table, None for an ordinary table."""
         return next((s for s in self.super_entities if s.table.lower() == table.lower()), None)
 
+    def kin_of(self, table: str) -> tuple[str, ...]:
+        """Return the tables whose rows are one thing with those of a table: of a super-entity its
+        instances, of an instance its super-entities."""
+        name = table.lower()
+        kin = [i for s in self.super_entities if s.table.lower() == name for i in s.instances]
+        kin += [s.table for s in self.super_entities if name in map(str.lower, s.instances)]
+        return tuple(sorted({other.lower() for other in kin}))
+
     def module_of(self, table: str) -> str:
         """Return the module, that is the scope, of a table."""
         rule = self.table_rule(table)

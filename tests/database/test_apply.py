@@ -14,7 +14,7 @@ from changecapture.pair import pull
 from changecapture.store import open_store
 from changecapture.sync import answer, next_request, receive
 from tests.support.compare import assert_equal_sites, compare_sites
-from tests.support.family import Family
+from tests.support.family import Family, script
 from tests.support.interrupt import InterruptedStore
 from tests.support.sites import assert_in_step, assert_sound_log, exchange, send
 
@@ -465,7 +465,6 @@ def test_second_waiting_reference_does_not_make_the_first_forgotten(families):
     assert_in_step(here, there)
 
 
-@pytest.mark.xfail(strict=True, reason="part 3: placeholders for rows that clash only with each other (R14)")
 def test_unique_values_that_two_rows_swapped_are_swapped(families):
     here, there = families
     here.family.add_parent("a", "Anna")
@@ -478,6 +477,50 @@ def test_unique_values_that_two_rows_swapped_are_swapped(families):
     here.family("COMMIT")
     exchange(here, there)
     assert_in_step(here, there)
+
+
+def swap_names(site, first, second):
+    names = dict(site.family.rows("SELECT uuid, name FROM parent"))
+    site.family("BEGIN")
+    site.family("UPDATE parent SET name = NULL WHERE uuid = %s", first)
+    site.family("UPDATE parent SET name = %s WHERE uuid = %s", names[first], second)
+    site.family("UPDATE parent SET name = %s WHERE uuid = %s", names[second], first)
+    site.family("COMMIT")
+
+
+def test_swap_beside_a_clash_with_a_third_row_is_a_swap(families):
+    """d asks for a name that a row has which the other site alone knows: only d is parked."""
+    here, there = families
+    for uuid, name in (("a", "Anna"), ("b", "Berta"), ("d", "Dora")):
+        here.family.add_parent(uuid, name)
+    exchange(here, there)
+    there.family.add_parent("x", "Xenia")
+    swap_names(here, "a", "b")
+    here.family("UPDATE parent SET name = 'Xenia' WHERE uuid = 'd'")
+    send(here, there)
+    assert dict(there.family.rows("SELECT uuid, name FROM parent")) == {
+        "a": "Berta",
+        "b": "Anna",
+        "d": "Dora",
+        "x": "Xenia",
+    }
+    assert there.parked() == {Row("parent", "d"): "unique"}
+
+
+@pytest.mark.parametrize("column", ["name varchar(12) NOT NULL", "name integer NOT NULL"])
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_unique_values_that_cannot_be_null_are_swapped(new_tables, kind, column):
+    script = f"CREATE TABLE person (uuid varchar(64) NOT NULL PRIMARY KEY, {column} UNIQUE)"
+    here, there = new_tables("postgresql", script), new_tables(kind, script)
+    here.run("INSERT INTO person VALUES ('a', '1'), ('b', '2')")
+    exchange(here, there)
+    here.run(
+        "BEGIN; UPDATE person SET name = '3' WHERE uuid = 'a'; UPDATE person SET name = '1' WHERE uuid = 'b';"
+        "UPDATE person SET name = '2' WHERE uuid = 'a'; COMMIT"
+    )
+    exchange(here, there)
+    found = [(uuid, str(name)) for uuid, name in there.fetch("SELECT uuid, name FROM person ORDER BY uuid")]
+    assert found == [("a", "2"), ("b", "1")]
 
 
 # Parents and children
@@ -922,7 +965,6 @@ def test_names_of_entries_are_found(home):
 # Not yet
 
 
-@pytest.mark.xfail(strict=True, reason="part 3: rows of one thing share one alive")
 def test_person_that_an_edit_revives_comes_back_with_its_super_rows(new_site):
     here, there = new_site("postgresql"), new_site("mariadb")
     person = here.eden.add_person("Anna")
@@ -935,19 +977,84 @@ def test_person_that_an_edit_revives_comes_back_with_its_super_rows(new_site):
         assert site.eden.fetch("SELECT deleted FROM pr_pentity") == [("F",)]
 
 
-@pytest.mark.xfail(strict=True, reason="part 3: of edges that close a cycle the latest shows NULL")
-def test_two_edits_that_close_a_cycle_leave_a_tree(families):
-    here, there = families
+def test_person_that_the_application_alone_revives_has_its_super_rows_at_home_as_well(pair):
+    here, there = pair
+    person = here.eden.add_person("Anna")
+    exchange(here, there)
+    here.eden.soft_delete(person, ["pe_id", "track_id"])
+    exchange(here, there)
+    here.eden.change(person, deleted="F")
+    exchange(here, there)
+    for site in (here, there):
+        assert site.eden.fetch("SELECT deleted FROM pr_pentity") == [("F",)]
+    assert_in_step(here, there)
+
+
+def test_new_row_of_a_thing_that_is_dead_here_is_not_shown(new_site):
+    """The person was deleted by someone who had not its super row; that comes last."""
+    site = new_site("postgresql")
+    person = stranger("pr_person", "p", 1, 1000, first_name="Anna", **{"@alive": True})
+    deleted = stranger("pr_person", "p", 2, 3000, **{"@alive": False})
+    late = stranger("pr_pentity", "p", 3, 2000, instance_type="pr_person", **{"@alive": True})
+    apply(site, person, deleted)
+    apply(site, late)
+    assert site.eden.fetch("SELECT count(*) FROM pr_pentity WHERE deleted = 'F'") == [(0,)]
+
+
+SET_BOSS = (
+    "UPDATE parent SET boss = (SELECT id FROM (SELECT * FROM parent) b WHERE uuid = %s) WHERE uuid = %s"
+)
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def trees(request, new_tables, tmp_path):
+    """Two sites and a third whose profile says that bosses are a tree."""
+    profile = tmp_path / "tree.toml"
+    profile.write_text('title = "Trees"\nextends = "generic"\n[[tree]]\ncolumn = "parent.boss"\n')
+    kinds = (request.param, "mariadb", "postgresql")
+    return [new_tables(kind, script(kind), str(profile)) for kind in kinds]
+
+
+def edges(site):
+    return {
+        row: boss
+        for row, boss in site.family.rows(
+            "SELECT p.uuid, b.uuid FROM parent p JOIN parent b ON b.id = p.boss ORDER BY p.uuid"
+        )
+    }
+
+
+def close_cycle(here, there):
+    """x -> y is written first, y -> x after it, by one who has not seen the first."""
     here.family.add_parent("x")
     here.family.add_parent("y")
     exchange(here, there)
-    set_boss = (
-        "UPDATE parent SET boss = (SELECT id FROM (SELECT * FROM parent) b WHERE uuid = %s) WHERE uuid = %s"
-    )
-    here.family(set_boss, "y", "x")
-    there.family(set_boss, "x", "y")
+    here.family(SET_BOSS, "y", "x")
+    here.publish()
+    there.family(SET_BOSS, "x", "y")
     exchange(here, there)
-    assert here.family.rows("SELECT count(*) FROM parent WHERE boss IS NOT NULL") == [(1,)]
+
+
+def test_two_edits_that_close_a_cycle_leave_a_tree(trees):
+    here, there, third = trees
+    close_cycle(here, there)
+    exchange(here, third)
+    for site in trees:
+        assert edges(site) == {"x": "y"}
+        assert site.conflicts() == {("parent", "y", "boss", "null", '"x"')}
+        retry(site.store)
+        assert edges(site) == {"x": "y"}
+        assert len(site.fetch("SELECT 1 FROM {p}conflict")) == 1
+
+
+def test_edge_that_closed_a_cycle_is_shown_when_the_cycle_is_broken(trees):
+    here, there, third = trees
+    close_cycle(here, there)
+    there.family(SET_BOSS, None, "x")
+    for _ in range(2):
+        exchange(here, there)
+        exchange(here, third)
+    assert [edges(site) for site in trees] == [{"y": "x"}] * 3
 
 
 def test_two_stores_apply_one_batch_once(families):

@@ -1,0 +1,131 @@
+"""``changecapture conflicts``: values that lost to a concurrent change, for a person to see and decide."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from changecapture.cli.options import find_url, url_argument
+from changecapture.cli.output import count, print_table
+from changecapture.errors import ConfigError
+
+if TYPE_CHECKING:
+    from changecapture.review import Lost
+    from changecapture.store.sqlstore import SqlStore
+
+EPILOG = """\b
+Example:
+  changecapture conflicts list
+  changecapture conflicts show 7
+  changecapture conflicts resolve 7 --take
+"""
+WAITS = 1
+HEADS = ("id", "table", "key", "column", "shown", "lost")
+
+
+@click.group("conflicts", epilog=EPILOG)
+def command() -> None:
+    """Show values that lost to a concurrent change, and decide which is right."""
+
+
+@contextmanager
+def opened(url: str | None) -> Iterator["SqlStore"]:
+    """Open the store of an installed site for one command."""
+    from changecapture.store import open_store
+
+    store = open_store(find_url(url))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@command.command("list")
+@url_argument
+@click.option("--all", "resolved", is_flag=True, help="Those that are resolved as well.")
+@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+def list_conflicts(url: str | None, resolved: bool, as_json: bool) -> None:
+    """List the open conflicts. @alive says whether the row exists."""
+    from changecapture.review import read_conflicts
+
+    with opened(url) as store:
+        found = read_conflicts(store, resolved=resolved)
+    if as_json:
+        click.echo(json.dumps([asdict(conflict) for conflict in found], indent=2, ensure_ascii=False))
+    elif found:
+        rows = [(str(c.id), c.table, c.key, c.column, c.kept_value, c.lost_value) for c in found]
+        print_table("Conflicts", HEADS, rows)
+    else:
+        click.echo("no conflicts")
+
+
+@command.command("show")
+@click.argument("id_", metavar="ID", type=int)
+@url_argument
+@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+def show_conflict(id_: int, url: str | None, as_json: bool) -> None:
+    """Show one conflict: both values, who wrote them and when."""
+    from changecapture.review import find_conflict
+
+    with opened(url) as store:
+        conflict = find_conflict(store, id_)
+    if as_json:
+        click.echo(json.dumps(asdict(conflict), indent=2, ensure_ascii=False))
+        return
+    for name, text in _lines(conflict):
+        click.echo(f"{name + ':':<10}{text}")
+
+
+@command.command("resolve")
+@click.argument("id_", metavar="ID", type=int)
+@url_argument
+@click.option("--keep", "choice", flag_value="keep", help="What is shown is right.")
+@click.option("--take", "choice", flag_value="take", help="Write the lost value, at every site.")
+@click.option("--value", metavar="JSON", help="Write another value, as JSON: '\"text\"', 12, null.")
+def resolve_conflict(id_: int, url: str | None, choice: str | None, value: str | None) -> int:
+    """Decide a conflict. What is written is an ordinary change of this site, and wins everywhere.
+
+    The exit status is 1 when the row cannot be shown at the moment: the decision stands, and waits.
+    """
+    from changecapture.review import find_conflict, keep_shown, write_value
+
+    if (choice is None) == (value is None):
+        raise ConfigError("what is right was not said", mend="give one of --keep, --take and --value JSON")
+    wanted = None if value is None else _read_value(value)
+    with opened(url) as store:
+        conflict = find_conflict(store, id_)
+        if conflict.resolved_at is not None:
+            raise ConfigError(f"conflict {id_} is resolved", mend="change the row in the application")
+        if choice == "keep":
+            keep_shown(store, conflict)
+            shown = True
+        else:
+            shown = write_value(store, conflict, json.loads(conflict.lost_value) if choice else wanted)
+    click.echo("resolved" if shown else f"resolved, but {count(1, 'row')} is parked: see parked list")
+    return 0 if shown else WAITS
+
+
+def _read_value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"{text!r:.60} is not JSON", why=str(error), mend="write a text as '\"text\"'"
+        ) from None
+
+
+def _lines(conflict: "Lost") -> Iterator[tuple[str, str]]:
+    yield "row", f"{conflict.table} {conflict.key}"
+    yield "column", conflict.column
+    yield "shown", f"{conflict.kept_value}  ({conflict.kept_name}, {_time(conflict.kept_stamp)})"
+    yield "lost", f"{conflict.lost_value}  ({conflict.lost_name}, {_time(conflict.lost_stamp)})"
+    yield "found", _time(conflict.found_at)
+    yield "resolved", "no" if conflict.resolved_at is None else _time(conflict.resolved_at)
+
+
+def _time(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

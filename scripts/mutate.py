@@ -1,0 +1,155 @@
+"""Break each merge rule on purpose, one at a time, and see that the fast tests notice.
+
+Each mutation is a line of the pure core and what it becomes. It is made in a copy of the source in a
+scratch directory; then the tests of the core run there and must fail. A mutation that they survive, or
+whose line is no longer in the source, makes the exit status 1: a rule without a test, or a stale list.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("changecapture", "relay", "triggers", "migrations", "tests", "setup.cfg", "pyproject.toml")
+TESTS = tuple(f"tests/unit/core/test_{name}.py" for name in ("counterexamples", "clock", "vector", "merge"))
+LIMIT = 300
+"""Seconds for one run of the tests."""
+
+
+class Mutation(NamedTuple):
+    """A rule, the file that has it, a piece of its text, and the text that breaks it."""
+
+    rule: str
+    file: str
+    text: str
+    broken: str
+
+
+MERGE, CHANGE, CLOCK, VECTOR, TREE = (
+    f"changecapture/core/{name}.py" for name in ("merge", "change", "clock", "vector", "tree")
+)
+LATER = "cell.entry.order < entry.order"
+MUTATIONS = (
+    Mutation("the later entry wins a column", MERGE, LATER, "entry.order < cell.entry.order"),
+    Mutation("order decides, not arrival", MERGE, LATER, "True"),
+    Mutation("equal stamps are told apart", MERGE, LATER, "cell.entry.stamp < entry.stamp"),
+    Mutation(
+        "the epoch is part of the order",
+        CHANGE,
+        "Order(self.stamp, self.origin, self.epoch, self.number)",
+        "Order(self.stamp, self.origin, 0, 0)",
+    ),
+    Mutation("@unseen is no column", MERGE, "if column == UNSEEN:", "if False:"),
+    Mutation("an author has seen its own", MERGE, "other.number <= author.number", "False"),
+    Mutation("an author sees not its future", MERGE, "other.number <= author.number", "True"),
+    Mutation("another epoch is another author", MERGE, " and author.epoch == other.epoch", ""),
+    Mutation(
+        "no context, nothing seen",
+        MERGE,
+        "if context is None:\n        return False",
+        "if context is None:\n        return True",
+    ),
+    Mutation("contexts tell who saw what", MERGE, "if not covers_name(", "if False and not covers_name("),
+    Mutation("what was parked was not seen", MERGE, "not in read_columns(author).get(UNSEEN, ())", "!= ''"),
+    Mutation("equal values are no conflict", MERGE, "if lost.value == kept.value:", "if False:"),
+    Mutation("a conflict is found once", MERGE, "if lost.entry.name not in fresh and", "if False and"),
+    Mutation("a conflict is found", MERGE, "found.append(Conflict(column, kept, lost))", "pass"),
+    Mutation("the kept value is the latest", MERGE, "kept = max(cells", "kept = min(cells"),
+    Mutation(
+        "what was replaced knowingly is older",
+        MERGE,
+        "            if any(\n",
+        "            if False and any(\n",
+    ),
+    Mutation("the fast path asks what was seen", MERGE, "entry.base_seen != seen or ", ""),
+    Mutation("the fast path asks the stamp", MERGE, " or entry.stamp <= stamp", ""),
+    Mutation(
+        "the fast path adds names",
+        MERGE,
+        "        seen ^= hash_name(entry.origin, entry.epoch, entry.number)\n        stamp",
+        "        stamp",
+    ),
+    Mutation("the fast path takes later values", MERGE, "values.update(read_columns(entry))", "pass"),
+    Mutation("an update leaves a dead row dead", MERGE, "version is not None and version.alive))", "True))"),
+    Mutation("columns alone make no row", MERGE, "else version is not None and version.alive", "else True"),
+    Mutation("a thing lives as one", MERGE, "if thing is not None:", "if False:"),
+    Mutation("the version is the latest entry's", MERGE, "last = max(entries", "last = min(entries"),
+    Mutation(
+        "what is merged is counted once",
+        MERGE,
+        "for entry in entries if entry.name in fresh",
+        "for entry in entries",
+    ),
+    Mutation("names hash apart", CHANGE, "_seed(origin, epoch) + number *", "_seed(origin, 0) + number *"),
+    Mutation("an edit beats what it saw", CLOCK, "max(captured_at, previous + 1, 1)", "max(captured_at, 1)"),
+    Mutation("a tie is no victory", CLOCK, "previous + 1", "previous"),
+    Mutation("a vector covers all or not", VECTOR, "return all(", "return any("),
+    Mutation("a vector ends at its number", VECTOR, "scope), 0) >= number", "scope), 0) >= number - 1"),
+    Mutation(
+        "scopes are counted apart",
+        VECTOR,
+        "vector.get((origin, epoch, scope), 0)",
+        "max([0, *(n for c, n in vector.items() if c[:2] == (origin, epoch))])",
+    ),
+    Mutation("the latest edge of a cycle goes", TREE, "cut[cycle[-1]]", "cut[cycle[0]]"),
+    Mutation("only the cycle is cut", TREE, "return rows[rows.index(key) :]", "return rows"),
+)
+
+
+def copy_source(target: Path) -> None:
+    """Copy what the tests of the core need."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target / name)
+
+
+def run_tests(where: Path) -> bool:
+    """Return whether the tests of the core pass on that source."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TESTS]
+    environ = {**os.environ, "PYTHONPATH": str(where), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=where, env=environ, capture_output=True, timeout=LIMIT, check=False)
+    if done.returncode not in (0, 1, 2):
+        sys.exit(f"the tests could not be run: {done.stdout.decode()[-2000:]}")
+    return done.returncode == 0
+
+
+def is_noticed(where: Path, mutation: Mutation) -> bool:
+    """Break a rule in the copy, run the tests, mend it; return whether they failed."""
+    path = where / mutation.file
+    whole = path.read_text()
+    if whole.count(mutation.text) != 1:
+        sys.exit(f"'{mutation.rule}': its text stands {whole.count(mutation.text)} times in {mutation.file}")
+    path.write_text(whole.replace(mutation.text, mutation.broken))
+    try:
+        return not run_tests(where)
+    finally:
+        path.write_text(whole)
+
+
+def main() -> int:
+    """Try all mutations, or those whose rule contains a word that was given."""
+    word = " ".join(sys.argv[1:])
+    chosen = [mutation for mutation in MUTATIONS if word in mutation.rule]
+    survived = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        where = Path(scratch)
+        copy_source(where)
+        if not run_tests(where):
+            sys.exit("the tests fail before anything is broken")
+        for mutation in chosen:
+            noticed = is_noticed(where, mutation)
+            survived += not noticed
+            print(f"{'noticed ' if noticed else 'SURVIVED'}  {mutation.rule}", flush=True)
+    print(f"{len(chosen) - survived} of {len(chosen)} broken rules were noticed")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
