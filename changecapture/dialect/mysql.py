@@ -183,7 +183,12 @@ def render_capture(table: SyncedTable, table_id: int, schema: str, definer: str 
     image = row_object(history_columns(table), "OLD")
     holes = {
         "insert_trigger": {"new_key": new_key},
-        "update_trigger": {"new_key": new_key, "old_key": old_key, "changes": changes},
+        "update_trigger": {
+            "new_key": new_key,
+            "old_key": old_key,
+            "same_key": " AND ".join(" <=> ".join(_compared(column)) for column in table.key_columns),
+            "changes": changes,
+        },
         "delete_trigger": {"old_key": old_key, "image": image},
     }
     for section, own in holes.items():
@@ -231,16 +236,15 @@ def captured_columns(table: SyncedTable) -> tuple[SyncedColumn, ...]:
 
 def _change(column: SyncedColumn) -> str:
     section = read_statements("triggers", "mysql/capture.sql")["change"]
-    new, old = (f"{alias}.{quote(column.name)}" for alias in ("NEW", "OLD"))
-    # Text compares without regard to case there: a change of case is a change.
+    new, old = _compared(column)
+    value = encode(column, f"NEW.{quote(column.name)}")
+    return " " * 12 + fill(section, new=new, old=old, name=literal(_json_name(column)), value=value)
+
+
+def _compared(column: SyncedColumn) -> tuple[str, str]:
+    """Return a column of NEW and of OLD as they are compared: a change of case is a change of a text."""
     cast = "BINARY " if column.kind in ("text", "json") else ""
-    return " " * 12 + fill(
-        section,
-        new=f"{cast}{new}",
-        old=f"{cast}{old}",
-        name=literal(_json_name(column)),
-        value=encode(column, new),
-    )
+    return f"{cast}NEW.{quote(column.name)}", f"{cast}OLD.{quote(column.name)}"
 
 
 def identity_text(table: SyncedTable, alias: str) -> str:

@@ -22,18 +22,17 @@ END
 -- Silent when: this site's applier is writing; no column that travels has changed.
 CREATE DEFINER = {{definer}} TRIGGER {{trigger}} AFTER UPDATE ON {{table}} FOR EACH ROW
 BEGIN
-    DECLARE changed, new_key, old_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 {{unfailing}}
     IF @changecapture_applying IS NULL THEN
         SET changed = CONCAT_WS(',',
 {{changes}});
-        SET new_key = {{new_key}};
-        SET old_key = {{old_key}};
-        IF changed <> '' OR BINARY new_key <> BINARY old_key THEN
+        -- mysql only: the keys are compared as columns; to make texts of both, and keep them, costs as much
+        -- as all the rest.
+        IF changed <> '' OR NOT ({{same_key}}) THEN
             INSERT INTO changecapture_captured
                 (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)
-            VALUES ({{table_id}}, 'U', new_key,
-                    IF(BINARY new_key = BINARY old_key, NULL, old_key),
+            VALUES ({{table_id}}, 'U', {{new_key}}, IF({{same_key}}, NULL, {{old_key}}),
                     CONCAT('{', changed, '}'), CONNECTION_ID(), {{now}});
         END IF;
     END IF;
