@@ -53,6 +53,9 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("changecapture")
     # `timeout` and CI end a run with SIGTERM: leave through the fixtures, which stop the servers.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
+    # A shell starts what it puts into the background with SIGINT ignored, and every process started here
+    # would inherit that: tests that interrupt a program would wait for nothing.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
