@@ -60,6 +60,12 @@ def read_own_rights(store: SqlStore) -> Rights:
     return parse_grants(text for (text,) in store.query("SHOW GRANTS"))
 
 
+def read_account(store: SqlStore) -> str:
+    """Return the store's own account, as GRANT takes it."""
+    name, _, host = str(store.query("SELECT CURRENT_USER()")[0][0]).rpartition("@")
+    return f"'{name}'@'{host}'"
+
+
 def parse_grants(lines: Iterable[str]) -> Rights:
     """Return what lines of SHOW GRANTS say; grants of roles and on routines are left out."""
     grants = []
@@ -84,7 +90,7 @@ def list_wanted(store: SqlStore, *, before_tables: bool = False) -> list[str]:
     rights = "CREATE, INSERT" if before_tables else "INSERT"
     return [
         f"CREATE USER IF NOT EXISTS {NAME} IDENTIFIED BY 'Cc1!{token_hex(16)}' ACCOUNT LOCK",
-        f"GRANT {', '.join(RIGHTS)} ON {_pattern(database)}.* TO {NAME}",
+        f"GRANT {', '.join(RIGHTS)} ON {pattern(database)}.* TO {NAME}",
         *(f"GRANT {rights} ON {_quote(database)}.{store.prefix}{table} TO {NAME}" for table in TABLES),
     ]
 
@@ -96,6 +102,11 @@ def can_see(store: SqlStore) -> bool:
     except ConfigError:
         return False
     return True
+
+
+def is_locked(store: SqlStore) -> bool:
+    """Return whether nobody can log in as our account, which must be there."""
+    return "ACCOUNT LOCK" in str(store.query(f"SHOW CREATE USER {NAME}")[0][0])
 
 
 def check_account(store: SqlStore) -> None:
@@ -177,7 +188,8 @@ def _matches(granted: str, database: str, table: str) -> bool:
 _PATTERN = {"%": ".*", "_": "."}
 
 
-def _pattern(database: str) -> str:
+def pattern(database: str) -> str:
+    """Return a database as GRANT takes it: a pattern."""
     return _quote(re.sub(r"([\\_%])", r"\\\1", database))
 
 

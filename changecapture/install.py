@@ -19,7 +19,15 @@ from changecapture.rights import check_rights
 from changecapture.steps import Step, has_traces, list_steps
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
-from changecapture.wanted import Wanted, find_definer, find_nothing, find_profile, find_wanted
+from changecapture.wanted import (
+    DIALECTS,
+    Wanted,
+    find_definer,
+    find_nothing,
+    find_profile,
+    find_wanted,
+    is_there,
+)
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -126,6 +134,22 @@ def alembic_config(url: DatabaseURL, command: str) -> "Config":
     config = Config(str(Path(migrations.__file__).parent / "alembic.ini"))
     config.attributes.update(url=url, command=command)
     return config
+
+
+def find_revision(store: SqlStore) -> str | None:
+    """Return the revision of the fixed objects that are installed, None when there is none."""
+    table = DIALECTS[store.engine].VERSION_TABLE
+    if not is_there(store, table):
+        return None
+    rows = store.query(f"SELECT version_num FROM {store.prefix}{table}")
+    return str(rows[0][0]) if rows else None
+
+
+def find_head(url: DatabaseURL) -> str | None:
+    """Return the revision that this program installs."""
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(alembic_config(url, "current")).get_current_head()
 
 
 def converge(

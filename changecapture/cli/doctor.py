@@ -1,0 +1,70 @@
+"""``changecapture doctor``."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from changecapture.cli.options import find_url, url_argument
+from changecapture.cli.output import count, print_table
+
+if TYPE_CHECKING:
+    from changecapture.doctor import Finding
+
+EPILOG = """\b
+Example:
+  changecapture doctor postgresql://dba:secret@localhost/eden
+  changecapture doctor env:EDEN_URL --role relay       # what the relay's own account lacks
+  changecapture doctor --json | jq '.[] | select(.state == "mend")'
+
+\b
+Exit status: 0 all well (notes are), 1 something to mend, 2 error.
+"""
+TO_MEND = 1
+
+
+@click.command("doctor", epilog=EPILOG)
+@url_argument
+@click.option(
+    "--role",
+    metavar="NAME",
+    help="The account that the relay works as (MySQL: NAME@HOST where there are several): what it lacks is "
+    "named with the GRANT that gives it. Left out: the account of the URL.",
+)
+@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+def command(url: str | None, role: str | None, as_json: bool) -> int:
+    """Look for all that could keep changes from being captured or shipped, and say what mends it.
+
+    Nothing is changed. Best run as an administrator: what the account cannot see is said.
+    """
+    from changecapture.doctor import examine
+    from changecapture.store import open_store
+
+    store = open_store(find_url(url), installed=False)
+    try:
+        findings = examine(store, role)
+    finally:
+        store.close()
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+    else:
+        _print(findings)
+    return TO_MEND if any(finding.state == "mend" for finding in findings) else 0
+
+
+def _print(findings: Sequence["Finding"]) -> None:
+    print_table("Doctor", ("check", "state", "what"), [(f.check, f.state, f.what) for f in findings])
+    for finding in findings:
+        if finding.state != "well":
+            click.echo(f"\n{finding.state}: {finding.what}\n  why: {finding.why}")
+            for line in finding.mend:
+                click.echo(f"  {_spell(line)}")
+    total = sum(finding.state == "mend" for finding in findings)
+    click.echo(f"\n{count(total, 'problem')} to mend" if total else "\nall well")
+
+
+def _spell(line: str) -> str:
+    """Return a statement ready to be run; commands and advice stay as they are."""
+    return f"{line};" if line.split(" ", 1)[0].isupper() else line

@@ -1,0 +1,108 @@
+"""Checks of what is ours in the database: installation, drift, and what waits."""
+
+from collections.abc import Iterator
+
+from changecapture.doctor.subject import Problem, State, Subject, unseen
+from changecapture.install import find_head, find_revision
+from changecapture.rights import find_missing
+from changecapture.steps import list_steps
+
+INSTALL = "$ changecapture install URL"
+RECONCILE = "$ changecapture reconcile URL"
+RELAY = "$ changecapture-relay run --config relay.toml"
+OLDEST = 600_000_000
+"""Microseconds after which a captured change that nobody took says that no relay runs."""
+NAMED = 5
+"""Tables that are named; of more only the number."""
+
+
+def check_installation(subject: Subject) -> Iterator[Problem]:
+    """Nothing installed, an installation that did not come to its end, or one of another version."""
+    found, status = find_revision(subject.store), subject.status
+    if subject.wanted is None:
+        state: State = "note" if status is not None else "mend"
+        yield Problem(subject.why_not, "then nothing can be compared", ("$ changecapture plan URL",), state)
+    if status is None and found is None:
+        yield Problem("nothing is installed", "no change is captured", (INSTALL,))
+    elif status is None or not status.finished:
+        yield Problem("the installation was not finished", "rows and tables may be missing in it", (INSTALL,))
+    elif found != (head := find_head(subject.store.url)):
+        yield Problem(
+            f"installed is revision {found}, this program is of revision {head}",
+            "a relay that does not understand the tables refuses to start",
+            (INSTALL,),
+        )
+
+
+def check_installing(subject: Subject) -> Iterator[Problem]:
+    """What the account lacks to install what is missing; silent when nothing has to be installed."""
+    if subject.wanted is None or not subject.sees_triggers:
+        return
+    if subject.status is not None and not list_steps(subject.store, subject.wanted):
+        return
+    for error in find_missing(subject.store, subject.wanted):
+        yield Problem(error.what, error.why, (error.mend,))
+
+
+def check_drift(subject: Subject) -> Iterator[Problem]:
+    """What the database has, compared with what the catalogue and the profile ask for."""
+    if subject.status is None or subject.wanted is None:
+        return
+    if not subject.sees_triggers:
+        yield unseen("the triggers", "the right TRIGGER")
+        return
+    steps = list_steps(subject.store, subject.wanted)
+    if not steps:
+        return
+    created, dropped = (sum(counts) for counts in zip(*((s.created, s.dropped) for s in steps), strict=True))
+    yield Problem(
+        f"{name_some([step.table for step in steps])} not as installed "
+        f"({created} triggers to create, {dropped} to drop)",
+        "the application has changed its tables, or somebody ours: changes are not captured in full",
+        (INSTALL, RECONCILE),
+    )
+
+
+def check_missed(subject: Subject) -> Iterator[Problem]:
+    """Where capture failed and the application's statement went on."""
+    for missed in subject.status.missed if subject.status else ():
+        yield Problem(
+            f"changes of {missed.table} were missed, {missed.count} times at least: {missed.reason}",
+            "they are in no log, and so at no peer",
+            (INSTALL, RECONCILE),
+        )
+
+
+def check_captured(subject: Subject) -> Iterator[Problem]:
+    """Captured changes that nobody takes."""
+    status = subject.status
+    if status is None or status.oldest_captured_at is None:
+        return
+    age = status.now - status.oldest_captured_at
+    if status.oldest_captured_at and age > OLDEST:
+        yield Problem(
+            f"{status.captured} captured changes wait, the oldest since {age // 60_000_000} minutes",
+            "a relay takes them within a second: none runs, or it cannot",
+            (RELAY,),
+        )
+
+
+def check_parked(subject: Subject) -> Iterator[Problem]:
+    """Rows and values that wait for a person."""
+    status = subject.status
+    if status is None:
+        return
+    if status.parked:
+        reasons = ", ".join(f"{reason} {number}" for reason, number in status.parked.items())
+        why = "they came and cannot be shown here"
+        yield Problem(f"rows are parked: {reasons}", why, ("$ changecapture parked list URL",), "note")
+    if status.conflicts:
+        why = "two sites changed the same at once; nobody has looked at what lost"
+        mend = ("$ changecapture conflicts list URL",)
+        yield Problem(f"{status.conflicts} conflicts are open", why, mend, "note")
+
+
+def name_some(tables: list[str]) -> str:
+    """Return the names of tables, or how many where they are many."""
+    names = list(dict.fromkeys(tables))
+    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} tables"
