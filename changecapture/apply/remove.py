@@ -132,7 +132,9 @@ def _part(store: Store, waiting: Mapping[Row, list[Waiting]], held: Mapping[Row,
     """Take the references to rows that go out of the rows that can stay; park and yield the others."""
     for row, items in waiting.items():
         child = held[row]
-        child.waiting = [*child.waiting, *items]
+        # What a column is to refer to from now on stands there already: it waits for that, not for what goes.
+        known = {item.column for item in child.waiting}
+        child.waiting = [*child.waiting, *(item for item in items if item.column not in known)]
         if _goes_with_parent(child.table, items):
             child.parked, child.inserted = Parked(REFERENCE, f"waits for {items[0].target_key}"), False
             yield child

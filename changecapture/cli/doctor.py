@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from changecapture.cli.options import find_url, url_argument
+from changecapture.cli.options import find_url, profile_option, url_argument
 from changecapture.cli.output import count, print_table
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ TO_MEND = 1
     help="The account that the relay works as (MySQL: NAME@HOST where there are several): what it lacks is "
     "named with the GRANT that gives it. Left out: the account of the URL.",
 )
+@profile_option
 @click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
-def command(url: str | None, role: str | None, as_json: bool) -> int:
+def command(url: str | None, role: str | None, profile: str | None, as_json: bool) -> int:
     """Look for all that could keep changes from being captured or shipped, and say what mends it.
 
     Nothing is changed. Best run as an administrator: what the account cannot see is said.
@@ -44,7 +45,7 @@ def command(url: str | None, role: str | None, as_json: bool) -> int:
 
     store = open_store(find_url(url), installed=False)
     try:
-        findings = examine(store, role)
+        findings = examine(store, role, profile)
     finally:
         store.close()
     if as_json:

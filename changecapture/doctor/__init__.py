@@ -67,25 +67,30 @@ CHECKS: Mapping[Engine, Mapping[str, Check]] = {
     },
 }
 
+INSTALLED_ONLY = frozenset(
+    ("drift", "triggers", "definer", "replication role", "missed", "captured", "parked", "relay's rights")
+) | {"relay's settings", "our schema"}
+"""Checks that have nothing to look at where nothing is installed."""
 
-def examine(store: SqlStore, role: str | None = None) -> list[Finding]:
-    """Return what the checks find, in their order; at least one finding for each check.
+
+def examine(store: SqlStore, role: str | None = None, profile: str | None = None) -> list[Finding]:
+    """Return what the checks find, in their order; at least one finding for each check that applies.
 
     ``store`` is opened with ``installed=False``; ``role`` is the account that the relay has, None for the
-    store's own. Raises RetryLater when the server goes away.
+    store's own; ``profile`` as for an installation. Raises RetryLater when the server goes away.
     """
-    subject = make_subject(store, role)
-    return [
-        finding for name, check in CHECKS[store.engine].items() for finding in _examine(name, check, subject)
-    ]
+    subject = make_subject(store, role, profile)
+    checks = CHECKS[store.engine].items()
+    applying = [(n, check) for n, check in checks if subject.status is not None or n not in INSTALLED_ONLY]
+    return [finding for name, check in applying for finding in _examine(name, check, subject)]
 
 
-def make_subject(store: SqlStore, role: str | None = None) -> Subject:
+def make_subject(store: SqlStore, role: str | None = None, profile: str | None = None) -> Subject:
     """Return what the checks are given: how the site stands, and what is wanted."""
     wanted: Wanted | None = None
     why_not = ""
     try:
-        wanted = find_wanted(store)
+        wanted = find_wanted(store, profile)
     except ConfigError as error:
         why_not = str(error)
     return Subject(store, role, _read_status(store), wanted, why_not)

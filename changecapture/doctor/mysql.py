@@ -44,8 +44,6 @@ PATTERN = TRIGGER_PREFIX.replace("_", "\\_") + "%"
 def check_definer(subject: Subject) -> Iterator[Problem]:
     """The account that triggers run as: there, locked, and with its rights."""
     store = subject.store
-    if subject.status is None:
-        return
     if not subject.sees_triggers or not account.can_see(store):
         yield unseen("the account that triggers run as", "the right TRIGGER, and SELECT ON mysql.*")
         return
@@ -135,7 +133,8 @@ def check_server(subject: Subject) -> Iterator[Problem]:
     """Settings of the server with which capture or the relay cannot work, or make the application wait."""
     store = subject.store
     ((autoinc, read_only, packet, strict),) = store.query(
-        "SELECT @@innodb_autoinc_lock_mode, @@GLOBAL.read_only, @@GLOBAL.max_allowed_packet, @@GLOBAL.sql_mode"
+        "SELECT @@innodb_autoinc_lock_mode, @@GLOBAL.read_only, @@GLOBAL.max_allowed_packet, "
+        "@@GLOBAL.sql_mode"
     )
     if autoinc == 0:
         why = "each statement then holds the queue to its end: all other writers wait for it"

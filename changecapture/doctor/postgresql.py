@@ -61,8 +61,6 @@ def check_triggers(subject: Subject) -> Iterator[Problem]:
 
 def check_owner(subject: Subject) -> Iterator[Problem]:
     """What the owner of our functions lacks: they run with its rights, whoever writes."""
-    if subject.status is None:
-        return
     for owner, *has in subject.store.query(OWNERS, (PATTERN,)):
         missing = [need for need, there in zip(OWNER_NEEDS, has, strict=True) if not there]
         if missing:
@@ -77,8 +75,9 @@ def check_replication_role(subject: Subject) -> Iterator[Problem]:
     """Who works with session_replication_role = replica: triggers do not fire for him."""
     for role, database, name, value in subject.store.query(SETTINGS):
         if name == "session_replication_role" and value == "replica":
+            where = f"{role or 'everyone'} in {database or 'all databases'}"
             yield Problem(
-                f"session_replication_role is replica for {role or 'everyone'} in {database or 'all databases'}",
+                f"session_replication_role is replica for {where}",
                 "triggers do not fire in such a session: nothing that it writes is captured",
                 (_reset(role, database, name), RECONCILE),
             )
@@ -148,7 +147,7 @@ def check_server(subject: Subject) -> Iterator[Problem]:
     if deadlock < 5 * ROW_WAIT_MS:
         yield Problem(
             f"deadlock_timeout is {deadlock} ms",
-            f"the applier waits {ROW_WAIT_MS} ms for a lock: a deadlock could end the application's transaction",
+            f"the applier waits {ROW_WAIT_MS} ms for a lock: a deadlock could end the application's work",
             (f"ALTER SYSTEM SET deadlock_timeout = '{5 * ROW_WAIT_MS}ms'", "SELECT pg_reload_conf()"),
         )
 

@@ -85,8 +85,6 @@ def _list_sequences(subject: Subject) -> list[str]:
 
 def check_relay_rights(subject: Subject) -> Iterator[Problem]:
     """What the relay's account lacks: one problem, and one GRANT for each object."""
-    if subject.status is None:
-        return
     store = subject.store
     account = find_account(store, subject.role)
     if account is None:

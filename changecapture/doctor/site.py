@@ -36,17 +36,24 @@ def check_installation(subject: Subject) -> Iterator[Problem]:
 
 def check_installing(subject: Subject) -> Iterator[Problem]:
     """What the account lacks to install what is missing; silent when nothing has to be installed."""
-    if subject.wanted is None or not subject.sees_triggers:
-        return
-    if subject.status is not None and not list_steps(subject.store, subject.wanted):
+    installed = subject.status is not None
+    if subject.wanted is None and not installed:
+        why = "it depends on the tables that are to be synced"
+        yield Problem("what an installation needs: not looked at", why, (), "note")
+    if subject.wanted is None or (installed and not _has_drifted(subject)):
         return
     for error in find_missing(subject.store, subject.wanted):
         yield Problem(error.what, error.why, (error.mend,))
 
 
+def _has_drifted(subject: Subject) -> bool:
+    assert subject.wanted is not None
+    return subject.sees_triggers and bool(list_steps(subject.store, subject.wanted))
+
+
 def check_drift(subject: Subject) -> Iterator[Problem]:
     """What the database has, compared with what the catalogue and the profile ask for."""
-    if subject.status is None or subject.wanted is None:
+    if subject.wanted is None:
         return
     if not subject.sees_triggers:
         yield unseen("the triggers", "the right TRIGGER")

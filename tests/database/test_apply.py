@@ -1088,3 +1088,18 @@ def test_two_stores_apply_one_batch_once(families):
     exchange(here, there)
     assert_in_step(here, there)
     assert_sound_log(there)
+
+
+def test_child_that_was_born_while_its_parent_was_given_another_key_waits_for_the_old_one(families):
+    here, there = families
+    for name in ("anna", "ben"):
+        here.family.add_parent(name, name)
+    here.family.add_child("dora", "ben", keep="anna")
+    exchange(here, there)
+    here.family.add_child("carl", "ben")
+    there.family("UPDATE parent SET uuid = 'benjamin' WHERE uuid = 'ben'")
+    exchange(here, there)
+    for site in families:
+        assert site.parked() == {Row("child", "carl"): "reference"}
+    assert exchange(here, there) == 0
+    assert not compare_sites(here.url, there.url).differences
