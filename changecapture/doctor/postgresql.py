@@ -32,6 +32,11 @@ OWNER_NEEDS = (
     "USAGE ON SEQUENCE changecapture.missed_id_seq",
 )
 """What OWNERS asks, in its order."""
+SCHEMAS = (
+    "SELECT n.nspname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT t.tgisinternal AND t.tgname LIKE %s LIMIT 1"
+)
+"""Where the tables are that have our triggers."""
 SETTINGS = (
     "SELECT r.rolname, d.datname, split_part(text, '=', 1), substr(text, strpos(text, '=') + 1) "
     "FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) AS text "
@@ -106,7 +111,8 @@ def check_relay_settings(subject: Subject) -> Iterator[Problem]:
         why = "then it can neither publish nor apply"
         mend = (f"ALTER ROLE {role} SET default_transaction_read_only = off",)
         yield Problem(f"default_transaction_read_only is on for {role}", why, mend)
-    schema = read_schema(store)
+    rows = store.query(SCHEMAS, (PATTERN,))
+    schema = str(rows[0][0]) if rows else read_schema(store)
     first = next((part.strip().strip('"') for part in set_for.get("search_path", schema).split(",")), "")
     if first not in (schema, "$user"):
         yield Problem(
