@@ -182,9 +182,7 @@ class PostgresStore(SqlStore):
         for names, group in shapes.items():
             self._copy_rows(table, names, group)
 
-    def _copy_rows(
-        self, table: SyncedTable, names: Sequence[str], rows: Iterable[Mapping[str, Any]]
-    ) -> None:
+    def _copy_rows(self, table: SyncedTable, names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
         constants = _constants(table)
         targets = ", ".join(self._quote(name) for name in (*names, *constants))
         ends = tuple(constants.values())
