@@ -106,10 +106,11 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
 
     def change_of(table: SyncedTable, local_key: str, key: str) -> Change:
         row = Row(table.wire, key)
-        if row not in changes:
-            changes[row] = Change(table, row, local_key, versions.get(row))
-        changes[row].local_key = local_key
-        return changes[row]
+        change = changes.get(row)
+        if change is None:
+            change = changes[row] = Change(table, row, local_key, versions.get(row))
+        change.local_key = local_key
+        return change
 
     for item in sorted(captured):
         table = store.tables[item.table_id]
@@ -174,7 +175,9 @@ def _keep_large(store: Store, changes: Iterable[Change]) -> list[Change]:
     kept: list[Change] = []
     refused: dict[Row, tuple[str, str]] = {}
     for change in changes:
-        size = len(change.late) + sum(len(v) for v in change.columns.values() if isinstance(v, str))
+        size = len(change.late)
+        if change.columns:
+            size += sum(len(v) for v in change.columns.values() if isinstance(v, str))
         if size <= LARGEST_ROW:
             kept.append(change)
         else:
@@ -317,9 +320,11 @@ def _name_announced(store: Store, group: Iterable[Change]) -> Mapping[tuple[str,
     """
     wanted: dict[tuple[str, str], set[Any]] = defaultdict(set)
     for change in group:
+        if not change.announced:
+            continue
         for column in change.table.local_references:
             target = local_reference(column.reference)
-            value = (change.announced or {}).get(column.wire)
+            value = change.announced.get(column.wire)
             if target is not None and value is not None:
                 wanted[target].add(value)
     return name_references(store, store.tables_by_name, wanted) if wanted else {}

@@ -13,7 +13,7 @@ from typing import Any
 
 from changecapture.apply import Applied, apply_entries
 from changecapture.core.change import Entry
-from changecapture.core.codec import PROTOCOL, Batch, Head, decode_batch, encode_batch
+from changecapture.core.codec import PROTOCOL, Batch, Head, decode_batch, encode_batch, read_head
 from changecapture.core.vector import (
     Vector,
     covers_name,
@@ -123,6 +123,20 @@ def next_request(store: Store, peer: str) -> PullRequest:
         after=progress.position,
         end=progress.end,
     )
+
+
+def follow_request(request: PullRequest, payload: bytes) -> PullRequest | None:
+    """Return what to ask for next while the answer to a request is still being received.
+
+    None when the answer is the last, or malformed: receiving it will say so.
+    """
+    try:
+        head = read_head(payload)
+    except PeerError:
+        return None
+    if head.last:
+        return None
+    return replace(request, epoch=head.epoch, after=head.position, end=head.end)
 
 
 def answer(store: Store, request: PullRequest) -> Answer:

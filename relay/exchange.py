@@ -68,6 +68,9 @@ class Exchange(Protocol):
     def read_request(self, text: str) -> PullRequest:
         """Return a request that arrived; raise PeerError."""
 
+    def follow_request(self, request: PullRequest, payload: bytes) -> PullRequest | None:
+        """Return what to ask for while an answer is still being received, None when it is the last."""
+
 
 class DatabaseConnection:
     """The verbs over a store."""
@@ -123,3 +126,7 @@ class DatabaseExchange:
     def read_request(self, text: str) -> PullRequest:
         """See Exchange."""
         return PullRequest.from_json(text)
+
+    def follow_request(self, request: PullRequest, payload: bytes) -> PullRequest | None:
+        """See Exchange."""
+        return sync.follow_request(request, payload)

@@ -1,8 +1,9 @@
 """A session made live: obeys its commands and hands it what became of them.
 
-One task at a time runs for a peer (a greeting, a pull or a receive), so that one payload at a time
-is in memory. Events are taken one after the other: an event that a command brings about waits for
-the commands before it.
+One task at a time runs for a peer (a greeting, a pull or a receive). Only the next payload of a longer
+answer is asked for while one is received: so two payloads at most are in memory, and neither end waits for
+the other. Events are taken one after the other: an event that a command brings about waits for the
+commands before it.
 """
 
 from collections import deque
@@ -13,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from changecapture.errors import PeerError, RetryLater
+from changecapture.sync import PullRequest
 from relay import session as states
 from relay.address import Address
 from relay.client import Client
@@ -70,6 +72,10 @@ class Peer:
         self._events: deque[states.Event] = deque()
         self._handling = False
         self._task: Deferred[states.Event] | None = None
+        self._request: PullRequest | None = None
+        """What was asked for last."""
+        self._ahead: Deferred[bytes] | None = None
+        """The payload after the one that is being received."""
         self._timer: Timer | None = None
         self._poking: Deferred[None] | None = None
         self._poked_at = float("-inf")
@@ -95,6 +101,7 @@ class Peer:
 
     def _clear(self) -> None:
         cancel(self._timer)
+        self._drop_ahead()
         for running in (self._task, self._poking):
             if running is not None:
                 running.cancel()
@@ -163,10 +170,32 @@ class Peer:
         return states.Greeted(site, name, greeting.protocol)
 
     async def _pull(self, site: str, wait_s: int) -> states.Event:
-        request = await self._database.next_request(site)
-        return states.Answered(await self._client.pull(self.address, request.to_json(), wait_s))
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            return states.Answered(await ahead)
+        self._request = await self._database.next_request(site)
+        return states.Answered(await self._client.pull(self.address, self._request.to_json(), wait_s))
 
     async def _receive(self, site: str, payload: bytes) -> states.Event:
-        received = await self._database.receive(site, payload)
+        self._look_ahead(payload)
+        try:
+            received = await self._database.receive(site, payload)
+        except BaseException:
+            self._drop_ahead()
+            raise
         self._watch.received(site, received)
         return states.Received(received.entries, received.applied, received.parked, received.last)
+
+    def _look_ahead(self, payload: bytes) -> None:
+        """Ask for what follows a payload."""
+        assert self._request is not None
+        self._request = self._database.exchange.follow_request(self._request, payload)
+        if self._request is not None:
+            pull = self._client.pull(self.address, self._request.to_json(), 0)
+            self._ahead = Deferred.fromCoroutine(pull)
+
+    def _drop_ahead(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.addErrback(lambda _: None)
+            ahead.cancel()

@@ -99,17 +99,17 @@ def _drop_known(store: Store, entries: Iterable[Entry]) -> list[Entry]:
 
 def _gather(store: Store, fresh: Iterable[Entry]) -> tuple[list[Work], list[Entry]]:
     """Return the entries by row, in order, and those of tables that this site does not have."""
-    works: dict[tuple[str, str], Work] = {}
+    works: dict[Row, Work] = {}
     carried: list[Entry] = []
     for entry in fresh:
-        place = (entry.table, entry.key)
+        place = entry.row
         work = works.get(place)
         if work is None:
             table = store.tables_by_wire.get(entry.table)
             if table is None:
                 carried.append(entry)
                 continue
-            work = works[place] = Work(table, Row(*place))
+            work = works[place] = Work(table, place)
         work.fresh.append(entry)
     for work in works.values():
         if len(work.fresh) > 1:

@@ -24,12 +24,17 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
     A row that must refer to an absent row is left out; an optional reference to one is NULL and waits.
     """
     names = {column.wire: column.name for column in table.columns}
+    same = all(wire == name for wire, name in names.items())
     special = {c.name: c for c in table.columns if c.reference is not None or c.kind in COATED_KINDS}
     rows: dict[Row, dict[str, Any]] = {}
     for work in works:
         assert work.decision is not None
         work.waiting = []
-        row = {names[wire]: value for wire, value in work.decision.values.items() if wire in names}
+        row = work.decision.values
+        if same and row.keys() <= names.keys():
+            row = row.copy()
+        else:
+            row = {names[wire]: value for wire, value in row.items() if wire in names}
         if _check_values(work, row, special):
             rows[work.row] = row
     works = [work for work in works if work.row in rows]

@@ -31,6 +31,8 @@ from changecapture.errors import PeerError
 PROTOCOL = 1
 MAX_BYTES = 64 * 1024 * 1024
 """A batch never unpacks to more: a larger one is refused unread."""
+HEAD_BYTES = 1024 * 1024
+"""The first line, unpacked: two vectors."""
 KEY_LENGTH = 512
 TABLE_LENGTH = 128
 
@@ -115,6 +117,18 @@ def decode_batch(payload: bytes) -> Batch:
         raise PeerError("malformed batch", why=f"{type(error).__name__}: {error}") from error
     _check_passes(entries, passes, contexts)
     return Batch(head, tuple(entries), passes, contexts)
+
+
+def read_head(payload: bytes) -> Head:
+    """Return the head of a batch, the rest unread; raise PeerError when there is none."""
+    try:
+        beginning = zlib.decompressobj().decompress(payload, HEAD_BYTES)
+        line, newline, _ = beginning.partition(b"\n")
+        if not newline and len(line) == HEAD_BYTES:
+            raise ValueError("the head is too long")
+        return _decode_head(_decoder.decode(line.decode()))
+    except (zlib.error, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise PeerError("malformed batch", why=f"{type(error).__name__}: {error}") from error
 
 
 def _read_line(text: str, start: int) -> tuple[Any, int]:
@@ -236,4 +250,5 @@ __all__ = [
     "decode_batch",
     "encode_batch",
     "encode_entries",
+    "read_head",
 ]

@@ -38,8 +38,7 @@ class Conflict:
     lost: Cell
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What merging some entries into a row comes to.
 
     ``values``: the columns to write, with their values, ``@alive`` left out. ``whole``: whether they are
@@ -124,10 +123,11 @@ def follows(version: Version | None, entries: Sequence[Entry]) -> bool:
     """
     seen = 0 if version is None else version.seen
     stamp = 0 if version is None else version.stamp
-    for entry in entries:
+    for place, entry in enumerate(entries):
+        if place:
+            seen = _add_names(seen, entries[place - 1 : place])
         if entry.base_seen != seen or entry.stamp <= stamp:
             return False
-        seen ^= hash_name(entry.origin, entry.epoch, entry.number)
         stamp = entry.stamp
     return True
 

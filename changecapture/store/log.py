@@ -110,15 +110,42 @@ class LogStore(BulkSession):
         )
         if limit is None:
             return [Captured(*row) for row in self.query(f"{select} {where} ORDER BY id")]
-        window = self.query(
-            f"SELECT id, transaction_id FROM {self.prefix}captured {where} ORDER BY id LIMIT {limit * WINDOW}"
+        window = (
+            f"(SELECT id, transaction_id FROM {self.prefix}captured {where} "
+            f"ORDER BY id LIMIT {limit * WINDOW}) AS w"
         )
-        if not window:
-            return []
-        choose = _choose if self.numbers_transactions else _choose_first
-        ids = choose(window, limit)
-        rows = self.query(f"{select} WHERE {both} id BETWEEN %s AND %s ORDER BY id", (min(ids), max(ids)))
-        return [Captured(*row) for row in rows if row[0] in ids]
+        choose = self._choose_transactions if self.numbers_transactions else self._choose_run
+        chosen, parameters, most = choose(window, limit)
+        rows = self.query(f"{select} WHERE {both} {chosen} ORDER BY id LIMIT {most}", parameters)
+        return [Captured(*row) for row in rows]
+
+    def _choose_transactions(self, window: str, limit: int) -> tuple[str, list[Any], int]:
+        """Return what makes a pass, as a condition, its parameters and a limit: whole transactions, if it
+        can be."""
+        groups = self.query(f"SELECT max(id), transaction_id, count(*) FROM {window} GROUP BY transaction_id")
+        chosen: list[int] = []
+        last = taken = 0
+        for end, transaction, count in sorted(groups):
+            if chosen and taken + count > limit:
+                break
+            chosen.append(transaction)
+            last, taken = end, taken + count
+        condition, parameters = self._among("transaction_id", chosen, "bigint")
+        return f"id <= %s AND {condition}", [last, *parameters], limit
+
+    def _choose_run(self, window: str, limit: int) -> tuple[str, list[Any], int]:
+        """Return the same where connections are numbered: the first, to the end of the connection's run.
+
+        A connection's earlier transaction must not wait for its later ones: others may have built on it.
+        """
+        most = limit * WINDOW
+        edge = self.query(f"SELECT id, transaction_id FROM {window} ORDER BY id LIMIT 1 OFFSET {limit - 1}")
+        if edge:
+            query = f"SELECT min(id) FROM {window} WHERE id > %s AND transaction_id <> %s"
+            ((after,),) = self.query(query, edge[0])
+            if after is not None:
+                return "id < %s", [after], most
+        return "id > %s", [0], most
 
     def read_departed(self, table: SyncedTable) -> list[str]:
         """Return the local keys that captured rows of a table have had: they may be gone by now."""
@@ -250,30 +277,6 @@ class LogStore(BulkSession):
         vectors = self._known("context", "context", set(digests.values()), "vector")
         loaded = {digest: load_vector(text) for digest, text in vectors.items()}
         return {name: loaded[digest] for name, digest in digests.items() if digest in loaded}
-
-
-def _choose(window: Sequence[tuple[int, int]], limit: int) -> set[int]:
-    """Return the ids of a pass from (id, transaction), in order of id: whole transactions if it can."""
-    groups: dict[int, list[int]] = defaultdict(list)
-    for id_, transaction in window:
-        groups[transaction].append(id_)
-    chosen: list[int] = []
-    for group in sorted(groups.values(), key=lambda ids: ids[-1]):
-        if chosen and len(chosen) + len(group) > limit:
-            break
-        chosen += group
-    return set(chosen[: max(limit, 1)])
-
-
-def _choose_first(window: Sequence[tuple[int, int]], limit: int) -> set[int]:
-    """Return the first ids of (id, connection), to the end of the connection's run.
-
-    A connection's earlier transaction must not wait for its later ones: others may have built on it.
-    """
-    end = min(max(limit, 1), len(window))
-    while end < len(window) and window[end][1] == window[end - 1][1]:
-        end += 1
-    return {id_ for id_, _ in window[:end]}
 
 
 def _entry_row(e: Entry, applied: int) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ Run on MariaDB 10.11 only. Where the two differ the line says so.
 
 from base64 import b64decode
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pymysql
@@ -18,12 +18,15 @@ from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.dialect import mysql as dialect
 from changecapture.errors import ConfigError, DataError, DriftError, RetryLater
+from changecapture.store.literals import app_record, measure, place_value, record
 from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
 CONNECT_SECONDS = 10
 STATEMENT_CHARACTERS = 500_000
-"""Of records that one statement inserts: servers take 16 MB (max_allowed_packet), old ones 1 MB."""
+"""Of records that one statement carries: servers take 16 MB (max_allowed_packet), old ones 1 MB."""
+SHORT_VALUE = 4_000
+"""Characters. Rows with longer values are updated one by one."""
 UNIQUE_ERRORS = (ER.DUP_ENTRY, 1586)
 REFERENCE_ERRORS = (1216, 1217, 1451, 1452)
 VALUE_ERRORS = (1048, 1264, 1265, 1292, 1364, 1366, 1406, 1411, 1416, 1425, 3819, 4025, 22001)
@@ -124,6 +127,7 @@ class MySQLStore(SqlStore):
         self.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
 
     def _begin_applying(self) -> None:
+        self._found_places: dict[str, tuple[str, dict[str, str]]] = {}
         self.execute("SET @changecapture_applying = 1")
         self.execute("START TRANSACTION")
 
@@ -136,33 +140,33 @@ class MySQLStore(SqlStore):
         return f"{expression} IN ({', '.join(['%s'] * len(wanted))})", list(wanted)
 
     def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        self._insert(f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES", map(_record, rows))
+        self._insert(f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES", map(record, rows))
 
-    def _insert(self, beginning: str, records: Iterable[str]) -> None:
-        """Insert records as SQL text, as many with each statement as it holds.
+    def _insert(self, beginning: str, records: Iterable[str], ending: str = "") -> None:
+        """Send records as SQL text, as many with each statement as it holds.
 
         The driver's own way, a call for each value, takes longer than the server.
         """
         part: list[str] = []
         size = 0
-        for record in records:
-            part.append(record)
-            size += len(record)
+        for text in records:
+            part.append(text)
+            size += len(text)
             if size > STATEMENT_CHARACTERS:
-                self.execute(f"{beginning} {','.join(part)}")
+                self.execute(f"{beginning} {','.join(part)} {ending}")
                 part, size = [], 0
         if part:
-            self.execute(f"{beginning} {','.join(part)}")
+            self.execute(f"{beginning} {','.join(part)} {ending}")
 
     def _upsert(
         self, table: str, keys: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]
     ) -> None:
         names = [*keys, *columns]
         fresh = ", ".join(f"{name} = VALUES({name})" for name in columns)
-        self.execute_many(
-            f"INSERT INTO {self.prefix}{table} ({', '.join(names)}) "
-            f"VALUES ({', '.join(['%s'] * len(names))}) ON DUPLICATE KEY UPDATE {fresh}",
-            rows,
+        self._insert(
+            f"INSERT INTO {self.prefix}{table} ({', '.join(names)}) VALUES",
+            map(record, rows),
+            f"ON DUPLICATE KEY UPDATE {fresh}",
         )
 
     def _delete_captured(self, ids: Sequence[int]) -> int:
@@ -221,7 +225,7 @@ class MySQLStore(SqlStore):
             ends = [dialect.literal(value) for value in constants.values()]
             self._insert(
                 f"INSERT INTO {self._quote(table.name)} ({targets}) VALUES",
-                (_app_record(columns, row.values(), ends) for row in group),
+                (app_record(columns, row.values(), ends) for row in group),
             )
 
     def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:
@@ -239,64 +243,89 @@ class MySQLStore(SqlStore):
         columns = [known[name] for name in rows[0][1]]
         locators = self._locators(table, [key for key, _ in rows if key is not None])
         # ON UPDATE CURRENT_TIMESTAMP columns move unless they are named.
-        kept = [name for name in table.touch if name not in rows[0][1]]
-        sets = [f"t.{self._quote(c.name)} = {_place(c)}" for c in columns]
-        sets += [f"t.{self._quote(name)} = t.{self._quote(name)}" for name in kept]
-        match = " AND ".join(f"t.{self._quote(c.name)} = %s" for c in table.locator)
-        self.execute_many(
-            f"UPDATE {self._quote(table.name)} AS t SET {', '.join(sets)} WHERE {match}",
-            [
-                (
-                    *(self._adapt(c, row[c.name]) for c in columns),
-                    *(self._adapt(c, v) for c, v in zip(table.locator, locator, strict=True)),
-                )
-                for (_, row), locator in zip(rows, locators, strict=True)
-            ],
+        kept = {self._quote(name) for name in table.touch if name not in rows[0][1]}
+        short: list[tuple[list[Any], Sequence[Any]]] = []
+        for (_, row), locator in zip(rows, locators, strict=True):
+            if max(map(measure, row.values()), default=0) <= SHORT_VALUE:
+                short.append((locator, (*row.values(),)))
+            else:
+                self._update_row(table, locator, columns, row, kept)
+        if short:
+            self._update_short(table, short, columns, kept)
+
+    def _update_row(
+        self,
+        table: SyncedTable,
+        locator: Sequence[Any],
+        columns: Sequence[SyncedColumn],
+        row: Mapping[str, Any],
+        kept: Collection[str],
+    ) -> None:
+        sets = [f"t.{self._quote(c.name)} = {place_value(c)}" for c in columns]
+        sets += [f"t.{name} = t.{name}" for name in kept]
+        condition, parameters = self._matching(table, table.locator, [locator])
+        self.execute(
+            f"UPDATE {self._quote(table.name)} AS t SET {', '.join(sets)} WHERE {condition}",
+            [*(self._adapt(c, row[c.name]) for c in columns), *parameters],
         )
+
+    def _update_short(
+        self,
+        table: SyncedTable,
+        rows: Iterable[tuple[Sequence[Any], Sequence[Any]]],
+        columns: Sequence[SyncedColumn],
+        kept: Collection[str],
+    ) -> None:
+        """Update rows, (locator, values), with as few statements as hold them.
+
+        A join looks up each row and locks no other; IN (..) is read as ranges. The server cuts the long
+        values of such a join, unasked: those are not for here.
+        """
+        places = [f"p{n}" for n in range(len(table.locator))]
+        values_ = [f"v{n}" for n in range(len(columns))]
+        sets = [f"t.{self._quote(c.name)} = r.{v}" for c, v in zip(columns, values_, strict=True)]
+        sets += [f"t.{name} = t.{name}" for name in kept]
+        indexes, collations = self._find_place(table)
+        match = " AND ".join(
+            f"t.{self._quote(c.name)} = {collations.get(c.name, '{}').format(f'r.{place}')}"
+            for c, place in zip(table.locator, places, strict=True)
+        )
+        row_word = "" if self.mariadb else "ROW"  # mysql 8 only, not run
+        all_columns = (*table.locator, *columns)
+        self._insert(
+            f"UPDATE (WITH r ({', '.join([*places, *values_])}) AS (VALUES",
+            (f"{row_word}{app_record(all_columns, (*locator, *values), ())}" for locator, values in rows),
+            f") SELECT * FROM r) AS r STRAIGHT_JOIN {self._quote(table.name)} AS t {indexes} ON {match} "
+            f"SET {', '.join(sets)}",
+        )
+
+    def _find_place(self, table: SyncedTable) -> tuple[str, dict[str, str]]:
+        """Return the hint by which rows are found by their locator, and for each text column of it what
+        makes a value compare as the column does: unlike a literal, a column of values brings a collation."""
+        if table.name not in self._found_places:
+            name = (table.name,)
+            indexes = self.query(
+                "SELECT index_name, column_name FROM information_schema.statistics "
+                "WHERE table_schema = DATABASE() AND table_name = %s AND seq_in_index = 1 AND non_unique = 0",
+                name,
+            )
+            texts = self.query(
+                "SELECT column_name, character_set_name, collation_name FROM information_schema.columns "
+                "WHERE table_schema = DATABASE() AND table_name = %s AND collation_name IS NOT NULL",
+                name,
+            )
+            usable = [self._quote(index) for index, column in indexes if column == table.locator[0].name]
+            self._found_places[table.name] = (
+                f"FORCE INDEX ({', '.join(usable)})" if usable else "",
+                {c: f"CONVERT({{}} USING {charset}) COLLATE {collation}" for c, charset, collation in texts},
+            )
+        return self._found_places[table.name]
 
 
 def _columns(table: SyncedTable) -> dict[str, SyncedColumn]:
     return {column.name: column for column in dialect.captured_columns(table)} | {
         column.name: column for column in table.key_columns
     }
-
-
-def _record(row: Iterable[Any]) -> str:
-    return f"({','.join([_LITERALS[type(value)](value) for value in row])})"
-
-
-def _app_record(columns: Sequence[SyncedColumn], row: Iterable[Any], ends: Sequence[str]) -> str:
-    """Return the record of a row of the application: ``row`` in the order of the columns."""
-    texts = [_LITERALS[type(value)](value) for value in row]
-    for place, column in enumerate(columns):
-        if column.kind == "geometry":
-            texts[place] = _place(column) % texts[place]
-    return f"({','.join([*texts, *ends])})"
-
-
-def _text(value: str) -> str:
-    if "\\" in value or "'" in value or "\0" in value:
-        return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\0", "\\0") + "'"
-    return f"'{value}'"
-
-
-def _coated(value: Mapping[str, str]) -> str:
-    return f"x'{b64decode(next(iter(value.values()))).hex()}'"
-
-
-_LITERALS: dict[type, Callable[[Any], str]] = {
-    int: int.__repr__,
-    str: _text,
-    float: lambda value: repr(value) if "e" in repr(value) else f"{value!r}e0",
-    bool: lambda value: "1" if value else "0",
-    type(None): lambda value: "NULL",
-    dict: _coated,
-}
-"""How a value stands in a statement, under the sql_mode that a store sets."""
-
-
-def _place(column: SyncedColumn) -> str:
-    return "ST_GeomFromWKB(%s)" if column.kind == "geometry" else "%s"
 
 
 __all__ = ["MySQLStore"]

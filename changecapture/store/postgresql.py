@@ -1,5 +1,6 @@
 """The store on PostgreSQL 13 and later. Twin: mysql.py."""
 
+from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from json import dumps
@@ -120,10 +121,11 @@ class PostgresStore(SqlStore):
 
     def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         text = "".join(map(_copy_line, rows))
-        if not text:
-            return
-        statement = f"COPY {self.prefix}{table} ({', '.join(columns)}) FROM STDIN"
-        with self.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+        if text:
+            self._copy(f"{self.prefix}{table} ({', '.join(columns)})", text)
+
+    def _copy(self, target: str, text: str) -> None:
+        with self.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN".encode()) as copy:
             copy.write(text.encode())
 
     def _upsert(
@@ -178,13 +180,18 @@ class PostgresStore(SqlStore):
         for row in rows:
             shapes[tuple(row)].append(row)
         for names, group in shapes.items():
-            self.execute(self._insert_sql(table, names), (dumps(group, ensure_ascii=False),))
+            self._copy_rows(table, names, group)
+
+    def _copy_rows(self, table: SyncedTable, names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+        constants = _constants(table)
+        targets = ", ".join(self._quote(name) for name in (*names, *constants))
+        ends = tuple(constants.values())
+        text = "".join([_copy_row((*row.values(), *ends)) for row in rows])
+        self._copy(f"{self._quote(table.name)} ({targets})", text)
 
     def _insert_sql(self, table: SyncedTable, names: Sequence[str]) -> str:
         known = _columns(table)
-        constants = {name: value for name, value in table.fill}
-        if table.deleted_flag is not None:
-            constants[table.deleted_flag.column] = table.deleted_flag.live
+        constants = _constants(table)
         columns = [known[name] for name in names]
         targets = ", ".join(self._quote(n) for n in (*names, *constants))
         values_ = [_read(column) for column in columns]
@@ -250,7 +257,36 @@ def _copy_line(row: Sequence[Any]) -> str:
     return f"{line}\n"
 
 
+def _copy_row(row: Sequence[Any]) -> str:
+    """Return a line for COPY of canonical values, each to be read by the input function of its column."""
+    line = "\t".join(["\0" if v is None else v if type(v) is str else _copied(v) for v in row])
+    if (
+        "\\" in line
+        or "\n" in line
+        or "\r" in line
+        or line.count("\t") >= len(row)
+        or line.count("\0") > row.count(None)
+    ):
+        return "\t".join(["\\N" if v is None else _copied(v).translate(_COPY_ESCAPES) for v in row]) + "\n"
+    return line.replace("\0", "\\N") + "\n"
+
+
+def _copied(value: Any) -> str:
+    if type(value) is dict:
+        (coated,) = value.values()
+        return f"\\x{b64decode(coated).hex()}"
+    return str(value)
+
+
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _constants(table: SyncedTable) -> dict[str, Any]:
+    """Return what every inserted row of a table gets beside what travels."""
+    constants: dict[str, Any] = dict(table.fill)
+    if table.deleted_flag is not None:
+        constants[table.deleted_flag.column] = table.deleted_flag.live
+    return constants
 
 
 def _columns(table: SyncedTable) -> dict[str, SyncedColumn]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmark import capture, install, memory, sync
+from tests.benchmark import apply, capture, endtoend, install, memory, sync
 from tests.benchmark.figure import Figure
 from tests.benchmark.machine import Machine
 
@@ -18,6 +18,8 @@ SUITES: dict[str, Callable[[Machine], Iterator[Figure]]] = {
     "capture": capture.measure,
     "install": install.measure,
     "sync": sync.measure,
+    "apply": apply.measure,
+    "endtoend": endtoend.measure,
     "memory": memory.measure,
 }
 SCALE = "CHANGECAPTURE_BENCH_SCALE"

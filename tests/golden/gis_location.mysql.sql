@@ -1,4 +1,4 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_insert_5f394220` AFTER INSERT ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_insert_87bbcc33` AFTER INSERT ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -18,7 +18,7 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_update_5f394220` AFTER UPDATE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_update_87bbcc33` AFTER UPDATE ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
@@ -62,8 +62,6 @@ BEGIN
             IF(NEW.`created_on` <=> OLD.`created_on`, NULL, CONCAT('"created_on"', ':', IFNULL(CONCAT('"', REPLACE(NEW.`created_on`, ' ', 'T'), '"'), 'null'))),
             IF(NEW.`modified_on` <=> OLD.`modified_on`, NULL, CONCAT('"modified_on"', ':', IFNULL(CONCAT('"', REPLACE(NEW.`modified_on`, ' ', 'T'), '"'), 'null'))),
             IF(BINARY NEW.`deleted` <=> BINARY OLD.`deleted`, NULL, CONCAT('"deleted"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`deleted` USING utf8mb4)), 'null'))));
-        -- mysql only: the keys are compared as columns; to make texts of both, and keep them, costs as much
-        -- as all the rest.
         IF changed <> '' OR NOT (NEW.`id` <=> OLD.`id` AND BINARY NEW.`uuid` <=> BINARY OLD.`uuid`) THEN
             INSERT INTO changecapture_captured
                 (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)
@@ -73,7 +71,7 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_delete_5f394220` AFTER DELETE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_delete_87bbcc33` AFTER DELETE ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION

@@ -1,4 +1,4 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_insert_6ecbfe7b` AFTER INSERT ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_insert_00aba8cf` AFTER INSERT ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -18,7 +18,7 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_update_6ecbfe7b` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_update_00aba8cf` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
@@ -38,8 +38,6 @@ BEGIN
             IF(BINARY NEW.`type` <=> BINARY OLD.`type`, NULL, CONCAT('"type"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`type` USING utf8mb4)), 'null'))),
             IF(BINARY NEW.`pe_label` <=> BINARY OLD.`pe_label`, NULL, CONCAT('"pe_label"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`pe_label` USING utf8mb4)), 'null'))),
             IF(BINARY NEW.`deleted` <=> BINARY OLD.`deleted`, NULL, CONCAT('"deleted"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`deleted` USING utf8mb4)), 'null'))));
-        -- mysql only: the keys are compared as columns; to make texts of both, and keep them, costs as much
-        -- as all the rest.
         IF changed <> '' OR NOT (NEW.`pe_id` <=> OLD.`pe_id` AND BINARY NEW.`uuid` <=> BINARY OLD.`uuid`) THEN
             INSERT INTO changecapture_captured
                 (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)
@@ -49,7 +47,7 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_delete_6ecbfe7b` AFTER DELETE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_delete_00aba8cf` AFTER DELETE ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION

@@ -4,7 +4,7 @@ import json
 import threading
 import zlib
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -75,6 +75,17 @@ class FakeSite:
             return PullRequest(**json.loads(text))
         except (ValueError, TypeError) as error:
             raise PeerError("not a request") from error
+
+    def follow_request(self, request: PullRequest, payload: bytes) -> PullRequest | None:
+        try:
+            content = json.loads(zlib.decompress(payload))
+        except (ValueError, zlib.error):
+            return None
+        if content["last"]:
+            return None
+        vector = json.loads(request.vector)
+        vector.update({origin: number for origin, number, _ in sorted(content["entries"])})
+        return replace(request, vector=json.dumps(vector))
 
     def check(self) -> None:
         if self.away:

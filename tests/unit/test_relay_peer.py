@@ -1,5 +1,6 @@
 """A session made live: one thing at a time, and every way it can fail."""
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from changecapture.errors import PeerError, RetryLater
-from changecapture.sync import Greeting, Received
+from changecapture.sync import Greeting, PullRequest, Received
 from relay.address import Address
 from relay.database import DatabaseAway
 from relay.peer import POKE_S, Peer
@@ -206,3 +207,91 @@ def test_a_poke_is_sent_at_most_once_a_second_and_only_to_a_peer_that_was_met():
         f.clock.advance(POKE_S)
     assert f.other.calls.count("poke") == 3
     assert f.session.state is State.LISTENING
+
+
+def payload_of(*texts: str) -> list[bytes]:
+    """Return the payloads by which another site answers, a page each."""
+    theirs = FakeSite(B)
+    theirs.write(*texts)
+    connection = theirs.open()
+    while connection.publish():
+        pass
+    request = FakeSite(A).open().next_request(B)
+    found: list[bytes] = []
+    following: PullRequest | None = request
+    while following is not None:
+        found.append(connection.answer(following).payload)
+        following = theirs.follow_request(following, found[-1])
+    return found
+
+
+class SlowDatabase(ScriptedDatabase):
+    """Receives when it is told to."""
+
+    def __init__(self, site: FakeSite) -> None:
+        super().__init__(site)
+        self.outcomes: list[Deferred[Received]] = []
+
+    async def receive(self, peer: str, payload: bytes) -> Received:
+        self.receiving.append(payload)
+        self.outcomes.append(Deferred())
+        return await self.outcomes[-1]
+
+
+def start_of_long_answer(
+    cancelled: Callable[[object], None] = lambda _: None,
+) -> tuple[Fixture, SlowDatabase, list[bytes], Deferred[bytes]]:
+    """Return a peer that receives the first of three payloads, and what will answer its next pull."""
+    f = Fixture()
+    f.database = f.peer._database = SlowDatabase(FakeSite(A))  # type: ignore[assignment]
+    pages = payload_of(*map(str, range(25)))
+    assert len(pages) == 3
+    coming: Deferred[bytes] = Deferred(cancelled)
+    f.other.outcomes |= {"hello": [f.greeting()], "pull": [pages[0], coming]}
+    f.peer.handle(Started())
+    return f, f.database, pages, coming
+
+
+def test_next_payload_is_asked_for_while_one_is_received():
+    f, database, pages, coming = start_of_long_answer()
+    assert f.session.state is State.APPLYING
+    assert f.other.calls == ["hello", "pull", "pull"]
+    coming.callback(pages[1])
+    assert database.receiving == [pages[0]], "one payload at a time is received"
+    f.other.outcomes["pull"] = [pages[2]]
+    database.outcomes[0].callback(Received(10, 10, 0, False))
+    assert database.receiving == pages[:2]
+    assert f.other.calls.count("pull") == 3
+    database.outcomes[1].callback(Received(10, 10, 0, False))
+    assert database.receiving == pages
+    assert f.other.calls.count("pull") == 3, "nothing is asked for ahead of the last payload"
+    database.outcomes[2].callback(Received(5, 5, 0, True))
+    assert f.session.state is State.LISTENING
+    assert f.other.calls.count("pull") == 4
+
+
+def test_payload_that_was_asked_for_ahead_is_dropped_when_receiving_fails():
+    cancelled: list[object] = []
+    f, database, _, _ = start_of_long_answer(cancelled.append)
+    database.outcomes[0].errback(DatabaseAway("restarting"))
+    assert f.session.state is State.BACKING_OFF
+    assert len(cancelled) == 1
+    f.other.outcomes |= {"hello": [f.greeting()], "pull": [b"anew"]}
+    f.clock.advance(60)
+    assert database.receiving[-1] == b"anew"
+
+
+def test_pull_ahead_that_fails_is_the_failure_of_the_next_pull():
+    f, database, _, coming = start_of_long_answer()
+    coming.errback(RetryLater("no answer in time"))
+    assert f.session.state is State.APPLYING
+    database.outcomes[0].callback(Received(10, 10, 0, False))
+    assert f.session.state is State.BACKING_OFF
+    assert any("cannot reach" in text for _, text in f.log.lines)
+
+
+def test_stop_while_a_pull_ahead_is_under_way():
+    cancelled: list[object] = []
+    f, _, _, _ = start_of_long_answer(cancelled.append)
+    f.peer.stop()
+    assert len(cancelled) == 1

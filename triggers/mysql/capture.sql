@@ -20,6 +20,7 @@ END
 -- mysql only: one trigger for each operation; PostgreSQL has one function.
 -- Reads: the old and the new row. Writes: one row of captured.
 -- Silent when: this site's applier is writing; no column that travels has changed.
+-- Keys are compared as columns: to make texts of both, and keep them, costs as much as all the rest.
 CREATE DEFINER = {{definer}} TRIGGER {{trigger}} AFTER UPDATE ON {{table}} FOR EACH ROW
 BEGIN
     DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
@@ -27,8 +28,6 @@ BEGIN
     IF @changecapture_applying IS NULL THEN
         SET changed = CONCAT_WS(',',
 {{changes}});
-        -- mysql only: the keys are compared as columns; to make texts of both, and keep them, costs as much
-        -- as all the rest.
         IF changed <> '' OR NOT ({{same_key}}) THEN
             INSERT INTO changecapture_captured
                 (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from changecapture.core import codec
 from changecapture.core.change import Entry
 from changecapture.core.clock import LATEST_STAMP
-from changecapture.core.codec import Batch, Head, decode_batch, encode_batch
+from changecapture.core.codec import Batch, Head, decode_batch, encode_batch, read_head
 from changecapture.core.values import dump
 from changecapture.core.vector import digest_vector
 from changecapture.errors import PeerError
@@ -246,3 +246,21 @@ def test_batch_that_goes_nowhere_is_refused(after, position, end):
     )
     with pytest.raises(PeerError):
         decode_batch(pack(text))
+
+
+@given(batches())
+def test_head_is_read_without_the_rest(batch):
+    payload = encode_batch(batch)
+    assert read_head(payload) == batch.head
+    assert read_head(payload[: len(payload) - 4]) == batch.head
+
+
+@given(st.binary(max_size=200))
+def test_head_of_random_bytes_is_refused(payload):
+    with pytest.raises(PeerError, match="malformed batch"):
+        read_head(payload)
+
+
+def test_head_that_would_fill_the_memory_is_refused():
+    with pytest.raises(PeerError, match="too long"):
+        read_head(zlib.compress(b" " * (4 * codec.HEAD_BYTES)))
