@@ -47,6 +47,16 @@ class Rights:
         """Return whether a right holds for all that is named: everything, a database, or a table."""
         return any(_covers(grant, right, database, table) for grant in self.grants)
 
+    def pattern(self, database: str) -> str:
+        """Return the pattern, as GRANT takes it, under which more rights on a database are to be granted.
+
+        Of several patterns that fit, the server obeys only one: a second one would take rights away.
+        """
+        for grant in self.grants:
+            if grant.table == "*" and grant.database != "*" and _matches(grant.database, database, "*"):
+                return _quote(grant.database)
+        return pattern(database)
+
     def used_elsewhere(self, database: str) -> bool:
         """Return whether anything is granted outside a database."""
         return any(

@@ -8,7 +8,7 @@ listed whole for ``doctor``; an installation is refused by the first of it.
 
 from collections.abc import Iterator, Sequence
 
-from changecapture.account import ALL, check_account, pattern, read_account, read_own_rights
+from changecapture.account import ALL, check_account, read_account, read_own_rights
 from changecapture.core.table import SyncedTable
 from changecapture.errors import ConfigError
 from changecapture.store.sqlstore import SqlStore
@@ -114,7 +114,7 @@ def _find_database(store: SqlStore) -> Iterator[ConfigError]:
         yield ConfigError(
             f"{store.url.user} may not do in {database} all that an installation does",
             why="it makes tables, triggers, views and procedures there, and indexes",
-            mend=f"have an administrator run: GRANT {', '.join(missing)} ON {pattern(database)}.* TO "
+            mend=f"have an administrator run: GRANT {', '.join(missing)} ON {own.pattern(database)}.* TO "
             f"{read_account(store)}",
         )
 

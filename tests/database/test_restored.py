@@ -1,0 +1,112 @@
+"""A backup of the whole database, by the server's own program, comes back with capture working."""
+
+import re
+from contextlib import closing
+
+import pymysql
+import pytest
+
+from tests.support import estate
+from tests.support.commands import run_command
+from tests.support.databases import fetch, name_of, run_client, run_script
+from tests.support.dumps import dump_installation, run_postgres, run_script_file
+from tests.support.family import Family
+from tests.support.servers import MariaDBServer
+from tests.support.sites import Site, assert_in_step, exchange
+
+
+def dump(url, server):
+    """Return a backup, as a DBA makes it."""
+    if server.dialect == "postgresql":
+        return run_postgres("pg_dump", url)
+    options = ["--routines", "--triggers", "--single-transaction", "--hex-blob"]
+    return run_client("mariadb-dump", url, options).decode()
+
+
+def write(url):
+    """Write as the application, with a cascade and a key that follows."""
+    with closing(Family(url)) as application:
+        application("UPDATE zone SET code = 'bb' WHERE code = 'b'")
+        application("DELETE FROM zone WHERE code = 'a'")
+        application("INSERT INTO zone VALUES ('d', 'D')")
+
+
+def fill(server, new_database):
+    """Make an installed application with rows that are published, and one that is only captured."""
+    kind = "postgresql" if server.dialect == "postgresql" else "mariadb"
+    url = new_database(server)
+    run_script(url, estate.script(kind))
+    site = Site(url, estate.PROFILE)
+    with closing(Family(url)) as application:
+        for statement in estate.ROWS:
+            application(statement)
+        site.publish()
+        application("UPDATE camp SET title = 'late' WHERE id = 1")
+    site.close()
+    return url
+
+
+@pytest.fixture
+def filled(server, new_database):
+    return fill(server, new_database)
+
+
+def shape(url):
+    """Return what is installed, without the comments in it, which the mariadb program leaves out."""
+    schema, *rest = dump_installation(url)
+    return re.sub(r"(?m)^ *(--.*)?\n", "", schema), rest
+
+
+def test_database_that_is_restored_in_its_place_captures_and_ships_what_was_waiting(filled, server, new_site):
+    backup, before = dump(filled, server), shape(filled)
+    server.drop_database(name_of(filled))
+    server.create_database(name_of(filled))
+    run_script_file(filled, backup)
+    assert shape(filled) == before
+    assert run_command("doctor", filled).status == 0
+    write(filled)
+    site, peer = Site(filled, estate.PROFILE), new_site("postgresql", "estate")
+    with closing(site):
+        assert site.fetch("SELECT * FROM {p}missed") == []
+        exchange(site, peer)
+        assert_in_step(site, peer)
+        assert peer.fetch("SELECT count(*) FROM camp WHERE title = 'late'") == [(0,)]
+        assert ("bb", "B") in peer.fetch("SELECT * FROM zone")
+
+
+def test_database_that_is_restored_under_another_name_is_made_whole_by_doctor(filled, server, new_database):
+    """MariaDB's account has its rights by database: doctor names them."""
+    other = new_database(server)
+    run_script_file(other, dump(filled, server))
+    shown = run_command("doctor", other)
+    grants = [line.strip() for line in shown.out.splitlines() if line.startswith("  GRANT")]
+    assert bool(grants) == (server.dialect == "mysql")
+    for grant in grants:
+        run_script(other, grant)
+    assert run_command("doctor", other).status == 0
+    prefix = "changecapture." if server.dialect == "postgresql" else "changecapture_"
+    before = fetch(other, f"SELECT count(*) FROM {prefix}captured")
+    write(other)
+    assert fetch(other, f"SELECT count(*) FROM {prefix}captured") > before
+    assert fetch(other, f"SELECT * FROM {prefix}missed") == []
+
+
+def test_database_that_is_restored_on_a_server_without_our_account_is_made_whole_by_doctor(
+    mariadb, new_database, scratch
+):
+    """PostgreSQL's functions get an owner who is there."""
+    filled = fill(mariadb, new_database)
+    with MariaDBServer(scratch / "elsewhere") as elsewhere:
+        url = elsewhere.create_database(name_of(filled))
+        run_script_file(url, dump(filled, mariadb))
+        with pytest.raises(pymysql.OperationalError) as refused:
+            write(url)
+        assert refused.value.args[0] == 1449
+        shown = run_command("doctor", url)
+        assert "an account that does not exist" in shown.out
+        for line in shown.out.splitlines():
+            if line.startswith(("  GRANT", "  CREATE")):
+                run_script(url, line)
+        assert run_command("doctor", url).status == 0
+        write(url)
+        assert fetch(url, "SELECT * FROM changecapture_missed") == []
