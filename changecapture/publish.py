@@ -88,9 +88,14 @@ def publish_captured(store: Store, captured: Sequence[Captured]) -> None:
     """Publish these captured changes as one pass, in the transaction that is open."""
     fitting = _keep_fitting(store, captured)
     changes = _keep_home(store, _coalesce(store, fitting).values())
-    _read_late(store, changes)
-    _append(store, _keep_large(store, [change for change in changes if _has_effect(change)]))
+    read_late(store, changes)
+    append_changes(store, changes)
     store.delete_captured([item.id for item in captured])
+
+
+def append_changes(store: Store, changes: Iterable[Change]) -> None:
+    """Append changes as one pass, those that have an effect and can travel."""
+    _append(store, _keep_large(store, [change for change in changes if _has_effect(change)]))
 
 
 def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
@@ -269,7 +274,8 @@ def _find_referring(
         yield text, Row(other.wire, key)
 
 
-def _read_late(store: Store, changes: Sequence[Change]) -> None:
+def read_late(store: Store, changes: Sequence[Change]) -> None:
+    """Read the rows of the changes that need it, as they are now, into them."""
     wanted: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
         if (change.whole or change.announced is not None) and change.alive is not False:
@@ -377,7 +383,7 @@ def _append(store: Store, changes: list[Change]) -> None:
     vector = store.read_vector()
     context = {c: n for c, n in vector.items() if c[:2] != (site.origin, site.epoch)}
     number, pass_number = site.last_number, site.last_pass + 1
-    _translate(store, changes)
+    translate(store, changes)
     unseen = store.read_unapplied([change.row for change in changes])
     entries: list[Entry] = []
     versions: dict[Row, Version] = {}
@@ -461,7 +467,7 @@ def _join(left: str, right: str) -> str:
     return right if left == "{}" else f"{left[:-1]},{right[1:]}"
 
 
-def _translate(store: Store, changes: Sequence[Change]) -> None:
+def translate(store: Store, changes: Sequence[Change]) -> None:
     """Make the values canonical and the references keys."""
     tables: dict[str, list[Change]] = defaultdict(list)
     for change in changes:

@@ -140,7 +140,9 @@ def _target_key(target: SyncedTable, column: SyncedColumn, value: Any) -> str:
     return str(value)
 
 
-def _resolve(store: Store, column: SyncedColumn, keys: Collection[Any]) -> dict[Any, Any]:
+def _resolve(
+    store: Store, column: SyncedColumn, keys: Collection[Any], *, lock: bool = True
+) -> dict[Any, Any]:
     """Step 4: lock the referenced rows against deletion and return {key: local value}."""
     assert column.reference is not None
     wanted = {key for key in keys if key is not None}
@@ -150,18 +152,24 @@ def _resolve(store: Store, column: SyncedColumn, keys: Collection[Any]) -> dict[
         return {key: key for key in wanted}
     target = store.tables_by_name[column.reference.table]
     named = {_target_key(target, column, key): key for key in wanted}
-    found = store.refer_rows(target, column.reference.target_column, locate(store, target, named))
+    places = locate(store, target, named, lock=lock)
+    found = store.refer_rows(target, column.reference.target_column, places, lock=lock)
     return {named[name]: value for name, value in found.items()}
 
 
-def locate(store: Store, table: SyncedTable, keys: Collection[str]) -> dict[str, list[Any]]:
-    """Return {key: place} of the rows that can be here; a key that does not fit the table cannot."""
+def locate(
+    store: Store, table: SyncedTable, keys: Collection[str], *, lock: bool = True
+) -> dict[str, list[Any]]:
+    """Return {key: place} of the rows that can be here; a key that does not fit the table cannot.
+
+    ``lock``: whether rows that keys are made of are locked against deletion, and busy ones not found.
+    """
     if table.identity.kind == "assigned":
         return store.read_locators(table, keys)
     places = place_keys(table, keys)
     for index, column in enumerate(table.identity.columns):
         if column.reference is not None and not column.reference.by_key:
-            found = _resolve(store, column, {items[index] for items in places.values()})
+            found = _resolve(store, column, {items[index] for items in places.values()}, lock=lock)
             for items in places.values():
                 items[index] = found.get(items[index])
     return {key: items for key, items in places.items() if None not in items}

@@ -22,8 +22,10 @@ database's own text of it.
 """
 
 import json
+import re
 import struct
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -70,6 +72,21 @@ def equal(kind: str, left: Any, right: Any) -> bool:
     if kind == "float32" and isinstance(left, int | float) and isinstance(right, int | float):
         return bool(_float32(left) == _float32(right))
     return bool(left == right)
+
+
+def rounds_to(kind: str, type_: str, given: Any, shown: Any) -> bool:
+    """Return whether a column of that type, given one canonical value, may show the other: databases round
+    decimals to the scale of the column, and times to its fraction of a second."""
+    try:
+        if kind == "decimal":
+            scale = re.search(r",\s*(\d+)\)", type_)
+            return scale is not None and abs(Decimal(given) - Decimal(shown)) < Decimal(10) ** -int(scale[1])
+        if kind in ("datetime", "instant"):
+            apart = datetime.fromisoformat(given) - datetime.fromisoformat(shown)
+            return abs(apart.total_seconds()) < 1 and "." in given and len(shown) < len(given)
+    except (ValueError, TypeError, ArithmeticError):
+        return False
+    return False
 
 
 def _decimal(raw: Any) -> str:

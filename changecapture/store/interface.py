@@ -156,7 +156,7 @@ class Store(Protocol):
         """Return the keys of the rows that are there, locked or not."""
 
     def refer_rows(
-        self, table: SyncedTable, column: str, places: Mapping[str, Sequence[Any]]
+        self, table: SyncedTable, column: str, places: Mapping[str, Sequence[Any]], *, lock: bool = True
     ) -> dict[str, Any]:
         """Lock rows against deletion; return {key: value of the column}, busy ones left out."""
 
@@ -250,6 +250,12 @@ class Store(Protocol):
 
     def read_waiting_for(self, rows: Collection[Row]) -> list[Row]:
         """Return the rows that wait for one of these."""
+
+    def read_waiting(self, rows: Collection[Row]) -> dict[Row, set[str]]:
+        """Return the columns, by wire name, that wait for the rows that they refer to."""
+
+    def read_alive_after(self, table: str, after: str, limit: int) -> dict[Row, Version]:
+        """Return what is known of living rows of a table (wire name), in order of their keys."""
 
     def write_waiting(self, waiting: Mapping[Row, Iterable[tuple[str, str, str]]]) -> None:
         """Replace what each row waits for: (column, target table, target key)."""

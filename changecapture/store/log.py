@@ -192,6 +192,15 @@ class LogStore(BulkSession):
             )
         }
 
+    def read_alive_after(self, table: str, after: str, limit: int) -> dict[Row, Version]:
+        """Return what is known of living rows of a table (wire name), in order of their keys."""
+        rows = self.query(
+            f"SELECT row_key, stamp, origin, seen FROM {self.prefix}row_version "
+            f"WHERE table_name = %s AND row_key > %s AND alive = 1 ORDER BY row_key LIMIT {limit}",
+            (table, after),
+        )
+        return {Row(table, key): Version(stamp, origin, True, seen) for key, stamp, origin, seen in rows}
+
     def write_versions(self, versions: Mapping[Row, Version], known: Mapping[Row, Version | None]) -> None:
         """Keep what is known of the rows; ``known`` is what is kept now, None for nothing."""
         columns = ("stamp", "origin", "alive", "seen")

@@ -177,11 +177,12 @@ class RowStore(ShelfStore):
         return {key for key, _ in self._select_places(table, places, "1", "")}
 
     def refer_rows(
-        self, table: SyncedTable, column: str, places: Mapping[str, Sequence[Any]]
+        self, table: SyncedTable, column: str, places: Mapping[str, Sequence[Any]], *, lock: bool = True
     ) -> dict[str, Any]:
-        """Lock rows against deletion; return {key: value of the column}, busy ones left out."""
+        """Lock rows against deletion, unless told not to; return {key: value of the column}, busy ones left
+        out."""
         value = f"t.{self._quote(column)}"
-        return dict(self._select_places(table, places, value, self.share_lock))
+        return dict(self._select_places(table, places, value, self.share_lock if lock else ""))
 
     # Writing
     def delete_rows(self, table: SyncedTable, local_keys: Sequence[str | None]) -> None:

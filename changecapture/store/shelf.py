@@ -1,5 +1,6 @@
 """What is kept beside the log: rows that are not shown, lost values, images, assigned keys, progress."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -83,6 +84,14 @@ class ShelfStore(LogStore):
             names=("target_table", "target_key"),
         )
         return list(dict.fromkeys(Row(*row) for row in found))
+
+    def read_waiting(self, rows: Collection[Row]) -> dict[Row, set[str]]:
+        """Return the columns, by wire name, that wait for the rows that they refer to."""
+        found: dict[Row, set[str]] = defaultdict(set)
+        select = f"SELECT table_name, row_key, column_name FROM {self.prefix}waiting WHERE"
+        for table, key, column in self._of_rows(select, rows):
+            found[Row(table, key)].add(column)
+        return found
 
     def write_waiting(self, waiting: Mapping[Row, Iterable[tuple[str, str, str]]]) -> None:
         """Replace what each row waits for: (column, target table, target key)."""

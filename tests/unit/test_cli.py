@@ -18,7 +18,7 @@ from changecapture.errors import RetryLater
 from changecapture.status import Status
 from tests.support.commands import ROOT, run_command, run_program
 
-COMMANDS = ("plan", "install", "uninstall", "status", "sync", "conflicts", "parked", "doctor")
+COMMANDS = ("plan", "install", "uninstall", "status", "sync", "conflicts", "parked", "doctor", "reconcile")
 SLOW = ("alembic", "sqlalchemy", "twisted", "zeroconf", "psycopg", "pymysql", "rich", "cryptography")
 
 
