@@ -3,6 +3,7 @@
 #   make demo      two sites that find each other and converge, on servers of their own
 #   make test      every test but the long ones; ARGS='tests/unit -k clock' goes to pytest
 #   make test-all  every test
+#   make test-mysql URL=mysql://..   the same on a MySQL (or MariaDB) server of yours; see the script
 #   make mutate    break each merge rule on purpose: the tests must notice
 #   make lint      ruff, mypy and the import rules
 #   make bench     SUITE=name runs one suite, JSON=file keeps the figures
@@ -12,7 +13,7 @@ ARGS :=
 # One worker a core; each starts servers of its own.
 WORKERS := --numprocesses auto
 
-.PHONY: setup demo test test-all mutate lint bench
+.PHONY: setup demo test test-all test-mysql mutate lint bench
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -30,6 +31,9 @@ test: $(READY)
 test-all: $(READY)
 	@$(PYTHON) -m pytest $(WORKERS) $(ARGS)
 	@$(PYTHON) scripts/mutate.py
+
+test-mysql: $(READY)
+	@scripts/test_mysql.sh '$(URL)' $(ARGS)
 
 mutate: $(READY)
 	@$(PYTHON) scripts/mutate.py

@@ -22,7 +22,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "site": ("SELECT", "UPDATE"),
     "synced_table": ("SELECT",),
     "captured": ("SELECT", "INSERT", "DELETE"),
-    "missed": ("SELECT",),
+    "missed": ("SELECT", "DELETE"),
     "changelog": KEPT,
     "pass": APPENDED,
     "context": APPENDED,

@@ -8,8 +8,8 @@ import changecapture
 from changecapture.doctor.relay_rights import OWN
 
 ROOT = Path(changecapture.__file__).parent
-WRITERS = ("store", "apply", "publish.py", "sync.py", "review.py", "identify.py")
-"""What a relay runs, and a person who settles conflicts; installing is left out."""
+WRITERS = ("store", "apply", "publish.py", "sync.py", "review.py", "identify.py", "reconcile.py")
+"""What a relay runs, and a person who settles conflicts or reconciles; installing is left out."""
 TABLE = r"\{(?:self|store)\.prefix\}(\w+)"
 VERBS = {
     rf"INSERT INTO {TABLE}": {"INSERT"},
