@@ -71,7 +71,7 @@ class PostgresStore(SqlStore):
         text = " ".join(str(error).split("\n")[0].split())
         if state == "23505":
             return DataError("a unique value is taken", reason="unique", why=_detail(error))
-        if state == "23503":
+        if state in ("23503", "23001"):
             return DataError("a foreign key refuses", reason="foreign key", why=_detail(error))
         if state[:2] in ("22", "23"):
             return DataError("a value does not fit", reason="value", why=text)
