@@ -21,9 +21,9 @@ from relay.address import Address
 from relay.client import Client
 from relay.clock import Clock, Timer, cancel, cancelled
 from relay.database import Database, DatabaseAway
+from relay.load import Load, Timing
 from relay.log import Log
 from relay.messages import check_site
-from relay.pace import Pace, Timing
 from relay.push import Pusher
 from relay.session import Session
 from relay.watch import Watch
@@ -83,7 +83,7 @@ class Peer:
         self._ahead: Deferred[bytes] | None = None
         """The payload after the one that is being received."""
         self._timer: Timer | None = None
-        self._pace = Pace(timing.aim_s)
+        self._load = Load(timing.aim_s)
         self._poking: Deferred[None] | None = None
         self._poked_at = float("-inf")
 
@@ -182,7 +182,7 @@ class Peer:
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             return states.Answered(await ahead)
-        self._request = replace(await self._database.next_request(site), size=self._pace.size)
+        self._request = replace(await self._database.next_request(site), size=self._load.size)
         return states.Answered(await self._ask(self._request, wait_s))
 
     async def _ask(self, request: PullRequest, wait_s: int) -> bytes:
@@ -191,11 +191,11 @@ class Peer:
         try:
             payload = await self._client.pull(self.address, request.to_json(), wait_s)
         except RetryLater:
-            self._pace.failed()
+            self._load.failed()
             raise
         if not wait_s:
             full = self._database.exchange.follow_request(request, payload) is not None
-            self._pace.took(self._clock.seconds() - began, full=full)
+            self._load.took(self._clock.seconds() - began, full=full)
         return payload
 
     async def _receive(self, site: str, payload: bytes) -> states.Event:
@@ -217,7 +217,7 @@ class Peer:
         assert self._request is not None
         self._request = self._database.exchange.follow_request(self._request, payload)
         if self._request is not None:
-            self._request = replace(self._request, size=self._pace.size)
+            self._request = replace(self._request, size=self._load.size)
             self._ahead = Deferred.fromCoroutine(self._ask(self._request, 0))
 
     def _drop_ahead(self) -> None:

@@ -8,7 +8,7 @@ acknowledged, and one that arrives twice changes nothing.
 
 - Who can pull does. We ask only a site that has held no poll here for ``Timing.patience_s``, and it tells us
   nothing while it pulls from us itself; as soon as it calls, our poll is let go and we are silent.
-- The size of a payload follows what the link bears (``relay.pace``).
+- The size of a payload follows what the link bears (``relay.load``).
 - While there is nothing to send we hold a poll here in its name: so it hears of news by the rules of
   ``relay.polls``, as if it had called, and is asked again where its vector may have moved.
 """
@@ -25,8 +25,8 @@ from relay.client import Client
 from relay.clock import Clock, cancelled, pause
 from relay.database import Database
 from relay.exchange import Answer
+from relay.load import Load, Timing
 from relay.log import Log
-from relay.pace import Pace, Timing
 from relay.polls import Outcome, Polls
 from relay.session import MAX_WAIT_S, back_off
 
@@ -59,7 +59,7 @@ class Pusher:
         self._rng = rng
         self._log = log
         self._patience_s = timing.patience_s
-        self._pace = Pace(timing.aim_s)
+        self._load = Load(timing.aim_s)
         self._told = ""
         self._running: Deferred[None] | None = None
 
@@ -95,7 +95,7 @@ class Pusher:
         while wanted is not None and not self._polls.holds(site):
             poll = self._polls.open(site)
             try:
-                answer = await self._database.answer(replace(wanted, size=self._pace.size))
+                answer = await self._database.answer(replace(wanted, size=self._load.size))
                 if answer.entries or answer.raises or not answer.last:
                     wanted = await self._carry(site, answer)
                     continue
@@ -111,9 +111,9 @@ class Pusher:
         try:
             wanted = await self._send(site, answer.payload)
         except RetryLater:
-            self._pace.failed()
+            self._load.failed()
             raise
-        self._pace.took(self._clock.seconds() - began, full=not answer.last)
+        self._load.took(self._clock.seconds() - began, full=not answer.last)
         return wanted
 
     async def _send(self, site: str, payload: bytes) -> PullRequest | None:

@@ -25,8 +25,8 @@ from relay.config import RelayConfig
 from relay.database import Database, DatabaseAway
 from relay.discovery import Discovery, Network
 from relay.exchange import Exchange
+from relay.load import Timing
 from relay.log import Log
-from relay.pace import Timing
 from relay.peer import Peer
 from relay.polls import Polls
 from relay.push import Pusher

@@ -10,7 +10,7 @@ from twisted.trial.unittest import TestCase
 from relay.address import Address
 from relay.clock import pause
 from relay.config import RelayConfig
-from relay.pace import Timing
+from relay.load import Timing
 from relay.service import SiteService
 from tests.unit.relay_fake import FakeLog, FakeSite, site_id
 

@@ -12,7 +12,7 @@ from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import Greeting, PullRequest, Received
 from relay.address import Address
 from relay.database import DatabaseAway
-from relay.pace import FIRST, Timing
+from relay.load import FIRST, Timing
 from relay.peer import POKE_S, Peer
 from relay.session import MIN_WAIT_S, Poked, Session, Started, State
 from tests.unit.relay_fake import FakeLog, FakeReactor, FakeSite, site_id

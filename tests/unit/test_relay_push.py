@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from changecapture.errors import PeerError, RetryLater
 from changecapture.sync import PullRequest
 from relay.address import Address
-from relay.pace import Timing
+from relay.load import Timing
 from relay.polls import Polls
 from relay.push import HOLD_S, Pusher
 from tests.unit.relay_fake import FakeLog, FakeReactor, FakeSite, site_id

@@ -29,7 +29,7 @@ class Timing:
     """How long a site may take to come for our changes itself, before they are pushed."""
 
 
-class Pace:
+class Load:
     """``size``: what a call in one direction, to or from one peer, should carry."""
 
     def __init__(self, aim_s: float) -> None:
