@@ -38,6 +38,10 @@ class PeerError(ChangeCaptureError):
     """The other side sent what it must not send."""
 
 
+class OutOfStep(PeerError):
+    """A batch does not follow the last one: what came between them came another way, or twice."""
+
+
 class RetryLater(ChangeCaptureError):
     """Something is busy or away; the same call may succeed later."""
 
