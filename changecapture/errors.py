@@ -1,8 +1,8 @@
 """Errors, named by who must act.
 
 ``ConfigError``: the operator; it says what to do. ``DriftError``: run install. ``PeerError``: the other
-side is wrong. ``RetryLater``: nobody, try again. ``DataError``: this change. The command line prints
-``str(error)`` as one line and leaves with status 2.
+side is wrong. ``RetryLater``: nobody, try again (``Gone``: on a new connection). ``DataError``: this change.
+The command line prints ``str(error)`` as one line and leaves with status 2.
 """
 
 
@@ -44,6 +44,10 @@ class OutOfStep(PeerError):
 
 class RetryLater(ChangeCaptureError):
     """Something is busy or away; the same call may succeed later."""
+
+
+class Gone(RetryLater):
+    """The connection is lost, or there never was one; only a new one may succeed."""
 
 
 class DataError(ChangeCaptureError):
