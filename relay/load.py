@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from changecapture.sync import BATCH_CHARACTERS
 
-FIRST_PER_S = 20 * 1024
+FIRST_PER_S = 22 * 1024
 """What a link is taken to bear until it was measured: about 50 kb/s. On a good one three calls lead from
 there to the largest."""
 LEAST = 4 * 1024
