@@ -8,12 +8,13 @@ site knows of its rows is what its log says.
 
 import os
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations
 
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from changecapture.apply import retry
 from changecapture.errors import PeerError
@@ -70,19 +71,25 @@ class Crash(Exception):
 
 
 class SitesMachine(RuleBasedStateMachine):
-    """What can happen between sites. ``sites`` are set by the test."""
+    """What can happen between sites."""
 
-    sites: list[AnySite]
+    open_sites: Callable[[], list[AnySite]]
+    """Gives the sites of a run, empty."""
     may_stay_parked: frozenset[str] = frozenset()
     """Reasons for which a row may stay parked in the end, at every site alike."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.sites = self.open_sites()
         self.clocks = [0] * len(self.sites)
         self.payloads: list[tuple[int, int, bytes]] = []
         self.ledger = Ledger()
-        for site in self.sites:
-            site.clean()
+
+    def spread(self, everywhere):
+        """Bring what the first site has to all others, or not."""
+        for to in range(1, len(self.sites)):
+            if everywhere:
+                self.exchange(0, to)
 
     @rule(place=places, minutes=st.integers(-60, 60))
     def skew_clock(self, place, minutes):
@@ -202,18 +209,23 @@ class SitesMachine(RuleBasedStateMachine):
 class PeopleMachine(SitesMachine):
     """People, archived by a flag or deleted, and items named by a code, deleted for good."""
 
-    @rule(place=places, key=people, text=texts)
-    def write_new_person(self, place, key, text):
-        run = self.sites[place].family
-        if not run.rows("SELECT 1 FROM person WHERE uuid = %s", key):
-            run("INSERT INTO person (uuid, a, deleted) VALUES (%s, %s, 'F')", key, text)
+    @initialize(everywhere=st.booleans())
+    def begin(self, everywhere):
+        for key in ("p1", "p2"):
+            self.write_person(0, key, "a", "x")
+        self.refer_person(0, "p1", "p2")
+        self.write_item(0, "i1", "a", "x")
+        self.spread(everywhere)
 
     @rule(place=places, key=people, column=columns, text=texts)
     def write_person(self, place, key, column, text):
-        self.sites[place].family(f"UPDATE person SET {column} = %s WHERE uuid = %s", text, key)
+        run = self.sites[place].family
+        if not run(f"UPDATE person SET {column} = %s WHERE uuid = %s", text, key):
+            if not run.rows("SELECT 1 FROM person WHERE uuid = %s", key):
+                run(f"INSERT INTO person (uuid, {column}, deleted) VALUES (%s, %s, 'F')", key, text)
 
     @rule(place=places, key=people, boss=people)
-    def set_boss(self, place, key, boss):
+    def refer_person(self, place, key, boss):
         """Eden does not offer archived rows."""
         run = self.sites[place].family
         found = run.rows("SELECT id FROM person WHERE uuid = %s AND deleted = 'F'", boss)
@@ -238,15 +250,12 @@ class PeopleMachine(SitesMachine):
             run("UPDATE person SET boss = NULL WHERE boss = %s", id_)
             run("DELETE FROM person WHERE id = %s", id_)
 
-    @rule(place=places, key=codes, text=texts)
-    def write_new_item(self, place, key, text):
-        run = self.sites[place].family
-        if not run.rows("SELECT 1 FROM item WHERE code = %s", key):
-            run("INSERT INTO item (code, a) VALUES (%s, %s)", key, text)
-
     @rule(place=places, key=codes, column=columns, text=texts)
     def write_item(self, place, key, column, text):
-        self.sites[place].family(f"UPDATE item SET {column} = %s WHERE code = %s", text, key)
+        run = self.sites[place].family
+        if not run(f"UPDATE item SET {column} = %s WHERE code = %s", text, key):
+            if not run.rows("SELECT 1 FROM item WHERE code = %s", key):
+                run(f"INSERT INTO item (code, {column}) VALUES (%s, %s)", key, text)
 
     @rule(place=places, key=codes)
     def delete_item(self, place, key):
@@ -266,6 +275,15 @@ class FamilyMachine(SitesMachine):
     """
 
     may_stay_parked = frozenset(["reference"])
+
+    @initialize(everywhere=st.booleans())
+    def begin(self, everywhere):
+        for key in ("p1", "p2"):
+            self.sites[0].family.add_parent(key)
+        self.sites[0].family.add_child("c1", "p1", may="p2", keep="p2")
+        self.write_new_toy(0, "c1")
+        self.write_new_link(0, "p2", "c1", "x")
+        self.spread(everywhere)
 
     @rule(place=places, key=parents, text=texts)
     def write_new_parent(self, place, key, text):
@@ -344,10 +362,10 @@ class FamilyMachine(SitesMachine):
         )
 
 
-def run_machine(machine, sites, examples, steps):
+def run_machine(machine, open_sites, examples, steps):
     """Run a machine; a failure says which seed runs it again in the same way."""
     chosen = int(os.environ.get(SEED) or random.SystemRandom().randrange(2**32))
-    machine = seed(chosen)(type(machine.__name__, (machine,), {"sites": sites}))
+    machine = seed(chosen)(type(machine.__name__, (machine,), {"open_sites": staticmethod(open_sites)}))
     try:
         run_state_machine_as_test(
             machine,

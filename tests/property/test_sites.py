@@ -4,7 +4,7 @@ Hundreds of runs in memory, some on real servers of both engines; thousands and 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
@@ -32,12 +32,17 @@ def real_sites(postgres, mariadb) -> Iterator:
     servers = {"postgresql": postgres, "mariadb": mariadb}
     made: list[tuple[str, str, Site]] = []
 
-    def make(tables: str, profile: str) -> list[AnySite]:
+    def make(tables: str, profile: str) -> Callable[[], list[AnySite]]:
         for number, kind in enumerate(KINDS):
             name = f"cc_{os.getpid()}_machine_{number}"
             url = servers[kind].create_database(name)
             run_script(url, family.spell(tables, kind))
             made.append((kind, name, Site(url, profile)))
+        return begin_anew
+
+    def begin_anew() -> list[AnySite]:
+        for _, _, site in made:
+            site.clean()
         return [site for _, _, site in made]
 
     yield make
@@ -46,11 +51,15 @@ def real_sites(postgres, mariadb) -> Iterator:
         servers[kind].drop_database(name)
 
 
-def memory_sites(tables: str, profile: str) -> list[AnySite]:
-    """Return sites in memory; their clocks tick, and are all the same one."""
-    ticks = count(1_700_000_000_000_000)
+def memory_sites(tables: str, profile: str) -> Callable[[], list[AnySite]]:
+    """Make sites in memory; their clocks tick, and are all the same one."""
     script = family.spell(tables, "memory")
-    return [MemorySite(script, profile, lambda: next(ticks) // 8, origin) for origin in "abc"]
+
+    def make() -> list[AnySite]:
+        ticks = count(1_700_000_000_000_000)
+        return [MemorySite(script, profile, lambda: next(ticks) // 8, origin) for origin in "abc"]
+
+    return make
 
 
 def test_sites_with_people_and_items_end_equal_in_memory(flagged):
