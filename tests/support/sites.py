@@ -56,6 +56,11 @@ OWN_TABLES = (
     "waiting",
     "conflict",
     "peer",
+    "meeting",
+    "life",
+    "contested",
+    "compaction",
+    "tide",
 )
 
 
