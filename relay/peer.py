@@ -23,6 +23,8 @@ from relay.database import Database, DatabaseAway
 from relay.log import Log
 from relay.messages import check_site
 from relay.session import Session
+from relay.trust.identity import SHORT
+from relay.trust.peers import Peers
 from relay.watch import Watch
 
 POKE_S = 1.0
@@ -51,6 +53,8 @@ class Peer:
         *,
         name: str,
         own_site: str,
+        device: str | None,
+        peers: Peers,
         client: Client,
         database: Database,
         watch: Watch,
@@ -58,11 +62,15 @@ class Peer:
         clock: Clock,
         log: Log,
     ) -> None:
-        """``name`` and ``own_site`` are this site's."""
+        """``name`` and ``own_site`` are this site's; ``device`` is who was announced here, if anyone was."""
         self.address = address
+        self.announced = device
+        self.device = device
+        """Who is spoken to here, once it is known."""
         self.session = session
         self._name = name
         self._own_site = own_site
+        self._peers = peers
         self._client = client
         self._database = database
         self._watch = watch
@@ -111,8 +119,9 @@ class Peer:
         now = self._clock.seconds()
         if not self.session.leads or self._poking is not None or now < self._poked_at + POKE_S:
             return
+        assert self.device is not None
         self._poked_at = now
-        self._poking = Deferred.fromCoroutine(self._client.poke(self.address, self._own_site))
+        self._poking = Deferred.fromCoroutine(self._client.poke(self.address, self.device, self._own_site))
         self._poking.addBoth(self._poke_done)
 
     def _poke_done(self, _: Failure | None) -> None:
@@ -162,9 +171,14 @@ class Peer:
         if known is not None and self._leaders.taken(known, self.address):
             return states.Taken(known)
         own = await self._database.greet()
-        text, name = await self._client.hello(self.address, own.to_json(), self._name)
+        device = self.device = self.announced or await self._client.identify(self.address)
+        if not self._peers.is_paired(device):
+            return states.Stranger(device[:SHORT])
+        text, name, _ = await self._client.hello(self.address, device, own.to_json(), self._name, "")
         greeting = self._database.exchange.read_greeting(text)
         site = check_site(greeting.site)
+        if site != own.site:
+            self._peers.claim(device, site)
         if self._leaders.taken(site, self.address):
             return states.Taken(site)
         return states.Greeted(site, name, greeting.protocol)
@@ -174,7 +188,9 @@ class Peer:
         if ahead is not None:
             return states.Answered(await ahead)
         self._request = await self._database.next_request(site)
-        return states.Answered(await self._client.pull(self.address, self._request.to_json(), wait_s))
+        assert self.device is not None
+        text = self._request.to_json()
+        return states.Answered(await self._client.pull(self.address, self.device, text, wait_s))
 
     async def _receive(self, site: str, payload: bytes) -> states.Event:
         self._look_ahead(payload)
@@ -191,7 +207,8 @@ class Peer:
         assert self._request is not None
         self._request = self._database.exchange.follow_request(self._request, payload)
         if self._request is not None:
-            pull = self._client.pull(self.address, self._request.to_json(), 0)
+            assert self.device is not None
+            pull = self._client.pull(self.address, self.device, self._request.to_json(), 0)
             self._ahead = Deferred.fromCoroutine(pull)
 
     def _drop_ahead(self) -> None:
