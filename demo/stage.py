@@ -51,7 +51,7 @@ class Stage:
 
     def pair(self) -> None:
         """Pair both by a code, as two people would on the telephone. Wait until they are in step."""
-        pairing = Pairing(self.camp.relay, self.city.relay, self._patience)
+        pairing = Pairing(self.camp.relay.config, self.city.relay.config, self._patience)
         try:
             self._screen.site(self.camp.name, "$ changecapture-relay pair")
             self._screen.detail(f"code: {pairing.show()}")

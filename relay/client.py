@@ -28,8 +28,6 @@ from twisted.web.client import (
     FileBodyProducer,
     HTTPConnectionPool,
     ResponseDone,
-    ResponseFailed,
-    ResponseNeverReceived,
 )
 from twisted.web.http_headers import Headers
 
@@ -93,7 +91,7 @@ class Client:
             raise _link_error(error) from error
         finally:
             cancel(timer)
-            if connection is not None:
+            if connection is not None and not connection.lost:
                 connection.transport.abortConnection()
         if not seen:
             raise RetryLater("what answers there is no relay")
@@ -188,10 +186,12 @@ class _Glance(Protocol):
     """Waits for the end of a connection."""
 
     def __init__(self, ended: "Deferred[None]") -> None:
+        self.lost = False
         self._ended = ended
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         """Take it."""
+        self.lost = True
         if not self._ended.called:
             self._ended.callback(None)
 
@@ -254,8 +254,9 @@ class Body(Protocol):
 
 def _link_error(error: BaseException) -> Exception:
     """Return what a person can read of an error of the connection."""
-    if isinstance(error, ResponseNeverReceived | ResponseFailed) and error.reasons:
-        error = error.reasons[0].value or error
+    # Twisted wraps what happened once for each part of a request that failed of it.
+    while reasons := getattr(error, "reasons", None):
+        error = reasons[0].value
     if isinstance(error, CancelledError):
         return error
     if isinstance(error, SSL.Error):

@@ -140,6 +140,10 @@ class Door(WrappingFactory[Guest]):
             if guest.device == device and not self._is_paired(device):
                 guest.cut()
 
+    def count(self, device: str) -> int:
+        """Return how many connections a paired device has."""
+        return len(self._known.get(device, ()))
+
     def close(self) -> None:
         """End all."""
         for guest in list(self.protocols):

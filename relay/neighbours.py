@@ -49,7 +49,7 @@ class Neighbours:
 
     def announce(self, source: str, addresses: Iterable[Address], device: str) -> None:
         """Take an announcement, in place of the one of that name before."""
-        if device == self._own or (source not in self._known and len(self._known) >= MAX_NEIGHBOURS):
+        if device == self._own or not self._has_room(source, device):
             return
         self._known[source] = Neighbour(device, tuple(addresses))
         self._hand_on(source)
@@ -71,6 +71,17 @@ class Neighbours:
         for neighbour in self._known.values():
             found[neighbour.device] = (*found.get(neighbour.device, ()), *neighbour.addresses)
         return found
+
+    def _has_room(self, source: str, device: str) -> bool:
+        """Return whether one more may be kept; who is paired takes the place of a stranger."""
+        if source in self._known or len(self._known) < MAX_NEIGHBOURS:
+            return True
+        strange = (s for s, neighbour in self._known.items() if not self._is_paired(neighbour.device))
+        stranger = next(strange, None)
+        if stranger is None or not self._is_paired(device):
+            return False
+        del self._known[stranger]
+        return True
 
     def _hand_on(self, source: str) -> None:
         if self._callers is None:

@@ -34,7 +34,7 @@ class Pace:
         paid = max(self._paid_until.get(device, 0.0), now) + 1 / RATE
         self._paid_until[device] = paid
         early = paid - BURST / RATE - now
-        if early > 0:
+        if early > 1e-6:
             await pause(self._clock, early)
 
     async def turn(self, device: str, work: Coroutine[Deferred[Any], Any, T]) -> T:

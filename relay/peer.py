@@ -172,6 +172,8 @@ class Peer:
             return states.Taken(known)
         own = await self._database.greet()
         device = self.device = self.announced or await self._client.identify(self.address)
+        if device == self._peers.own:
+            return states.Greeted(own.site, self._name, own.protocol)
         if not self._peers.is_paired(device):
             return states.Stranger(device[:SHORT])
         text, name, _ = await self._client.hello(self.address, device, own.to_json(), self._name, "")

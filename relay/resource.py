@@ -81,9 +81,12 @@ class Api(Resource):
         device = _find_device(request)
         refused = 403 if device is None or not self._may_call(device) else _refuse(request)
         if device is None or refused:
+            channel = request.channel
             request.setResponseCode(refused)
-            request.setHeader("Connection", "close")
-            return b""
+            request.setHeader("Content-Length", "0")
+            request.finish()
+            channel.loseConnection()
+            return NOT_DONE_YET
         content = request.content
         body = content.read() if content is not None else b""
         answering = Deferred.fromCoroutine(self.answer(device, body))

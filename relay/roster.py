@@ -86,7 +86,7 @@ class Roster:
                 peer.handle(Poked())
                 continue
             peer.stop()
-            del self._peers[peer.address]
+            self._peers.pop(peer.address, None)
             if peer.address in self._named():
                 self._try(peer.address, None)
 

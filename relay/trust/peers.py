@@ -45,7 +45,7 @@ class Peers:
     def __init__(self, directory: Path, own: str) -> None:
         """``own``: this device, which is never its own peer."""
         self._path = directory / FILE
-        self._own = own
+        self.own = own
         self._paired = _read(self._path)
         self._heard: list[Callable[[str], None]] = []
 
@@ -67,7 +67,7 @@ class Peers:
 
     def put(self, peer: Paired) -> None:
         """Pair a device, or change what is kept of it."""
-        if peer.device == self._own:
+        if peer.device == self.own:
             raise PeerError("this device is not its own peer")
         self._write({**self._paired, peer.device: peer}, peer.device)
 

@@ -40,8 +40,8 @@ def make_context(identity: Identity, accepts: Callable[[str], bool]) -> SSL.Cont
     context.set_min_proto_version(SSL.TLS1_3_VERSION)
     context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.use_certificate(crypto.X509.from_cryptography(identity.certificate))
-    context.use_privatekey(crypto.PKey.from_cryptography_key(identity.key))
+    context.use_certificate(identity.certificate)
+    context.use_privatekey(identity.key)
 
     def verify(_: SSL.Connection, certificate: crypto.X509, *__: int) -> bool:
         device = read_device(certificate.to_cryptography)

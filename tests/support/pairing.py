@@ -32,8 +32,8 @@ def pair_states(*sites: tuple[str, Path]) -> None:
 class Pairing:
     """One pairing by code of two relays, whether they run or not."""
 
-    def __init__(self, shower: Relay, typer: Relay, patience: Patience) -> None:
-        """``shower`` shows the code that is typed at ``typer``."""
+    def __init__(self, shower: Path, typer: Path, patience: Patience) -> None:
+        """``shower`` and ``typer``: the configuration where the code is shown, and where it is typed."""
         self.code = ""
         self._shower = shower
         self._typer = typer
@@ -77,9 +77,9 @@ class Pairing:
         self._said.put("")
 
 
-def _start(relay: Relay, *arguments: str) -> "subprocess.Popen[str]":
+def _start(config: Path, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [PROGRAM, "pair", "--config", relay.config, *arguments],
+        [PROGRAM, "pair", "--config", config, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
