@@ -1,9 +1,10 @@
-"""What a paired device may ask of this site: hello, pull and poke."""
+"""What a paired device may ask of this site: hello, pull, push and poke."""
 
 from collections.abc import Callable
 from typing import Protocol
 
-from changecapture.errors import PeerError
+from changecapture.errors import OutOfStep, PeerError
+from changecapture.sync import Received
 from relay import messages
 from relay.clock import Clock
 from relay.database import Database
@@ -32,15 +33,20 @@ class Calls:
         bindings: Bindings,
         name: str,
         heard: Callable[[str], None],
+        pulled: Callable[[str], bool],
+        received: Callable[[str, Received], None],
         clock: Clock,
     ) -> None:
-        """``name`` is this site's, for people; ``heard`` is told the site that called us."""
+        """``name`` is this site's, for people; ``heard`` is told the site that called us, ``received`` what
+        it pushed; ``pulled`` tells whether we pull from that site ourselves."""
         self._database = database
         self._polls = polls
         self._pace = pace
         self._bindings = bindings
         self._name = name
         self._heard = heard
+        self._pulled = pulled
+        self._received = received
         self._clock = clock
 
     async def hello(self, device: str, greeting: str, name: str, introduction: str) -> list[str]:
@@ -54,6 +60,20 @@ class Calls:
         """Hear that a site has news."""
         self._heard(self._bound(device, site))
         return True
+
+    async def push(self, device: str, site: str, payload: bytes) -> str:
+        """Take what a site brings; tell what we lack then."""
+        if self._pulled(self._bound(device, site)):
+            return ""
+        if payload:
+            try:
+                received = await self._pace.turn(device, self._database.receive(site, payload))
+            except OutOfStep:
+                # It came twice, or we pulled meanwhile: the answer says where to go on.
+                pass
+            else:
+                self._received(site, received)
+        return (await self._pace.turn(device, self._database.next_request(site))).to_json()
 
     async def pull(self, device: str, text: str, wait_s: int) -> bytes:
         """Answer with what a site lacks; hold the answer until there is something."""

@@ -3,9 +3,10 @@
 
 Not ``xmlrpc.Proxy``: that opens a connection per call, which over GPRS costs more than the call.
 Time is bounded by what is left of progress, not by the whole: an answer must begin within
-``ANSWER_S`` (after the time that we allowed the peer to hold it) and then no two pieces may lie
-more than ``SILENCE_S`` apart, so that a slow link may take minutes for a payload and a deaf one
-may not.
+``ANSWER_S`` of the last piece of the call (after the time that we allowed the peer to hold it) and
+then no two pieces may lie more than ``SILENCE_S`` apart, so that a slow link may take minutes for a
+payload and a deaf one may not. A greeting or a poke is small: a peer that does not answer it within
+``SHORT_S`` is not there.
 
 Each connection is to one device: TLS pins it (``relay.trust.tls``), each call asks first whether that
 device is still paired, and what is kept of an unpaired one is closed.
@@ -13,7 +14,7 @@ device is still paired, and what is kept of an unpaired one is closed.
 Raises PeerError when the peer answers what it must not, RetryLater for everything else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -40,6 +41,7 @@ from relay.trust.tls import Contexts
 
 CONNECT_S = 10.0
 ANSWER_S = 60.0
+SHORT_S = 20.0
 SILENCE_S = 30.0
 KEEP_S = 240
 """How long an idle connection is kept; below the server's own limit (``relay.resource``)."""
@@ -58,7 +60,7 @@ class Client:
         *,
         identity: Identity,
         is_paired: Callable[[str], bool],
-        body_limit: int = messages.ANSWER_LIMIT,
+        body_limit: int = messages.BODY_LIMIT,
     ) -> None:
         """``identity`` is this device's; ``is_paired`` tells whom it may speak with."""
         self._reactor = reactor
@@ -101,24 +103,29 @@ class Client:
         self, address: Address, device: str, greeting: str, name: str, introduction: str
     ) -> tuple[str, str, str]:
         """Return greeting (JSON), name and introduction of the device at that address."""
-        body = await self._call(address, device, 0, "hello", greeting, name, introduction)
+        body = await self._call(address, device, SHORT_S, "hello", greeting, name, introduction)
         return messages.read_greeting(body)
 
     async def pull(self, address: Address, device: str, request: str, wait_s: int) -> bytes:
         """Return a payload; empty when the peer has news but wants to be asked again."""
-        return messages.read_payload(await self._call(address, device, wait_s, "pull", request, wait_s))
+        body = await self._call(address, device, wait_s + ANSWER_S, "pull", request, wait_s)
+        return messages.read_payload(body)
+
+    async def push(self, address: Address, device: str, site: str, payload: bytes) -> str:
+        """Carry a payload (or nothing) there; return what the peer lacks then, as its request (JSON)."""
+        return messages.read_wants(await self._call(address, device, ANSWER_S, "push", site, payload))
 
     async def poke(self, address: Address, device: str, site: str) -> None:
         """Tell the peer that there is news here."""
-        messages.read_done(await self._call(address, device, 0, "poke", site))
+        messages.read_done(await self._call(address, device, SHORT_S, "poke", site))
 
     async def pair(self, address: Address, device: str, message: str, name: str) -> tuple[str, str, str]:
         """Return message, name and proof of a device that shows a code: of one that is not paired yet."""
-        return messages.read_guess(await self._call(address, device, 0, "pair", message, name))
+        return messages.read_guess(await self._call(address, device, SHORT_S, "pair", message, name))
 
     async def confirm(self, address: Address, device: str, proof: str) -> bool:
         """Return whether that device has paired this one."""
-        return messages.read_done(await self._call(address, device, 0, "confirm", proof))
+        return messages.read_done(await self._call(address, device, SHORT_S, "confirm", proof))
 
     async def close(self) -> None:
         """Close the connections that are kept."""
@@ -132,17 +139,21 @@ class Client:
         if line is not None:
             Deferred.fromCoroutine(line.close())
 
-    async def _call(self, address: Address, device: str, wait_s: int, method: str, *parameters: Any) -> bytes:
+    async def _call(
+        self, address: Address, device: str, within_s: float, method: str, *parameters: Any
+    ) -> bytes:
         if not self._is_paired(device) and method not in messages.PAIRING:
             raise PeerError(f"device {device[:SHORT]} is not paired")
         line = self._lines.get(device)
         if line is None:
             line = self._lines[device] = _Line(self._reactor, self._identity, device)
-        body: Any = FileBodyProducer(BytesIO(messages.write_call(method, *parameters)))
+        upload = Upload(messages.write_call(method, *parameters))
+        body: Any = FileBodyProducer(upload)
         headers = Headers({b"Content-Type": [b"text/xml"]})
         url = b"https://" + str(address).encode() + messages.PATH
         answering = line.agent.request(b"POST", url, headers, body)
-        timer: Timer = self._clock.callLater(wait_s + ANSWER_S, answering.cancel)
+        timer: Timer = self._clock.callLater(within_s, answering.cancel)
+        upload.taken = lambda: timer.reset(within_s) if timer.active() else None
         try:
             response: Any = await answering
         except Exception as error:
@@ -159,6 +170,17 @@ class Client:
         if response.code != 200:
             raise PeerError(f"HTTP status {response.code}")
         return content
+
+
+class Upload(BytesIO):
+    """The body of a call; ``taken`` is called whenever a piece of it is wanted: the link moves."""
+
+    taken: Callable[[], None] = staticmethod(lambda: None)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next piece."""
+        self.taken()
+        return super().read(size)
 
 
 class _Line:
@@ -254,9 +276,10 @@ class Body(Protocol):
 
 def _link_error(error: BaseException) -> Exception:
     """Return what a person can read of an error of the connection."""
-    # Twisted wraps what happened once for each part of a request that failed of it.
-    while reasons := getattr(error, "reasons", None):
-        error = reasons[0].value
+    causes = list(_find_causes(error))
+    # Whoever was cancelled must not take it for a bad link and go on.
+    cancelled = [cause for cause in causes if isinstance(cause, CancelledError)]
+    error = (cancelled or causes)[0]
     if isinstance(error, CancelledError):
         return error
     if isinstance(error, SSL.Error):
@@ -266,6 +289,15 @@ def _link_error(error: BaseException) -> Exception:
     if isinstance(error, ConnectError):
         return RetryLater((type(error).__doc__ or str(error)).strip().rstrip("."))
     return RetryLater(messages.clean(str(error) or type(error).__name__, 200))
+
+
+def _find_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what Twisted has wrapped, once for each part of a request that failed of it."""
+    reasons = [reason.value for reason in getattr(error, "reasons", None) or ()]
+    for reason in reasons:
+        yield from _find_causes(reason)
+    if not reasons:
+        yield error
 
 
 def _tls_reason(error: SSL.Error) -> str:

@@ -4,6 +4,8 @@
 |--------|--------------------------------|--------------------------------------------------------|
 | hello  | greeting, name, introduction   | greeting, name, introduction                           |
 | pull   | request (JSON), wait_s         | payload; empty: "I have news, ask again"               |
+| push   | site, payload (may be empty)   | what the called site lacks, as the request (JSON) that |
+|        |                                | it would pull with; empty: "I pull from you myself"    |
 | poke   | site                           | true: heard ("I have news" or "try me again")          |
 | pair   | message, name                  | message, name, proof (``relay.trust.pairing``)         |
 | confirm | proof                         | true: paired                                           |
@@ -14,7 +16,7 @@ texts (XML-RPC has 32 bits).
 
 Everything here comes from outside: a document type is refused (entities could expand it without
 bound), so are deep nesting and anything but the types above. The size is bounded by who reads the
-body (``BODY_LIMIT``, ``ANSWER_LIMIT``). Reading 8 MiB takes about 25 ms, writing it 15 ms.
+body (``BODY_LIMIT``). Reading 8 MiB takes about 25 ms, writing it 15 ms.
 """
 
 import re
@@ -25,10 +27,9 @@ from xml.parsers import expat
 
 from changecapture.errors import PeerError, RetryLater
 
-BODY_LIMIT = 8 * 1024 * 1024
-"""Bytes of a call."""
-ANSWER_LIMIT = 40 * 1024 * 1024
-"""Bytes of an answer: a batch may hold one large entry (publish.LARGEST_ROW), which may not compress."""
+BODY_LIMIT = 40 * 1024 * 1024
+"""Bytes of a call or an answer: a batch may hold one large entry (publish.LARGEST_ROW), which may not
+compress."""
 PATH = b"/RPC2"
 NESTING_LIMIT = 16
 NAME_LIMIT = 64
@@ -43,6 +44,7 @@ Parameters = tuple[Any, ...]
 CALLS: dict[str, tuple[type, ...]] = {
     "hello": (str, str, str),
     "pull": (str, int),
+    "push": (str, bytes),
     "poke": (str,),
     "pair": (str, str),
     "confirm": (str,),
@@ -143,6 +145,14 @@ def read_payload(body: bytes) -> bytes:
     answer = _read_answer(body)
     if not isinstance(answer, bytes):
         raise PeerError("the answer to a pull is not a Binary")
+    return answer
+
+
+def read_wants(body: bytes) -> str:
+    """Return the request (JSON) in the answer to a push; raise PeerError or RetryLater."""
+    answer = _read_answer(body)
+    if not isinstance(answer, str):
+        raise PeerError("the answer to a push is not a request")
     return answer
 
 

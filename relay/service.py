@@ -14,7 +14,7 @@ from twisted.application.service import MultiService, Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from changecapture.sync import Greeting
+from changecapture.sync import Greeting, Received
 from relay.address import Address
 from relay.calls import Calls
 from relay.clock import Reactor, pause
@@ -23,13 +23,15 @@ from relay.control import Control
 from relay.database import Database, DatabaseAway
 from relay.discovery import Network
 from relay.exchange import Exchange
+from relay.load import Timing
 from relay.log import Log
 from relay.node import Node
 from relay.orders import Orders
 from relay.peer import Peer
 from relay.polls import Polls
+from relay.push import Pusher
 from relay.roster import Roster
-from relay.session import MAX_WAIT_HERE_S, Session, back_off
+from relay.session import MAX_WAIT_HERE_S, Session, back_off, describe
 from relay.watch import Watch
 
 
@@ -45,6 +47,7 @@ class SiteService(Service):
         rng: Random,
         log: Log,
         network: Network | None = None,
+        timing: Timing | None = None,
     ) -> None:
         """Make the parts; nothing is opened before ``startService``."""
         self.site: str | None = None
@@ -53,6 +56,7 @@ class SiteService(Service):
         self._reactor: Reactor = reactor
         self._rng = rng
         self._log = log
+        self._timing = timing or Timing()
         self._polls = Polls()
         self._roster: Roster | None = None
         self._meeting: Deferred[None] | None = None
@@ -67,6 +71,8 @@ class SiteService(Service):
             bindings=self.node.peers,
             name=config.name,
             heard=self._heard,
+            pulled=self._pulled,
+            received=self._received,
             clock=reactor,
         )
         self.node.peers.on_change(self._changed)
@@ -143,7 +149,19 @@ class SiteService(Service):
             client=self.node.client,
             database=self._database,
             watch=self._watch,
+            pusher=Pusher(
+                address,
+                own_site=own.site,
+                client=self.node.client,
+                database=self._database,
+                polls=self._polls,
+                timing=self._timing,
+                clock=self._reactor,
+                rng=self._rng,
+                log=self._log,
+            ),
             leaders=roster,
+            timing=self._timing,
             clock=self._reactor,
             log=self._log,
         )
@@ -157,6 +175,14 @@ class SiteService(Service):
         """A device was paired, changed or unpaired."""
         if self._roster is not None:
             self._roster.changed(device, paired=self.node.peers.is_paired(device))
+
+    def _pulled(self, site: str) -> bool:
+        return self._roster is not None and self._roster.leads(site)
+
+    def _received(self, site: str, received: Received) -> None:
+        if received.entries:
+            self._log.info(describe(site, received.entries, received.applied, received.parked))
+        self._watch.received(site, received)
 
     def _heard(self, site: str) -> None:
         if self._roster is not None:
