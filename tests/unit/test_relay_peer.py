@@ -12,7 +12,7 @@ from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import Greeting, PullRequest, Received
 from relay.address import Address
 from relay.database import DatabaseAway
-from relay.load import FIRST, Timing
+from relay.load import Load, Timing
 from relay.peer import POKE_S, Peer
 from relay.session import MIN_WAIT_S, Poked, Session, Started, State
 from tests.unit.relay_fake import FakeLog, FakePeers, FakeReactor, FakeSite, device_id, site_id
@@ -384,5 +384,5 @@ def test_after_a_call_that_the_link_did_not_bear_less_is_asked_for():
     f.peer.handle(Started())
     f.clock.advance(MIN_WAIT_S)
     assert f.other.calls.count("pull") == 2
-    assert PullRequest(**json.loads(f.other.asked[0])).size == FIRST
-    assert PullRequest(**json.loads(f.other.asked[1])).size == FIRST / 4
+    assert PullRequest(**json.loads(f.other.asked[0])).size == Load(Timing().aim_s).size
+    assert PullRequest(**json.loads(f.other.asked[1])).size == Load(Timing().aim_s).size // 4
