@@ -97,7 +97,7 @@ class SitesMachine(RuleBasedStateMachine):
 
     @rule(place=places)
     def publish(self, place):
-        """Publish, by this site's clock. Whatever else publishes calls this first, so that the ledger sees it."""
+        """Publish, by this site's clock. All else that publishes calls this first, for the ledger's sake."""
         site = self.sites[place]
         if self.clocks[place]:
             site.family(
