@@ -6,7 +6,7 @@ from typing import Any
 from changecapture.apply.work import REFERENCE, Parked, Waiting, Work
 from changecapture.core.change import Row
 from changecapture.core.codec import KEY_LENGTH
-from changecapture.core.fit import Fit, find_fit, find_key_fit
+from changecapture.core.fit import COATS, Fit, find_fit, find_key_fit
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.core.wire import check_text
@@ -25,6 +25,7 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
     same = all(wire == name for wire, name in names.items())
     references = {c.name for c in table.columns if c.reference is not None}
     fits = _find_fits(store, table)
+    coated = {c.name for c in table.columns if c.kind in COATS}
     rows: dict[Row, dict[str, Any]] = {}
     for work in works:
         assert work.decision is not None
@@ -34,7 +35,7 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
             row = row.copy()
         else:
             row = {names[wire]: value for wire, value in row.items() if wire in names}
-        if _check_values(work, row, references, fits):
+        if _check_values(work, row, references, fits, coated):
             rows[work.row] = row
     works = [work for work in works if work.row in rows]
     for column in table.columns:
@@ -62,21 +63,25 @@ def _find_fits(store: Store, table: SyncedTable) -> dict[str, Fit]:
 
 
 def _check_values(
-    work: Work, row: dict[str, Any], references: Collection[str], fits: Mapping[str, Fit]
+    work: Work,
+    row: dict[str, Any],
+    references: Collection[str],
+    fits: Mapping[str, Fit],
+    coated: Collection[str],
 ) -> bool:
     """Park a row with a value that its column would not show, or that none of its kind can have had
     anywhere; return whether all fit, now as they are written."""
-    odd = not PLAIN_TYPES.issuperset(map(type, row.values()))
+    plain = PLAIN_TYPES.issuperset(map(type, row.values()))
     for name, value in row.items():
         if value is None:
             continue
         try:
             if name in references and type(value) is not int:
                 check_text(value, KEY_LENGTH)
+            if not plain and type(value) not in PLAIN_TYPES and name not in coated:
+                raise ValueError(f"{value!r:.80} is not a plain value")
             if name in fits:
                 row[name] = fits[name](value)
-            elif odd and type(value) not in PLAIN_TYPES:
-                raise ValueError(f"{value!r:.80} is not a plain value")
         except (ValueError, TypeError, AttributeError) as error:
             work.parked = Parked("value", f"{name}: {error}")
             return False

@@ -7,7 +7,7 @@ Names are spelled as the database spells them. Nothing here decides anything.
 from dataclasses import dataclass
 from typing import Literal
 
-Engine = Literal["postgresql", "mysql"]
+Engine = Literal["postgresql", "mysql", "memory"]
 Action = Literal["no action", "restrict", "cascade", "set null", "set default"]
 
 

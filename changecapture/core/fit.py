@@ -22,7 +22,10 @@ from changecapture.core.values import canonical
 from changecapture.core.zones import check_moment, show_local, to_local
 
 Fit = Callable[[Any], Any]
-"""Takes a canonical value, not None; returns what is written. Raises ValueError: it would not be shown."""
+"""Takes a canonical value, neither None nor a list; returns what is written.
+
+Raises ValueError when it would not be shown.
+"""
 
 COATS = {"bytes": "base64", "geometry": "geometry"}
 """Kinds whose values travel as base64 in an object, by the one name in it."""
@@ -142,7 +145,7 @@ def _match(form: re.Pattern[str], value: Any, digits: int | None) -> None:
 def _date(value: Any) -> Any:
     day, time, rest = value.partition("T")
     if time and rest != "00:00:00":
-        raise ValueError(f"the column keeps the day only of {value}")
+        raise ValueError(f"the column keeps the day only of {value!r:.80}")
     _match(_DATE, day, None)
     return day
 
@@ -208,8 +211,8 @@ def _float64(value: Any) -> Any:
 def _single(value: Any) -> Any:
     """MariaDB refuses the greatest number of 32 bits in its shortest spelling."""
     try:
-        return struct.unpack("<f", struct.pack("<f", value))[0]
-    except (struct.error, OverflowError):
+        return struct.unpack("<f", struct.pack("<f", value))[0] if type(value) in (int, float) else value
+    except OverflowError:
         return value
 
 
@@ -239,16 +242,8 @@ def _text(type_: str, size: int | None, engine: Engine) -> Fit | None:
 
 
 def _unpadded(value: Any) -> Any:
-    if type(value) is not str:
-        return _plain(value)
-    if value[-1:] == " ":
+    if type(value) is str and value[-1:] == " ":
         raise ValueError("the column keeps no space at the end of a text")
-    return value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict | list):
-        raise ValueError(f"{value!r:.80} is not a plain value")
     return value
 
 
@@ -256,9 +251,7 @@ def _cut(characters: int | None, size: int | None) -> Fit:
     """Of a text that is too long both engines cut spaces at its end, and refuse anything else."""
 
     def fit(value: Any) -> Any:
-        if type(value) is not str:
-            return _plain(value)
-        if value[-1:] == " ":
+        if type(value) is str and value[-1:] == " ":
             if len(value) > characters if characters is not None else len(value.encode()) > (size or 0):
                 raise ValueError("the column is too short for the spaces at the end of the text")
         return value

@@ -44,7 +44,7 @@ def to_local(zone: str, text: str) -> str:
     """Return the local time of a canonical one. Raises ValueError when no clock there shows it alone."""
     local, clear = show_local(zone, text)
     if not clear:
-        raise ValueError(f"{text} is the second {local} of that night in {zone}")
+        raise ValueError(f"{text!r:.80} is the second {local!r:.80} of that night in {zone}")
     return local
 
 
@@ -62,14 +62,14 @@ def show_local(zone: str, text: str) -> tuple[str, bool]:
     try:
         local = moment.replace(tzinfo=UTC).astimezone(find_zone(zone))
     except OverflowError as error:
-        raise ValueError(f"{text} is beyond the calendar of {zone}") from error
+        raise ValueError(f"{text!r:.80} is beyond the calendar of {zone}") from error
     return _print(local, text), local.fold == 0
 
 
 def check_moment(text: str) -> None:
     """Raise ValueError for a time that the clocks of some zone skipped: it is none here."""
     if " " in text and not text.endswith(" BC"):
-        raise ValueError(f"the clocks skipped {text}: there is no such time")
+        raise ValueError(f"the clocks skipped {text!r:.80}: there is no such time here")
 
 
 def local_to_utc(zone: str, microseconds: int) -> int:

@@ -14,7 +14,7 @@ from changecapture.config import DatabaseURL, refuse_options
 from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.dialect import postgresql as dialect
-from changecapture.errors import ConfigError, DataError, DriftError, RetryLater
+from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater
 from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
@@ -72,7 +72,7 @@ class PostgresStore(SqlStore):
         text = " ".join(str(error).split("\n")[0].split())
         if state == "23505":
             return DataError("a unique value is taken", reason="unique", why=_detail(error))
-        if state == "23503":
+        if state in ("23503", "23001"):
             return DataError("a foreign key refuses", reason="foreign key", why=_detail(error))
         if state[:2] in ("22", "23"):
             return DataError("a value does not fit", reason="value", why=text)
@@ -325,10 +325,10 @@ def _detail(error: psycopg.Error) -> str:
     return " ".join((error.diag.message_detail or str(error)).split())
 
 
-def _unreachable(url: DatabaseURL, why: str) -> RetryLater | ConfigError:
+def _unreachable(url: DatabaseURL, why: str) -> Gone | ConfigError:
     if "password authentication failed" in why or "does not exist" in why:
         return ConfigError(f"cannot connect to {url}", why=why, mend="correct the URL")
-    return RetryLater(f"cannot reach {url}", why=why, mend="is the server running?")
+    return Gone(f"cannot reach {url}", why=why, mend="is the server running?")
 
 
 __all__ = ["PostgresStore"]

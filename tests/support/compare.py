@@ -67,14 +67,19 @@ class Comparison:
 def compare_sites(left: str, right: str) -> Comparison:
     """Compare the databases of two sites, given by their URLs."""
     with read_site(left) as ours, read_site(right) as theirs:
-        tables = sorted(ours.tables.keys() & theirs.tables.keys())
-        differences = [d for name in tables for d in _compare_tables(ours, theirs, name)]
-        return Comparison(
-            rows={name: len(ours.rows(name).keys() | theirs.rows(name).keys()) for name in tables},
-            differences=tuple(differences),
-            apart=tuple(sorted(ours.tables.keys() ^ theirs.tables.keys())),
-            parked=ours.parked + theirs.parked,
-        )
+        return compare_readers(ours, theirs)
+
+
+def compare_readers(ours: "SiteReader", theirs: "SiteReader") -> Comparison:
+    """Compare what two readers find."""
+    tables = sorted(ours.tables.keys() & theirs.tables.keys())
+    differences = [d for name in tables for d in _compare_tables(ours, theirs, name)]
+    return Comparison(
+        rows={name: len(ours.rows(name).keys() | theirs.rows(name).keys()) for name in tables},
+        differences=tuple(differences),
+        apart=tuple(sorted(ours.tables.keys() ^ theirs.tables.keys())),
+        parked=ours.parked + theirs.parked,
+    )
 
 
 def assert_equal_sites(left: str, right: str) -> Comparison:

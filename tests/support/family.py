@@ -52,18 +52,28 @@ CREATE TABLE line (
 
 
 def script(kind: str) -> str:
-    """Return what creates the tables on "postgresql" or "mariadb"."""
+    """Return what creates the tables on "postgresql", "mariadb" or "memory"."""
+    return spell(TABLES, kind)
+
+
+def spell(tables: str, kind: str) -> str:
+    """Return a script with {serial} and {engine} as a kind of database spells them."""
     if kind == "postgresql":
-        return TABLES.format(serial="serial", engine="")
-    return TABLES.format(serial="integer AUTO_INCREMENT", engine=" ENGINE=InnoDB CHARSET=utf8mb4")
+        return tables.format(serial="serial", engine="")
+    if kind == "memory":
+        # Without AUTOINCREMENT SQLite gives the number of a row that is gone to the next.
+        return tables.format(serial="integer", engine="").replace(
+            "integer PRIMARY KEY", "integer PRIMARY KEY AUTOINCREMENT"
+        )
+    return tables.format(serial="integer AUTO_INCREMENT", engine=" ENGINE=InnoDB CHARSET=utf8mb4")
 
 
 class Family:
     """A connection of the application: autocommit unless it says BEGIN."""
 
-    def __init__(self, url: str) -> None:
-        postgres = dialect_of(url) == "postgresql"
-        self.connection: Any = connect_postgresql(url) if postgres else connect_mysql(url)
+    def __init__(self, database: Any) -> None:
+        """``database``: a URL to connect to, or a connection that is open."""
+        self.connection = _connect(database) if isinstance(database, str) else database
 
     def close(self) -> None:
         """Close the connection."""
@@ -127,3 +137,7 @@ class Family:
     def shown(self, table: str) -> dict[str, Any]:
         """Return {uuid: note} of a table."""
         return dict(self.rows(f"SELECT uuid, note FROM {table}"))
+
+
+def _connect(url: str) -> Any:
+    return connect_postgresql(url) if dialect_of(url) == "postgresql" else connect_mysql(url)

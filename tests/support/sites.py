@@ -4,8 +4,10 @@ A site is emptied between tests rather than made again: 30 ms instead of half a 
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +18,7 @@ from changecapture.pair import pull, synchronise
 from changecapture.publish import publish
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
-from tests.support.compare import Comparison, assert_equal_sites
+from tests.support.compare import Comparison, SiteReader, assert_equal_sites, read_site
 from tests.support.databases import dialect_of, fetch, run_script
 from tests.support.eden import Eden
 from tests.support.family import Family
@@ -54,10 +56,90 @@ OWN_TABLES = (
     "waiting",
     "conflict",
     "peer",
+    "meeting",
+    "life",
+    "contested",
+    "compaction",
+    "tide",
 )
 
 
-class Site:
+class AnySite(ABC):
+    """What a test asks of a site, wherever its database is."""
+
+    prefix: str
+
+    @property
+    @abstractmethod
+    def store(self) -> SqlStore:
+        """The store of this site."""
+
+    @property
+    @abstractmethod
+    def family(self) -> Family:
+        """The connection of the small application."""
+
+    @abstractmethod
+    def fetch(self, query: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows of a query on one of our own tables, written with {p} before its name."""
+
+    @abstractmethod
+    def reader(self) -> AbstractContextManager[SiteReader]:
+        """Give what reads the rows that the site shows."""
+
+    @abstractmethod
+    def clean(self) -> None:
+        """Begin anew: no rows, nothing captured, nothing known, another origin."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connections."""
+
+    @abstractmethod
+    def quote(self, name: str) -> str:
+        """Return a quoted name."""
+
+    @property
+    def origin(self) -> str:
+        """The site's name."""
+        return self.store.read_site().origin
+
+    def entries(self, table: str, key: str) -> list[dict[str, Any]]:
+        """Return the columns of the entries of one row, in order of their arrival here."""
+        found = self.fetch(
+            f"SELECT {self.quote('columns')} FROM {{p}}changelog "
+            "WHERE table_name = %s AND row_key = %s ORDER BY position",
+            [table, key],
+        )
+        return [json.loads(text) for (text,) in found]
+
+    def publish(self) -> int:
+        """Publish all that waits; return how many captured changes that were."""
+        total = 0
+        while taken := publish(self.store):
+            total += taken
+        return total
+
+    def captured(self) -> list[tuple[Any, ...]]:
+        """Return (operation, key, changed) of what was captured, in order."""
+        return self.fetch(f"SELECT operation, {self.quote('key')}, changed FROM {{p}}captured ORDER BY id")
+
+    def conflicts(self) -> set[tuple[str, str, str, str, str]]:
+        """Return (table, key, column, kept value, lost value) of the conflicts found here."""
+        return {
+            (table, key, column, kept, lost)
+            for table, key, column, kept, lost in self.fetch(
+                "SELECT table_name, row_key, column_name, kept_value, lost_value FROM {p}conflict"
+            )
+        }
+
+    def parked(self) -> dict[Row, str]:
+        """Return the reason of each parked row."""
+        found = self.fetch("SELECT table_name, row_key, reason FROM {p}parked")
+        return {Row(table, key): reason for table, key, reason in found}
+
+
+class Site(AnySite):
     """One installed database, with an application's connection and a store, both opened when needed."""
 
     def __init__(self, url: str, profile: str = "eden") -> None:
@@ -90,11 +172,6 @@ class Site:
             self._family = Family(self.url)
         return self._family
 
-    @property
-    def origin(self) -> str:
-        """The site's name."""
-        return self.store.read_site().origin
-
     def close(self) -> None:
         """Close the connections."""
         for connection in (self._store, self._eden, self._family):
@@ -110,43 +187,13 @@ class Site:
         """Return the rows of a query on one of our own tables, written with {p} before its name."""
         return fetch(self.url, query.replace("{p}", self.prefix), parameters)
 
-    def entries(self, table: str, key: str) -> list[dict[str, Any]]:
-        """Return the columns of the entries of one row, in order of their arrival here."""
-        found = self.fetch(
-            f"SELECT {self.quote('columns')} FROM {{p}}changelog "
-            "WHERE table_name = %s AND row_key = %s ORDER BY position",
-            [table, key],
-        )
-        return [json.loads(text) for (text,) in found]
-
-    def publish(self) -> int:
-        """Publish all that waits; return how many captured changes that were."""
-        total = 0
-        while taken := publish(self.store):
-            total += taken
-        return total
+    def reader(self) -> AbstractContextManager[SiteReader]:
+        """Give what reads the rows that the site shows."""
+        return read_site(self.url)
 
     def quote(self, name: str) -> str:
         """Return a quoted name."""
         return f'"{name}"' if self.dialect == "postgresql" else f"`{name}`"
-
-    def captured(self) -> list[tuple[Any, ...]]:
-        """Return (operation, key, changed) of what was captured, in order."""
-        return self.fetch(f"SELECT operation, {self.quote('key')}, changed FROM {{p}}captured ORDER BY id")
-
-    def conflicts(self) -> set[tuple[str, str, str, str, str]]:
-        """Return (table, key, column, kept value, lost value) of the conflicts found here."""
-        return {
-            (table, key, column, kept, lost)
-            for table, key, column, kept, lost in self.fetch(
-                "SELECT table_name, row_key, column_name, kept_value, lost_value FROM {p}conflict"
-            )
-        }
-
-    def parked(self) -> dict[Row, str]:
-        """Return the reason of each parked row."""
-        found = self.fetch("SELECT table_name, row_key, reason FROM {p}parked")
-        return {Row(table, key): reason for table, key, reason in found}
 
     def clean(self) -> None:
         """Begin anew: no rows, nothing captured, nothing known, another origin."""
@@ -180,12 +227,12 @@ class Site:
         return sorted(found | {wanted[0]})
 
 
-def send(source: Site, target: Site) -> int:
+def send(source: AnySite, target: AnySite) -> int:
     """Give a site what another holds, one way; return how many entries were new."""
     return pull(source.store, target.store)
 
 
-def exchange(left: Site, right: Site) -> int:
+def exchange(left: AnySite, right: AnySite) -> int:
     """Bring two sites to the same state; return how many entries travelled."""
     return synchronise(left.store, right.store)
 
@@ -200,7 +247,7 @@ def assert_in_step(left: Site, right: Site) -> Comparison:
     return found
 
 
-def assert_sound_log(site: Site) -> None:
+def assert_sound_log(site: AnySite) -> None:
     """Fail unless what a site knows of its rows is what its changelog says."""
     seen: dict[tuple[str, str], int] = defaultdict(int)
     stamps: dict[tuple[str, str], int] = {}

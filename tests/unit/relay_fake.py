@@ -24,6 +24,7 @@ class FakeAnswer:
     payload: bytes
     entries: int
     last: bool
+    raises: bool
 
 
 def site_id(letter: str) -> str:
@@ -129,7 +130,7 @@ class FakeConnection:
             page, last = wanted[:PAGE], len(wanted) <= PAGE
             self.site.sent += len(page)
         body = json.dumps({"entries": page, "last": last}).encode()
-        return FakeAnswer(zlib.compress(body), len(page), last)
+        return FakeAnswer(zlib.compress(body), len(page), last, last and bool(page))
 
     def receive(self, peer: str, payload: bytes) -> Received:
         self.site.check()
