@@ -4,7 +4,7 @@ from base64 import b64decode
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from changecapture.apply.work import REFERENCE, Parked, Waiting, Work
+from changecapture.apply.work import REFERENCE, Parked, Waiting, Work, by_table
 from changecapture.core.change import Row
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedColumn, SyncedTable
@@ -50,6 +50,20 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
         if any(item.column in required for item in work.waiting):
             rows.pop(work.row, None)
     return rows
+
+
+def find_stray(store: Store, works: Iterable[Work]) -> list[Work]:
+    """Return the rows that are here and are to refer, as they must, to a row that is not (R4)."""
+    found: list[Work] = []
+    for table, group in by_table(work for work in works if work.local_key is not None):
+        required = {c.wire for c in table.columns if c.reference is not None and c.reference.required}
+        concerned = [
+            w for w in group if w.decision and w.decision.alive and required & w.decision.values.keys()
+        ]
+        if concerned:
+            rows = localise(store, table, concerned)
+            found += [work for work in concerned if work.row not in rows and work.parked is None]
+    return found
 
 
 def _check_values(work: Work, row: Mapping[str, Any], special: Mapping[str, SyncedColumn]) -> bool:
