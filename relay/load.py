@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from changecapture.sync import BATCH_CHARACTERS
 
-FIRST = 64 * 1024
-"""About 3 s at 50 kb/s; three calls from there to the largest on a good link."""
+FIRST_PER_S = 22 * 1024
+"""What a link is taken to bear until it was measured: about 50 kb/s. On a good one three calls lead from
+there to the largest."""
 LEAST = 4 * 1024
 STEP = 4.0
 
@@ -34,7 +35,7 @@ class Load:
 
     def __init__(self, aim_s: float) -> None:
         """Begin carefully."""
-        self.size = FIRST
+        self.size = _within(FIRST_PER_S * aim_s)
         self._aim_s = aim_s
 
     def took(self, seconds: float, *, full: bool) -> None:

@@ -1,7 +1,7 @@
 """How much a call carries follows what the link bears."""
 
 from changecapture.sync import BATCH_CHARACTERS
-from relay.load import FIRST, LEAST, Load
+from relay.load import FIRST_PER_S, LEAST, Load
 
 
 def settle(bytes_per_s: float, latency_s: float = 0.0, start: Load | None = None) -> Load:
@@ -43,7 +43,7 @@ def test_a_good_link_is_used_in_full_after_a_few_calls():
 def test_what_was_all_that_there_was_says_nothing_about_the_link():
     load = Load(3.0)
     load.took(0.01, full=False)
-    assert load.size == FIRST
+    assert load.size == FIRST_PER_S * 3
 
 
 def test_a_link_that_becomes_slow_gets_smaller_calls_at_once():
@@ -55,4 +55,4 @@ def test_a_link_that_becomes_slow_gets_smaller_calls_at_once():
 def test_a_call_that_breaks_makes_the_next_one_smaller():
     load = Load(3.0)
     load.failed()
-    assert load.size < FIRST
+    assert load.size < FIRST_PER_S * 3
