@@ -15,8 +15,8 @@ from changecapture.store import open_store
 from changecapture.sync import answer, next_request, receive
 from tests.support.compare import assert_equal_sites, compare_sites
 from tests.support.family import Family, script
-from tests.support.memory import MemorySite
 from tests.support.interrupt import InterruptedStore
+from tests.support.memory import MemorySite
 from tests.support.sites import assert_in_step, assert_sound_log, exchange, send
 
 DIGEST = "0123456789abcdef"
