@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -27,7 +28,9 @@ class Relays(TestCase):
 
     def setUp(self) -> None:
         self.running: dict[str, SiteService] = {}
-        self.directory = Path(self.mktemp())
+        scratch = TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.directory = Path(scratch.name)
         letters = "abcd"
         pair_states(*((f"camp {letter}", self.directory / letter) for letter in letters))
         self.logs: dict[str, FakeLog] = {}

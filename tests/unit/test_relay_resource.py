@@ -5,7 +5,7 @@ import socket
 import ssl
 import xmlrpc.client
 import zlib
-from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from twisted.internet import reactor
@@ -338,9 +338,10 @@ class ServerTest(TestCase):
         """Return what the standard library needs to be a device."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        pem = Path(self.mktemp())
-        pem.write_bytes(write_pem(caller or self.caller))
-        context.load_cert_chain(pem)
+        with NamedTemporaryFile() as pem:
+            pem.write(write_pem(caller or self.caller))
+            pem.flush()
+            context.load_cert_chain(pem.name)
         return context
 
     def talk(self, raw: bytes, *, last: bool = True, caller: Identity | None = None) -> Deferred[bytes]:
