@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from changecapture.errors import OutOfStep, PeerError
-from changecapture.sync import Received
+from changecapture.sync import PullRequest, Received
 from relay import messages
 from relay.clock import Clock
 from relay.database import Database
+from relay.exchange import Answer
+from relay.journal import Journal
 from relay.pace import Pace
 from relay.polls import Outcome, Polls
 
@@ -35,6 +37,7 @@ class Calls:
         heard: Callable[[str], None],
         pulled: Callable[[str], bool],
         received: Callable[[str, Received], None],
+        journal: Journal,
         clock: Clock,
     ) -> None:
         """``name`` is this site's, for people; ``heard`` is told the site that called us, ``received`` what
@@ -47,6 +50,7 @@ class Calls:
         self._heard = heard
         self._pulled = pulled
         self._received = received
+        self._journal = journal
         self._clock = clock
 
     async def hello(self, device: str, greeting: str, name: str, introduction: str) -> list[str]:
@@ -61,26 +65,44 @@ class Calls:
         self._heard(self._bound(device, site))
         return True
 
-    async def push(self, device: str, site: str, payload: bytes) -> str:
+    async def push(self, device: str, site: str, exchange: str, payload: bytes) -> str:
         """Take what a site brings; tell what we lack then."""
+        messages.check_exchange(exchange)
         if self._pulled(self._bound(device, site)):
             return ""
         if payload:
             try:
-                received = await self._pace.turn(device, self._database.receive(site, payload))
+                await self._take(device, site, exchange, payload)
             except OutOfStep:
                 # It came twice, or we pulled meanwhile: the answer says where to go on.
                 pass
-            else:
-                self._received(site, received)
         return (await self._pace.turn(device, self._database.next_request(site))).to_json()
 
-    async def pull(self, device: str, text: str, wait_s: int) -> bytes:
+    async def _take(self, device: str, site: str, exchange: str, payload: bytes) -> None:
+        began = self._clock.seconds()
+        try:
+            received = await self._pace.turn(device, self._database.receive(site, payload))
+        except PeerError as error:
+            self._journal.broken(exchange, site, "in", str(error))
+            raise
+        self._journal.note(
+            exchange,
+            site,
+            "in",
+            entries=received.entries,
+            size=len(payload),
+            began=began,
+            last=received.last,
+        )
+        self._received(site, received)
+
+    async def pull(self, device: str, text: str, exchange: str, wait_s: int) -> bytes:
         """Answer with what a site lacks; hold the answer until there is something."""
+        messages.check_exchange(exchange)
         request = self._database.exchange.read_request(text)
         poll = self._polls.open(self._bound(device, request.site))
         try:
-            answer = await self._pace.turn(device, self._database.answer(request))
+            answer = await self._answer(device, request, exchange)
             if answer.entries or not answer.last or wait_s <= 0:
                 return answer.payload
             # Not kept while the poll is held: there may be many.
@@ -88,9 +110,23 @@ class Calls:
             outcome = await poll.hold(min(wait_s, LONGEST_HOLD_S), self._clock)
             if outcome is Outcome.ASK:
                 return b""
-            return (await self._pace.turn(device, self._database.answer(request))).payload
+            return (await self._answer(device, request, exchange)).payload
         finally:
             self._polls.close(poll)
+
+    async def _answer(self, device: str, request: PullRequest, exchange: str) -> Answer:
+        began = self._clock.seconds()
+        answer = await self._pace.turn(device, self._database.answer(request))
+        self._journal.note(
+            exchange,
+            request.site,
+            "out",
+            entries=answer.entries,
+            size=len(answer.payload),
+            began=began,
+            last=answer.last,
+        )
+        return answer
 
     def _bound(self, device: str, site: str, own: str = "") -> str:
         """Return the site that a device speaks for; raise PeerError when it may not."""

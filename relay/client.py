@@ -106,14 +106,15 @@ class Client:
         body = await self._call(address, device, SHORT_S, "hello", greeting, name, introduction)
         return messages.read_greeting(body)
 
-    async def pull(self, address: Address, device: str, request: str, wait_s: int) -> bytes:
+    async def pull(self, address: Address, device: str, request: str, exchange: str, wait_s: int) -> bytes:
         """Return a payload; empty when the peer has news but wants to be asked again."""
-        body = await self._call(address, device, wait_s + ANSWER_S, "pull", request, wait_s)
+        body = await self._call(address, device, wait_s + ANSWER_S, "pull", request, exchange, wait_s)
         return messages.read_payload(body)
 
-    async def push(self, address: Address, device: str, site: str, payload: bytes) -> str:
+    async def push(self, address: Address, device: str, site: str, exchange: str, payload: bytes) -> str:
         """Carry a payload (or nothing) there; return what the peer lacks then, as its request (JSON)."""
-        return messages.read_wants(await self._call(address, device, ANSWER_S, "push", site, payload))
+        body = await self._call(address, device, ANSWER_S, "push", site, exchange, payload)
+        return messages.read_wants(body)
 
     async def poke(self, address: Address, device: str, site: str) -> None:
         """Tell the peer that there is news here."""

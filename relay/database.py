@@ -1,8 +1,8 @@
 # mypy: untyped-calls-exclude=twisted
 """The relay's way to its database: two threads, one connection each, none of it in the reactor.
 
-- The *writer* publishes, receives and retries; the *reader* greets, asks and answers: a peer that
-  reads a long backlog does not hold up what is written here, and the reverse.
+- The *writer* publishes, receives and retries; the *reader* greets, asks, answers and keeps the journal:
+  a peer that reads a long backlog does not hold up what is written here, and the reverse.
 - Publishing goes first whenever the last job was not a publish: neither the changes of this site
   nor those of its peers can starve the other.
 - A connection whose job failed is closed: whether it was lost or only busy cannot be seen from
@@ -14,7 +14,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -25,6 +25,7 @@ from changecapture.errors import ChangeCaptureError, PeerError, RetryLater
 from changecapture.sync import Greeting, PullRequest, Received
 from relay.clock import Reactor, Timer, cancel
 from relay.exchange import Answer, Connection, Exchange
+from relay.journal import Ended
 from relay.log import Log
 
 T = TypeVar("T")
@@ -197,6 +198,10 @@ class Database:
     async def answer(self, request: PullRequest) -> Answer:
         """See Connection.answer."""
         return await self._do(self._reader.call(lambda c: c.answer(request)))
+
+    async def write_exchanges(self, ended: Sequence[Ended]) -> None:
+        """See Connection.write_exchanges."""
+        await self._do(self._reader.call(lambda c: c.write_exchanges(ended)))
 
     async def _do(self, done: Deferred[T]) -> T:
         """Wait for a job; raise PeerError, or DatabaseAway for everything that is ours."""

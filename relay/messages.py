@@ -3,16 +3,17 @@
 | method | parameters                     | answer                                                 |
 |--------|--------------------------------|--------------------------------------------------------|
 | hello  | greeting, name, introduction   | greeting, name, introduction                           |
-| pull   | request (JSON), wait_s         | payload; empty: "I have news, ask again"               |
-| push   | site, payload (may be empty)   | what the called site lacks, as the request (JSON) that |
+| pull   | request (JSON), exchange, wait_s | payload; empty: "I have news, ask again"             |
+| push   | site, exchange, payload        | what the called site lacks, as the request (JSON) that |
 |        |                                | it would pull with; empty: "I pull from you myself"    |
 | poke   | site                           | true: heard ("I have news" or "try me again")          |
 | pair   | message, name                  | message, name, proof (``relay.trust.pairing``)         |
 | confirm | proof                         | true: paired                                           |
 
-Greetings are JSON; an introduction is a signed text, or empty. ``site`` is the caller's. Who is not paired
-may call pair and confirm only, and only while a code is shown. 64-bit numbers stand inside the JSON
-texts (XML-RPC has 32 bits).
+Greetings are JSON; an introduction is a signed text, or empty. ``site`` is the caller's. ``exchange`` is a
+uuid for the journals of both ends; the payload of a push may be empty. Who is not paired may call pair
+and confirm only, and only while a code is shown. 64-bit numbers stand inside the JSON texts (XML-RPC has
+32 bits).
 
 Everything here comes from outside: a document type is refused (entities could expand it without
 bound), so are deep nesting and anything but the types above. The size is bounded by who reads the
@@ -43,8 +44,8 @@ BROKEN = 3
 Parameters = tuple[Any, ...]
 CALLS: dict[str, tuple[type, ...]] = {
     "hello": (str, str, str),
-    "pull": (str, int),
-    "push": (str, bytes),
+    "pull": (str, str, int),
+    "push": (str, str, bytes),
     "poke": (str,),
     "pair": (str, str),
     "confirm": (str,),
@@ -109,6 +110,13 @@ def check_site(text: str) -> str:
     """Return a site's id; raise PeerError when it is not one."""
     if not SITE.fullmatch(text):
         raise PeerError("not a site id", why=clean(repr(text), 40))
+    return text
+
+
+def check_exchange(text: str) -> str:
+    """Return the uuid of an exchange; raise PeerError when it is none."""
+    if not SITE.fullmatch(text):
+        raise PeerError("not the uuid of an exchange", why=clean(repr(text), 40))
     return text
 
 

@@ -21,6 +21,7 @@ from relay.address import Address
 from relay.client import Client
 from relay.clock import Clock, Timer, cancel, cancelled
 from relay.database import Database, DatabaseAway
+from relay.journal import Journal, new_exchange
 from relay.load import Load, Timing
 from relay.log import Log
 from relay.messages import check_site
@@ -62,6 +63,7 @@ class Peer:
         database: Database,
         watch: Watch,
         pusher: Pusher,
+        journal: Journal,
         leaders: Leaders,
         timing: Timing,
         clock: Clock,
@@ -80,6 +82,9 @@ class Peer:
         self._database = database
         self._watch = watch
         self._pusher = pusher
+        self._journal = journal
+        self._exchange = new_exchange()
+        """What the present pull is called in both journals."""
         self._leaders = leaders
         self._clock = clock
         self._log = log
@@ -171,14 +176,21 @@ class Peer:
         except CancelledError:
             raise
         except DatabaseAway as error:
-            return states.Failed(str(error), "here")
+            return self._broken(error, "here")
         except PeerError as error:
-            return states.Failed(str(error), "peer")
+            return self._broken(error, "peer")
         except RetryLater as error:
-            return states.Failed(str(error), "link")
+            return self._broken(error, "link")
         except Exception:
             self._log.failure(f"a mistake in the relay, with {self.session.label}")
             return states.Failed("a mistake in the relay, see the log", "here")
+
+    def _broken(self, error: Exception, whose: states.Whose) -> states.Event:
+        """Return the event, and note in the journal what it ended: once greeted, a pull is under way."""
+        if self.session.leads and self.session.site is not None:
+            self._journal.broken(self._exchange, self.session.site, "in", str(error))
+            self._exchange = new_exchange()
+        return states.Failed(str(error), whose)
 
     async def _greet(self) -> states.Event:
         known = self.session.site
@@ -215,7 +227,9 @@ class Peer:
         """Return the answer, and learn from it how much the next should carry."""
         began = self._clock.seconds()
         try:
-            payload = await self._client.pull(self.address, self._known, request.to_json(), wait_s)
+            payload = await self._client.pull(
+                self.address, self._known, request.to_json(), self._exchange, wait_s
+            )
         except RetryLater:
             self._load.failed()
             raise
@@ -226,6 +240,7 @@ class Peer:
 
     async def _receive(self, site: str, payload: bytes) -> states.Event:
         self._look_ahead(payload)
+        began = self._clock.seconds()
         try:
             received = await self._database.receive(site, payload)
         except OutOfStep:
@@ -235,6 +250,17 @@ class Peer:
         except BaseException:
             self._drop_ahead()
             raise
+        self._journal.note(
+            self._exchange,
+            site,
+            "in",
+            entries=received.entries,
+            size=len(payload),
+            began=began,
+            last=received.last,
+        )
+        if received.last:
+            self._exchange = new_exchange()
         self._watch.received(site, received)
         return states.Received(received.entries, received.applied, received.parked, received.last)
 

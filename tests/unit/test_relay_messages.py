@@ -19,7 +19,7 @@ SITE = "a" * 32
         ("hello", '{"site": "x", "epoch": 1}', "camp ☀ <north>", ""),
         ("pair", "42ab", "north"),
         ("confirm", "42ab"),
-        ("pull", "{}", 25),
+        ("pull", "{}", "e" * 32, 25),
         ("poke", SITE),
     ],
 )

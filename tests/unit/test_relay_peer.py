@@ -15,6 +15,7 @@ from relay.database import DatabaseAway
 from relay.load import Load, Timing
 from relay.peer import POKE_S, Peer
 from relay.session import MIN_WAIT_S, Poked, Session, Started, State
+from tests.support.journal import FakeJournal
 from tests.unit.relay_fake import FakeLog, FakePeers, FakeReactor, FakeSite, device_id, site_id
 
 A, B = site_id("a"), site_id("b")
@@ -30,6 +31,7 @@ class ScriptedPeer:
         self.calls: list[str] = []
         self.identified = 0
         self.asked: list[str] = []
+        self.exchanges: list[str] = []
         self.outcomes: dict[str, list[Any]] = {}
 
     async def _next(self, verb: str) -> Any:
@@ -52,7 +54,8 @@ class ScriptedPeer:
         assert device == DEVICE
         return await self._next("hello")
 
-    async def pull(self, address: Address, device: str, request: str, wait_s: int) -> bytes:
+    async def pull(self, address: Address, device: str, request: str, exchange: str, wait_s: int) -> bytes:
+        self.exchanges.append(exchange)
         assert device == DEVICE
         self.asked.append(request)
         return await self._next("pull")
@@ -126,6 +129,7 @@ class Fixture:
         self.other, self.database = ScriptedPeer(), ScriptedDatabase(FakeSite(A))
         self.watch, self.leaders = FakeWatch(), FakeLeaders()
         self.pusher = FakePusher()
+        self.journal = FakeJournal()
         self.session = Session(str(HERE), own_site=A, protocol=1, rng=Random(1))
         self.peer = Peer(
             HERE,
@@ -139,6 +143,7 @@ class Fixture:
             watch=self.watch,  # type: ignore[arg-type]
             pusher=self.pusher,  # type: ignore[arg-type]
             leaders=self.leaders,
+            journal=self.journal,  # type: ignore[arg-type]
             timing=Timing(),
             clock=self.clock,
             log=self.log,
@@ -386,3 +391,32 @@ def test_after_a_call_that_the_link_did_not_bear_less_is_asked_for():
     assert f.other.calls.count("pull") == 2
     assert PullRequest(**json.loads(f.other.asked[0])).size == Load(Timing().aim_s).size
     assert PullRequest(**json.loads(f.other.asked[1])).size == Load(Timing().aim_s).size // 4
+
+
+def test_a_pull_is_one_exchange_from_its_beginning_to_its_end():
+    f, database, pages, coming = start_of_long_answer()
+    f.other.outcomes["pull"] = [pages[2]]
+    coming.callback(pages[1])
+    for entries, last in ((10, False), (10, False), (5, True)):
+        database.outcomes.pop(0).callback(Received(entries, entries, 0, last))
+    first, *others, listening = f.other.exchanges
+    assert {first} == set(others) != {listening}
+    assert f.journal.notes == [
+        (first, B, "in", 10, False),
+        (first, B, "in", 10, False),
+        (first, B, "in", 5, True),
+    ]
+
+
+def test_a_pull_that_breaks_is_noted_with_what_broke_it():
+    f = Fixture()
+    f.other.outcomes |= {"hello": [f.greeting()], "pull": [RetryLater("the connection was lost")]}
+    f.peer.handle(Started())
+    assert f.journal.failures == [(f.other.exchanges[0], B, "in", "the connection was lost")]
+
+
+def test_who_cannot_be_greeted_exchanges_nothing():
+    f = Fixture()
+    f.other.outcomes["hello"] = [RetryLater("refused")]
+    f.peer.handle(Started())
+    assert f.journal.failures == []
