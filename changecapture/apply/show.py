@@ -4,6 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from changecapture.apply.fold import fold
+from changecapture.apply.localise import localise
+from changecapture.apply.match import join_matches, name_blockers
 from changecapture.apply.remove import delete_dead, hold_children, must_go
 from changecapture.apply.things import find_kin, find_things, stirs
 from changecapture.apply.work import BUSY, Parked, Work, by_table
@@ -21,13 +24,24 @@ def show_rows(store: Store, works: list[Work]) -> list[Work]:
     while works:
         _show_once(store, works)
         everything.update((work.row, work) for work in works)
-        shown = [work.row for work in works if work.inserted]
-        works = [
-            _show_again(store, row, everything.get(row))
-            for row in store.read_waiting_for(shown)
-            if row not in everything or everything[row].parked is not None
-        ]
+        joined = join_matches(store, everything, works)
+        shown = [work.row for work in works if work.inserted or (work.members and work.parked is None)]
+        again = {work.row: work for work in joined}
+        for row in store.read_waiting_for(shown):
+            if row not in again and (row not in everything or everything[row].parked is not None):
+                again[row] = _show_again(store, row, everything.get(row))
+        works = list(again.values())
     return list(everything.values())
+
+
+def find_blockers(store: Store, row: Row) -> list[str]:
+    """Return the keys of the rows here that have a unique value which a row would take."""
+    work = Work(store.tables_by_wire[row.table], row, again=True)
+    _settle(store, [work])
+    if work.decision is None:
+        return []
+    rows = localise(store, work.table, [work])
+    return name_blockers(store, work.table, rows).get(row, []) if row in rows else []
 
 
 def _show_again(store: Store, row: Row, before: Work | None) -> Work:
@@ -39,9 +53,11 @@ def _show_again(store: Store, row: Row, before: Work | None) -> Work:
 def _show_once(store: Store, works: list[Work]) -> None:
     versions = store.read_versions([work.row for work in works])
     stuck = store.read_parked([work.row for work in works])
+    members = store.read_members([work.row for work in works])
     for work in works:
         work.version = versions.get(work.row)
-        work.again = work.again or work.row in stuck
+        work.members = members.get(work.row, ())
+        work.again = work.again or work.row in stuck or bool(work.members)
     works += find_kin(store, works)
     hold_present(store, [work for work in works if not is_new(work)])
     active = [work for work in works if work.parked is None]
@@ -58,6 +74,8 @@ def _show_once(store: Store, works: list[Work]) -> None:
     active = [work for work in active if work.parked is None]
     find_inserted(store, touched)
     _decide(store, touched)
+    fold(store, active)
+    active = [work for work in active if work.parked is None]
     update_present(store, [w for w in active if w.local_key and not w.inserted and not must_go(w)])
     delete_dead(store, [work for work in active if must_go(work)], {w.row: w for w in [*doomed, *active]})
     _finish(store, works, stuck)
@@ -135,7 +153,10 @@ def _publish_held(store: Store, works: Sequence[Work]) -> list[Work]:
                 if text and (work := rows.get(Row(table.wire, keys[text]))) is not None:
                     touched[work.row] = work
                     transactions.add(item.transaction_id)
-    if touched:
+    if any(work.double for work in works):
+        # Some of it may refer to a row that goes, by its local value: it is named while that is here.
+        transactions = {item.transaction_id for item in captured}
+    if transactions:
         _follow(captured, transactions)
         publish_captured(store, [c for c in captured if c.transaction_id in transactions])
     return list(touched.values())
