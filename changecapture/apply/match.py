@@ -7,7 +7,7 @@ itself are two to that site, whatever they say; they are never joined unasked.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from changecapture.apply.aliases import publish_aliases
+from changecapture.apply.aliases import note_joined, publish_aliases
 from changecapture.apply.work import Parked, Work
 from changecapture.core.alias import make_alias
 from changecapture.core.change import ALIVE, Entry, Row
@@ -114,7 +114,8 @@ def join_matches(store: Store, everything: dict[Row, Work], works: Iterable[Work
     }
     if not aliases:
         return []
-    return regroup(store, everything, publish_aliases(store, aliases))
+    joined = publish_aliases(store, aliases)
+    return regroup(store, everything, joined | note_joined(store, everything))
 
 
 def regroup(store: Store, everything: dict[Row, Work], joined: Iterable[Row]) -> list[Work]:
@@ -127,8 +128,14 @@ def regroup(store: Store, everything: dict[Row, Work], joined: Iterable[Row]) ->
             parts[name].append(everything.pop(row))
     regrouped = []
     for name, found in parts.items():
-        # What is merged already is in the log from now on: it must not be merged again.
-        store.append_entries([e for part in found if part.parked is None for e in part.fresh], applied=True)
-        fresh = [entry for part in found if part.parked is not None for entry in part.fresh]
+        log_merged(store, [part for part in found if part.parked is None])
+        fresh = [entry for part in found for entry in part.fresh]
         regrouped.append(Work(store.tables_by_wire[name.table], name, fresh, again=True))
     return regrouped
+
+
+def log_merged(store: Store, works: Iterable[Work]) -> None:
+    """Append what has been merged into rows that are about to be merged once more."""
+    for work in works:
+        store.append_entries(work.fresh, applied=True)
+        work.fresh = []

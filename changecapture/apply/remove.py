@@ -6,7 +6,7 @@ Nothing is left to the database's cascades.
 from collections.abc import Iterable, Mapping, Sequence
 
 from changecapture.apply.work import BUSY, REFERENCE, Parked, Waiting, Work, attempt, by_table
-from changecapture.apply.write import hold_present
+from changecapture.apply.write import find_inserted, hold_present
 from changecapture.core.change import Row
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.identify import name_rows
@@ -94,6 +94,7 @@ def delete_dead(store: Store, works: Sequence[Work], held: Mapping[Row, Work]) -
         for work in gone:
             work.parked = Parked(BUSY, "the application has a new row that refers to it")
         return
+    find_inserted(store, [held[row] for row in waiting])
     leaving = [*gone, *_part(store, waiting, held)]
     for work in gone:
         assert work.decision is not None

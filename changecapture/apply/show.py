@@ -1,15 +1,15 @@
 """Merge and write the rows of one apply transaction, and those that waited for them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from changecapture.apply.fold import fold
 from changecapture.apply.localise import localise
-from changecapture.apply.match import join_matches, name_blockers
+from changecapture.apply.match import join_matches, log_merged, name_blockers
 from changecapture.apply.remove import delete_dead, hold_children, must_go
 from changecapture.apply.things import find_kin, find_things, stirs
-from changecapture.apply.work import BUSY, Parked, Work, by_table
+from changecapture.apply.work import BUSY, REFERENCE, Parked, Work, by_table
 from changecapture.apply.write import find_inserted, hold_present, insert_absent, is_new, update_present
 from changecapture.core.change import Captured, Row
 from changecapture.core.merge import extend, follows, settle
@@ -27,11 +27,33 @@ def show_rows(store: Store, works: list[Work]) -> list[Work]:
         joined = join_matches(store, everything, works)
         shown = [work.row for work in works if work.inserted or (work.members and work.parked is None)]
         again = {work.row: work for work in joined}
-        for row in store.read_waiting_for(shown):
+        for row in store.read_waiting_for([*shown, *(work.row for work in works if _may_haunt(work))]):
             if row not in again and (row not in everything or everything[row].parked is not None):
                 again[row] = _show_again(store, row, everything.get(row))
+        again.update((work.row, work) for work in _find_ghosts(store, works, everything))
         works = list(again.values())
     return list(everything.values())
+
+
+def _may_haunt(work: Work) -> bool:
+    """Return whether a row is deleted and not here, though it could be here with its flag."""
+    dead = work.decision is not None and not work.decision.alive
+    return dead and work.local_key is None and work.table.deleted_flag is not None
+
+
+def _find_ghosts(store: Store, works: Iterable[Work], everything: Mapping[Row, Work]) -> list[Work]:
+    """Return the deleted rows that living ones must refer to: a flag does not take its children along."""
+    wanted = {
+        Row(wait.target_table, wait.target_key)
+        for work in works
+        if work.parked is not None and work.parked.reason == REFERENCE
+        for wait in work.waiting
+        if store.tables_by_wire[wait.target_table].deleted_flag is not None
+    }
+    wanted = {row for row in wanted if row not in everything or not everything[row].ghost}
+    dead = [row for row, version in store.read_versions(wanted).items() if not version.alive]
+    log_merged(store, [everything[row] for row in dead if row in everything])
+    return [Work(store.tables_by_wire[row.table], row, again=True, ghost=True) for row in dead]
 
 
 def find_blockers(store: Store, row: Row) -> list[str]:
@@ -65,6 +87,7 @@ def _show_once(store: Store, works: list[Work]) -> None:
     doomed = hold_children(store, active)
     active = [work for work in active if work.parked is None]
     insert_absent(store, [work for work in active if _is_absent(work)])
+    find_inserted(store, [work for work in active if work.ghost and work.inserted])
     touched = _publish_held(store, [*active, *doomed])
     for work in touched:
         work.version = store.read_versions([work.row]).get(work.row)
@@ -122,7 +145,7 @@ def _settle(store: Store, works: Sequence[Work]) -> None:
 
 
 def _is_absent(work: Work) -> bool:
-    return work.local_key is None and work.decision is not None and work.decision.alive
+    return work.local_key is None and work.decision is not None and (work.decision.alive or work.ghost)
 
 
 def _publish_held(store: Store, works: Sequence[Work]) -> list[Work]:
@@ -188,6 +211,7 @@ def _captured_by_table(captured: Iterable[Any]) -> list[tuple[int, list[Any]]]:
 
 def _finish(store: Store, works: Sequence[Work], stuck: set[Row]) -> None:
     """Write what is known of the rows now: versions, conflicts, what waits and what is parked."""
+    works = [work for work in works if not (work.ghost and work.parked)]
     shown = [work for work in works if work.parked is None and work.decision is not None]
     store.write_versions(
         {w.row: w.decision.version for w in shown if w.decision is not None},

@@ -239,9 +239,12 @@ class LogStore(AliasStore):
         found: set[str] = set()
         for part in chunks(keys):
             holds = " OR ".join(["row_key LIKE %s ESCAPE '!'"] * len(part))
+            where = f"WHERE table_name = %s AND ({holds})"
+            parameters = [table, *(f"%{_escape(dump(key))}%" for key in part)]
             rows = self.query(
-                f"SELECT DISTINCT row_key FROM {self.prefix}changelog WHERE table_name = %s AND ({holds})",
-                [table, *(f"%{_escape(dump(key))}%" for key in part)],
+                f"SELECT row_key FROM {self.prefix}changelog {where} "
+                f"UNION SELECT row_key FROM {self.prefix}key_alias {where}",
+                parameters * 2,
             )
             found.update(key for (key,) in rows)
         return [Row(table, key) for key in sorted(found)]

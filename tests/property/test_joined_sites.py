@@ -15,6 +15,7 @@ from tests.support.seeds import PROFILE, Seeds, script
 from tests.support.sites import assert_sound_log
 
 NAMES = ("Health", "Water", "Shelter")
+FLAGS = True
 START = 1_795_000_000_000_000
 
 
@@ -74,7 +75,7 @@ class Scenario:
         column = self.rng.choice(["note", "name"]) if table != "grade" else "note"
         if column == "note" or table == "sector" or name not in camp.rows(table, "name").values():
             camp.set(table, key, **{column: name})
-        if table == "sector" and self.rng.random() < 0.3:
+        if FLAGS and table == "sector" and self.rng.random() < 0.3:
             camp.set(table, key, deleted=self.rng.choice("TF"))
 
     def delete(self, camp):
