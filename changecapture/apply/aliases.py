@@ -109,7 +109,9 @@ def join_keys(store: Store, aliases: Iterable[Alias]) -> set[Row]:
         before = {key: row.key for row, keys in members.items() for key in keys}
         named = unite(before, wanted)
         joined |= _rename(store, table, {k: n for k, n in named.items() if before.get(k) != n})
-    return joined
+    # A row whose key is made of two that were joined has had a name in between.
+    names = find_joined(store, joined)
+    return {names.get(row, row) for row in joined}
 
 
 def _rename(store: Store, wire: str, names: Mapping[str, str]) -> set[Row]:

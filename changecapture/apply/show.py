@@ -30,8 +30,8 @@ def show_rows(store: Store, works: list[Work]) -> list[Work]:
         for row in store.read_waiting_for([*shown, *(work.row for work in works if _may_haunt(work))]):
             if row not in again and (row not in everything or everything[row].parked is not None):
                 again[row] = _show_again(store, row, everything.get(row))
-        again.update((work.row, work) for work in _find_ghosts(store, works, everything))
-        works = list(again.values())
+        ghosts = {work.row: work for work in _find_ghosts(store, works, everything)}
+        works = list((ghosts | again).values())
     return list(everything.values())
 
 
