@@ -5,6 +5,10 @@ the sender answers with the next entries that the vector does not cover. With it
 names the end of the pull and its own vector, the target; the receiver's vector is raised to the target
 only when that end is reached (R11). Until then it resumes by (sender, epoch, position) and keeps what
 it has. Resending is harmless: entries have names.
+
+A push is the same with the other end calling: the receiver tells its request, the sender answers it. A
+batch that does not follow the last one (it came twice, or a pull and a push crossed) is ``OutOfStep``:
+nothing of it is taken, and the next request says where to go on.
 """
 
 import json
@@ -22,7 +26,7 @@ from changecapture.core.vector import (
     load_vector,
 )
 from changecapture.core.wire import check_number, check_text
-from changecapture.errors import PeerError
+from changecapture.errors import OutOfStep, PeerError
 from changecapture.store.interface import Progress, Store
 
 BATCH_ENTRIES = 5000
@@ -31,6 +35,8 @@ PAGE_ENTRIES = 1000
 """Entries read at once while a batch is put together."""
 BATCH_CHARACTERS = 4 * 1024 * 1024
 """Characters of columns that one answer carries at most, unless a single entry has more."""
+LOOK_ENTRIES = 20_000
+"""Entries that are looked at for one answer: whoever asks may have nearly all of them."""
 APPLY_ENTRIES = 2000
 """Entries that one apply transaction takes: it must stay below 200 ms or so."""
 
@@ -60,7 +66,8 @@ class PullRequest:
     """What a receiver asks for: what its vector does not cover, from a position on.
 
     ``epoch`` is the sender's, as the receiver knows it: another one makes the positions void.
-    ``end`` is 0 to begin a pull.
+    ``end`` is 0 to begin a pull. ``limit`` and ``size`` bound the answer: entries, and characters of
+    their columns (one entry may have more).
     """
 
     site: str
@@ -69,6 +76,7 @@ class PullRequest:
     after: int
     end: int
     limit: int = BATCH_ENTRIES
+    size: int = BATCH_CHARACTERS
     protocol: int = PROTOCOL
 
     def to_json(self) -> str:
@@ -80,18 +88,20 @@ class PullRequest:
         """Return the request; raise PeerError when it is none."""
         request = cls(**_fields(text, cls.__annotations__))
         load_vector(request.vector)
-        if request.limit < 1:
+        if request.limit < 1 or request.size < 1:
             raise PeerError("malformed request", why="it asks for nothing")
         return request
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A batch ready to ship, and what is in it."""
+    """A batch ready to ship, and what is in it. ``raises``: it ends a pull that raises the vector of who
+    asked, with or without entries (others may have brought them, compaction may have taken them)."""
 
     payload: bytes
     entries: int
     last: bool
+    raises: bool
     epoch: int
     position: int
     end: int
@@ -147,32 +157,38 @@ def answer(store: Store, request: PullRequest) -> Answer:
     known = request.epoch == site.epoch
     after = request.after if known else 0
     end = request.end if known and request.end else store.last_position()
-    found, position = _take_entries(store, after, end, min(request.limit, BATCH_ENTRIES))
-    entries = tuple(entry for _, entry in found if not _covers(since, entry))
+    entries, position = _take_entries(store, since, after, end, request)
     passes = store.read_passes({(e.origin, e.epoch, e.pass_number) for e in entries})
     contexts = store.read_contexts(passes)
     batch = Batch(
         Head(site.origin, site.epoch, since, vector, after, position, end),
-        entries,
+        tuple(entries),
         passes,
         {digest: contexts[name] for name, digest in passes.items()},
     )
-    return Answer(encode_batch(batch), len(entries), position >= end, site.epoch, position, end)
+    last = position >= end
+    raises = last and not covers_vector(since, vector)
+    return Answer(encode_batch(batch), len(entries), last, raises, site.epoch, position, end)
 
 
-def _take_entries(store: Store, after: int, end: int, limit: int) -> tuple[list[tuple[int, Entry]], int]:
-    """Return entries up to a number and a size, and the position that they reach."""
-    found: list[tuple[int, Entry]] = []
-    size = 0
-    while len(found) < limit:
-        page = store.read_entries(after, end, min(PAGE_ENTRIES, limit - len(found)))
+def _take_entries(
+    store: Store, since: Vector, after: int, end: int, request: PullRequest
+) -> tuple[list[Entry], int]:
+    """Return entries that ``since`` does not cover, up to a number and a size, and the position reached."""
+    most, largest = min(request.limit, BATCH_ENTRIES), min(request.size, BATCH_CHARACTERS)
+    found: list[Entry] = []
+    size = looked = 0
+    while looked < LOOK_ENTRIES:
+        page = store.read_entries(after, end, min(PAGE_ENTRIES, most))
         if not page:
             return found, end
+        looked += len(page)
         for position, entry in page:
-            size += len(entry.columns)
-            if found and size > BATCH_CHARACTERS:
-                return found, after
-            found.append((position, entry))
+            if not _covers(since, entry):
+                size += len(entry.columns)
+                if len(found) == most or (found and size > largest):
+                    return found, after
+                found.append(entry)
             after = position
     return found, after
 
@@ -190,12 +206,12 @@ def receive(store: Store, peer: str, payload: bytes) -> Received:
             why="the other site believes that this one holds more than it does",
         )
     if head.epoch == progress.epoch and head.after != progress.position:
-        raise PeerError(
+        raise OutOfStep(
             "the batch does not follow the last one",
             why=f"it begins at {head.after}, the last one ended at {progress.position}",
         )
     if head.epoch != progress.epoch and head.after != 0:
-        raise PeerError("the batch does not begin at the beginning of a new epoch")
+        raise OutOfStep("the batch does not begin at the beginning of a new epoch")
     _check_own(store, batch)
     return _apply(store, batch, progress)
 

@@ -30,6 +30,10 @@ class Answer(Protocol):
     def last(self) -> bool:
         """Return whether there was no more when it was made."""
 
+    @property
+    def raises(self) -> bool:
+        """Return whether the asking site will hold more by it, even without entries."""
+
 
 class Connection(Protocol):
     """One connection to one database, used by one thread at a time."""

@@ -8,21 +8,26 @@ commands before it.
 
 from collections import deque
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from changecapture.errors import PeerError, RetryLater
+from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import PullRequest
 from relay import session as states
 from relay.address import Address
 from relay.client import Client
 from relay.clock import Clock, Timer, cancel, cancelled
 from relay.database import Database, DatabaseAway
+from relay.load import Load, Timing
 from relay.log import Log
 from relay.messages import check_site
+from relay.push import Pusher
 from relay.session import Session
+from relay.trust.identity import SHORT
+from relay.trust.peers import Peers
 from relay.watch import Watch
 
 POKE_S = 1.0
@@ -51,21 +56,30 @@ class Peer:
         *,
         name: str,
         own_site: str,
+        device: str | None,
+        peers: Peers,
         client: Client,
         database: Database,
         watch: Watch,
+        pusher: Pusher,
         leaders: Leaders,
+        timing: Timing,
         clock: Clock,
         log: Log,
     ) -> None:
-        """``name`` and ``own_site`` are this site's."""
+        """``name`` and ``own_site`` are this site's; ``device`` is who was announced here, if anyone was."""
         self.address = address
+        self.announced = device
+        self.device = device
+        """Who is spoken to here, once it is known."""
         self.session = session
         self._name = name
         self._own_site = own_site
+        self._peers = peers
         self._client = client
         self._database = database
         self._watch = watch
+        self._pusher = pusher
         self._leaders = leaders
         self._clock = clock
         self._log = log
@@ -77,8 +91,15 @@ class Peer:
         self._ahead: Deferred[bytes] | None = None
         """The payload after the one that is being received."""
         self._timer: Timer | None = None
+        self._load = Load(timing.aim_s)
         self._poking: Deferred[None] | None = None
         self._poked_at = float("-inf")
+
+    @property
+    def _known(self) -> str:
+        """Return the device that was greeted."""
+        assert self.device is not None
+        return self.device
 
     def handle(self, event: states.Event) -> None:
         """Give the session an event, after those that wait, and obey."""
@@ -112,7 +133,7 @@ class Peer:
         if not self.session.leads or self._poking is not None or now < self._poked_at + POKE_S:
             return
         self._poked_at = now
-        self._poking = Deferred.fromCoroutine(self._client.poke(self.address, self._own_site))
+        self._poking = Deferred.fromCoroutine(self._client.poke(self.address, self._known, self._own_site))
         self._poking.addBoth(self._poke_done)
 
     def _poke_done(self, _: Failure | None) -> None:
@@ -131,7 +152,9 @@ class Peer:
                 self._timer = self._clock.callLater(seconds, self.handle, states.Woken())
             case states.Lead(site):
                 self._leaders.lead(site, self.address)
+                self._pusher.start(site, self._known)
             case states.Release(site):
+                self._pusher.stop()
                 self._leaders.release(site, self.address)
             case states.Report(text, warning):
                 (self._log.warning if warning else self._log.info)(text)
@@ -162,9 +185,16 @@ class Peer:
         if known is not None and self._leaders.taken(known, self.address):
             return states.Taken(known)
         own = await self._database.greet()
-        text, name = await self._client.hello(self.address, own.to_json(), self._name)
+        device = self.device = self.announced or await self._client.identify(self.address)
+        if device == self._peers.own:
+            return states.Greeted(own.site, self._name, own.protocol)
+        if not self._peers.is_paired(device):
+            return states.Stranger(device[:SHORT])
+        text, name, _ = await self._client.hello(self.address, device, own.to_json(), self._name, "")
         greeting = self._database.exchange.read_greeting(text)
         site = check_site(greeting.site)
+        if site != own.site:
+            self._peers.claim(device, site)
         if self._leaders.taken(site, self.address):
             return states.Taken(site)
         return states.Greeted(site, name, greeting.protocol)
@@ -173,13 +203,30 @@ class Peer:
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             return states.Answered(await ahead)
-        self._request = await self._database.next_request(site)
-        return states.Answered(await self._client.pull(self.address, self._request.to_json(), wait_s))
+        self._request = replace(await self._database.next_request(site), size=self._load.size)
+        return states.Answered(await self._ask(self._request, wait_s))
+
+    async def _ask(self, request: PullRequest, wait_s: int) -> bytes:
+        """Return the answer, and learn from it how much the next should carry."""
+        began = self._clock.seconds()
+        try:
+            payload = await self._client.pull(self.address, self._known, request.to_json(), wait_s)
+        except RetryLater:
+            self._load.failed()
+            raise
+        if not wait_s:
+            full = self._database.exchange.follow_request(request, payload) is not None
+            self._load.took(self._clock.seconds() - began, full=full)
+        return payload
 
     async def _receive(self, site: str, payload: bytes) -> states.Event:
         self._look_ahead(payload)
         try:
             received = await self._database.receive(site, payload)
+        except OutOfStep:
+            # A push of the same site came between: ask anew, from where we stand now.
+            self._drop_ahead()
+            return states.Received(0, 0, 0, last=False)
         except BaseException:
             self._drop_ahead()
             raise
@@ -191,8 +238,8 @@ class Peer:
         assert self._request is not None
         self._request = self._database.exchange.follow_request(self._request, payload)
         if self._request is not None:
-            pull = self._client.pull(self.address, self._request.to_json(), 0)
-            self._ahead = Deferred.fromCoroutine(pull)
+            self._request = replace(self._request, size=self._load.size)
+            self._ahead = Deferred.fromCoroutine(self._ask(self._request, 0))
 
     def _drop_ahead(self) -> None:
         ahead, self._ahead = self._ahead, None

@@ -55,6 +55,7 @@ class State(Enum):
     BACKING_OFF = "backing off"
     STANDING_BY = "standing by"
     REFUSED = "refused"
+    UNPAIRED = "not paired"
     STOPPED = "stopped"
 
 
@@ -77,6 +78,13 @@ class Taken:
     """The site at this address is spoken to over another one."""
 
     site: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """The device at this address is not paired; it was told nothing."""
+
+    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +127,12 @@ class Stopped:
     """The end."""
 
 
-Event = Started | Greeted | Taken | Answered | Received | Failed | Woken | Poked | Stopped
+Event = Started | Greeted | Taken | Stranger | Answered | Received | Failed | Woken | Poked | Stopped
 
 
 @dataclass(frozen=True, slots=True)
 class Greet:
-    """Exchange greetings: Greeted, Taken or Failed follows."""
+    """Exchange greetings: Greeted, Taken, Stranger or Failed follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +188,12 @@ def back_off(failures: int, longest: float, rng: Random) -> float:
     """Return the seconds to wait after so many failures: doubling, the upper half at random."""
     full = min(longest, MIN_WAIT_S * 2.0 ** min(failures, 30))
     return max(MIN_WAIT_S, full * rng.uniform(0.5, 1.0))
+
+
+def describe(source: str, entries: int, applied: int, parked: int) -> str:
+    """Return the line that tells a person what came of a payload."""
+    noun = "change" if entries == 1 else "changes"
+    return f"received {entries} {noun} from {source} (applied {applied}, parked {parked})"
 
 
 class Session:
@@ -246,6 +260,11 @@ class Session:
         self.state, self.site = State.STANDING_BY, event.site
         return ()
 
+    def _stranger(self, event: Stranger, now: float) -> Commands:
+        self.state = State.UNPAIRED
+        told = self._tell(f"{self._address} is device {event.device}, not paired: it is not spoken to")
+        return (*told, self._sleep(REFUSED_S, now))
+
     def _answered(self, event: Answered, now: float) -> Commands:
         assert self.site is not None
         if not event.payload:
@@ -257,13 +276,8 @@ class Session:
         self._failures = 0
         reports: Commands = ()
         if event.entries:
-            noun = "change" if event.entries == 1 else "changes"
-            reports = (
-                Report(
-                    f"received {event.entries} {noun} from {self._name or self._address} "
-                    f"(applied {event.applied}, parked {event.parked})"
-                ),
-            )
+            source = self._name or self._address
+            reports = (Report(describe(source, event.entries, event.applied, event.parked)),)
         if event.last:
             reports += self._tell(f"in step with {self.label}")
         return reports + self._next(event.last, progress=event.entries > 0, now=now)
@@ -336,6 +350,7 @@ class Session:
         (State.IDLE, Started): _greet,
         (State.GREETING, Greeted): _greeted,
         (State.GREETING, Taken): _taken,
+        (State.GREETING, Stranger): _stranger,
         (State.GREETING, Failed): _failed,
         (State.PULLING, Answered): _answered,
         (State.PULLING, Failed): _failed,
@@ -348,6 +363,8 @@ class Session:
         (State.BACKING_OFF, Poked): _poked_asleep,
         (State.STANDING_BY, Poked): _greet,
         (State.REFUSED, Woken): _greet,
+        (State.UNPAIRED, Woken): _greet,
+        (State.UNPAIRED, Poked): _poked_asleep,
     }
     _ALWAYS: ClassVar[dict[type[Event], Callable[..., Commands]]] = {
         Poked: _ignored,

@@ -80,7 +80,11 @@ def _show_once(store: Store, works: list[Work]) -> None:
         work.version = versions.get(work.row)
         work.members = members.get(work.row, ())
         work.again = work.again or work.row in stuck or bool(work.members)
-    works += find_kin(store, works)
+    kin = find_kin(store, works)
+    members = store.read_members([work.row for work in kin])
+    for work in kin:
+        work.members = members.get(work.row, ())
+    works += kin
     hold_present(store, [work for work in works if not is_new(work)])
     active = [work for work in works if work.parked is None]
     _decide(store, active)

@@ -53,6 +53,8 @@ class Work:
     """True when the row is deleted, and is to be here all the same, flagged: a living row refers to it."""
     match: Row | None = None
     """The row here that is the same by the profile's natural key: to be joined with it."""
+    stray: bool = False
+    """True when the row is here and is to refer, as it must, to a row that is not: it leaves."""
 
 
 def attempt(

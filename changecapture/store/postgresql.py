@@ -1,5 +1,6 @@
 """The store on PostgreSQL 13 and later. Twin: mysql.py."""
 
+import re
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from changecapture.config import DatabaseURL, refuse_options
 from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.dialect import postgresql as dialect
-from changecapture.errors import ConfigError, DataError, DriftError, RetryLater
+from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater
 from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
@@ -21,7 +22,7 @@ WRITERS_LOCK = 0x5A4A_4E43_4841_4E47
 """The advisory lock of publish and apply; advisory locks belong to one database."""
 ROW_WAIT_MS = 200
 """At most a fifth of deadlock_timeout: it is never the application that a deadlock kills."""
-DIRECT_TYPES = ("character varying", "character(", "character", "numeric", "timestamp", "time ")
+DIRECT_TYPES = ("character", "numeric", "timestamp", "time", "interval", "bit")
 CONNECT_SECONDS = 10
 
 
@@ -278,6 +279,7 @@ def _copied(value: Any) -> str:
     return str(value)
 
 
+_LENGTH = re.compile(r"\(\d+(,\d+)?\)")
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -303,9 +305,10 @@ def _record_type(column: SyncedColumn) -> str:
     """Return the type by which a value is read from JSON: by its input function, which never cuts."""
     if column.kind == "bytes":
         return "json"
-    if column.type in dialect.PLAIN_TYPES or column.type.startswith(DIRECT_TYPES):
+    if column.type in dialect.PLAIN_TYPES:
         return column.type
-    return "text"
+    # A JSON text is no array to the function that reads records.
+    return column.type if column.type.startswith(DIRECT_TYPES) and column.type[-1] != "]" else "text"
 
 
 def _read(column: SyncedColumn) -> str:
@@ -313,7 +316,8 @@ def _read(column: SyncedColumn) -> str:
     if column.kind == "bytes":
         return f"decode({expression}->>'base64', 'base64')"
     if _record_type(column) == "text" and column.type != "text":
-        return f"{expression}::{column.type}"
+        # Without the length in it: a cast cuts without a word, an assignment does not.
+        return f"{expression}::{_LENGTH.sub('', column.type)}"
     return expression
 
 
@@ -321,10 +325,10 @@ def _detail(error: psycopg.Error) -> str:
     return " ".join((error.diag.message_detail or str(error)).split())
 
 
-def _unreachable(url: DatabaseURL, why: str) -> RetryLater | ConfigError:
+def _unreachable(url: DatabaseURL, why: str) -> Gone | ConfigError:
     if "password authentication failed" in why or "does not exist" in why:
         return ConfigError(f"cannot connect to {url}", why=why, mend="correct the URL")
-    return RetryLater(f"cannot reach {url}", why=why, mend="is the server running?")
+    return Gone(f"cannot reach {url}", why=why, mend="is the server running?")
 
 
 __all__ = ["PostgresStore"]

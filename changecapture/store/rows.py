@@ -65,11 +65,13 @@ class RowStore(ShelfStore):
             *(self._local_value(column) for column in special),
         ]
         wires = [column.wire for column in special]
+        texts = [column.wire for column in special if not _is_local(column)]
         found: dict[str, LateRow] = {}
         for local_key, text, marked, nameless, *rest in self._select_local(
             table, local_keys, ", ".join(asked), " ".join(joins)
         ):
             values = dict(zip(wires, rest, strict=True))
+            values.update((wire, json.loads(values[wire])) for wire in texts)
             if nameless is not None:
                 late = json.loads(text)
                 values.update((wire, v) for wire, v in json.loads(nameless).items() if late[wire] is None)
@@ -88,8 +90,7 @@ class RowStore(ShelfStore):
 
     def _is_plain(self, column: SyncedColumn) -> bool:
         """Return whether the database alone can make the canonical value of a column."""
-        local = column.reference is not None and not column.reference.by_key
-        return not local and bool(self.dialect.is_native(column))
+        return not _is_local(column) and bool(self.dialect.is_native(column))
 
     def _nameless(self, table: SyncedTable, named: Mapping[str, tuple[SyncedColumn, str]]) -> str:
         """Return an expression: NULL, or the JSON object of the references when one has no key."""
@@ -104,10 +105,10 @@ class RowStore(ShelfStore):
         return f"CASE WHEN {unnamed} THEN {self.dialect.row_object(columns, 't')} END"
 
     def _local_value(self, column: SyncedColumn) -> str:
-        """Return an expression: a value that is translated here, as the drivers give it."""
+        """Return an expression: a value that is translated here, a local one as the drivers give it, else
+        its JSON text."""
         expression = f"t.{self._quote(column.name)}"
-        local = column.reference is not None and not column.reference.by_key
-        encode = self.dialect.plain_text if local else self.dialect.encode
+        encode = self.dialect.plain_text if _is_local(column) else self.dialect.encode_json
         text: str = encode(column, expression)
         return text
 
@@ -249,26 +250,18 @@ class RowStore(ShelfStore):
             self.write_images({row: image}, (), version.origin)
 
     def capture_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> None:
-        """Capture rows as they are, as backfill."""
-        for part in _parts(local_keys):
-            condition, parameters = self._matching(table, table.locator, self._locators(table, part))
-            self.execute(f"{self.backfill_sql(table)} WHERE {condition}", parameters)
+        """Capture rows as they are, as backfill.
 
-    def backfill_sql(self, table: SyncedTable) -> str:
-        """Return the INSERT .. SELECT, without its WHERE, that captures rows ``t`` as they are.
-
-        They are as old as the profile's modified column says, else as old as can be.
+        They are as old as the profile's modified column says, else as old as can be. Read first, then
+        written: MySQL's INSERT .. SELECT waits for each row that the application holds.
         """
         table_id = next(id_ for id_, other in self.tables.items() if other.name == table.name)
         age = "0"
         if table.modified is not None:
             age = f"coalesce({self._microseconds(f't.{self._quote(table.modified)}')}, 0)"
-        return (
-            f"INSERT INTO {self.prefix}captured "
-            f"(table_id, operation, {self.key_column}, transaction_id, captured_at) "
-            f"SELECT {table_id}, '{BACKFILL}', {self._key(table)}, {self.transaction_id}, {age} "
-            f"FROM {self._quote(table.name)} AS t"
-        )
+        rows = self._select_local(table, local_keys, f"{self.transaction_id}, {age}")
+        columns = ("table_id", "operation", self.key_column, "transaction_id", "captured_at")
+        self._load("captured", columns, ((table_id, BACKFILL, *row) for row in rows))
 
     transaction_id: str
     """An expression: the transaction that is open."""
@@ -385,6 +378,11 @@ class RowStore(ShelfStore):
 def _place(values: Sequence[Any]) -> str:
     """Return a text that stands for a place, the same as the database's answer comes to."""
     return str(values[0]) if len(values) == 1 else dump(list(values))
+
+
+def _is_local(column: SyncedColumn) -> bool:
+    """Return whether a column refers to a row by a local value."""
+    return column.reference is not None and not column.reference.by_key
 
 
 def _column(table: SyncedTable, name: str) -> SyncedColumn:

@@ -57,6 +57,11 @@ OWN_TABLES = (
     "waiting",
     "conflict",
     "peer",
+    "meeting",
+    "life",
+    "contested",
+    "compaction",
+    "tide",
 )
 
 

@@ -1,5 +1,6 @@
 """A session made live: one thing at a time, and every way it can fail."""
 
+import json
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -7,15 +8,17 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from changecapture.errors import PeerError, RetryLater
+from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import Greeting, PullRequest, Received
 from relay.address import Address
 from relay.database import DatabaseAway
+from relay.load import Load, Timing
 from relay.peer import POKE_S, Peer
 from relay.session import MIN_WAIT_S, Poked, Session, Started, State
-from tests.unit.relay_fake import FakeLog, FakeReactor, FakeSite, site_id
+from tests.unit.relay_fake import FakeLog, FakePeers, FakeReactor, FakeSite, device_id, site_id
 
 A, B = site_id("a"), site_id("b")
+DEVICE, OTHER = device_id("d"), device_id("e")
 HERE = Address("127.0.0.1", 1)
 
 
@@ -25,6 +28,8 @@ class ScriptedPeer:
     def __init__(self) -> None:
         self.site = FakeSite(B)
         self.calls: list[str] = []
+        self.identified = 0
+        self.asked: list[str] = []
         self.outcomes: dict[str, list[Any]] = {}
 
     async def _next(self, verb: str) -> Any:
@@ -37,13 +42,23 @@ class ScriptedPeer:
             raise outcome
         return outcome
 
-    async def hello(self, address: Address, greeting: str, name: str) -> tuple[str, str]:
+    async def identify(self, address: Address) -> str:
+        self.identified += 1
+        return DEVICE
+
+    async def hello(
+        self, address: Address, device: str, greeting: str, name: str, introduction: str
+    ) -> tuple[str, str, str]:
+        assert device == DEVICE
         return await self._next("hello")
 
-    async def pull(self, address: Address, request: str, wait_s: int) -> bytes:
+    async def pull(self, address: Address, device: str, request: str, wait_s: int) -> bytes:
+        assert device == DEVICE
+        self.asked.append(request)
         return await self._next("pull")
 
-    async def poke(self, address: Address, site: str) -> None:
+    async def poke(self, address: Address, device: str, site: str) -> None:
+        assert device == DEVICE
         await self._next("poke")
 
 
@@ -92,27 +107,45 @@ class FakeLeaders:
         self.leading.remove(site)
 
 
-class Fixture:
+class FakePusher:
     def __init__(self) -> None:
+        self.site: str | None = None
+
+    def start(self, site: str, device: str) -> None:
+        assert device == DEVICE
+        self.site = site
+
+    def stop(self) -> None:
+        self.site = None
+
+
+class Fixture:
+    def __init__(self, device: str | None = None) -> None:
         self.clock, self.log = FakeReactor(), FakeLog()
+        self.peers = FakePeers({DEVICE})
         self.other, self.database = ScriptedPeer(), ScriptedDatabase(FakeSite(A))
         self.watch, self.leaders = FakeWatch(), FakeLeaders()
+        self.pusher = FakePusher()
         self.session = Session(str(HERE), own_site=A, protocol=1, rng=Random(1))
         self.peer = Peer(
             HERE,
             self.session,
             name="north",
             own_site=A,
+            device=device,
+            peers=self.peers,  # type: ignore[arg-type]
             client=self.other,  # type: ignore[arg-type]
             database=self.database,  # type: ignore[arg-type]
             watch=self.watch,  # type: ignore[arg-type]
+            pusher=self.pusher,  # type: ignore[arg-type]
             leaders=self.leaders,
+            timing=Timing(),
             clock=self.clock,
             log=self.log,
         )
 
-    def greeting(self, site: str = B) -> tuple[str, str]:
-        return FakeSite(site).open().greet().to_json(), "south"
+    def greeting(self, site: str = B) -> tuple[str, str, str]:
+        return FakeSite(site).open().greet().to_json(), "south", ""
 
     def meet(self) -> None:
         """Go on until the peer holds our poll."""
@@ -159,7 +192,7 @@ def test_our_own_absent_database_is_not_the_peers_fault():
 
 def test_an_answer_that_is_no_greeting_is_the_peers_fault():
     f = Fixture()
-    f.other.outcomes["hello"] = [("nonsense", "x"), (f.greeting("x")[0], "x")]
+    f.other.outcomes["hello"] = [("nonsense", "x", ""), (f.greeting("x")[0], "x", "")]
     f.peer.handle(Started())
     f.clock.advance(MIN_WAIT_S)
     assert f.log.count("answers wrongly") == 2
@@ -207,6 +240,14 @@ def test_a_poke_is_sent_at_most_once_a_second_and_only_to_a_peer_that_was_met():
         f.clock.advance(POKE_S)
     assert f.other.calls.count("poke") == 3
     assert f.session.state is State.LISTENING
+
+
+def test_what_it_has_is_pushed_from_the_greeting_until_the_failure():
+    f = Fixture()
+    f.meet()
+    assert f.pusher.site == B
+    f.peer.stop()
+    assert f.pusher.site is None
 
 
 def payload_of(*texts: str) -> list[bytes]:
@@ -295,3 +336,53 @@ def test_stop_while_a_pull_ahead_is_under_way():
     f, _, _, _ = start_of_long_answer(cancelled.append)
     f.peer.stop()
     assert len(cancelled) == 1
+
+
+def test_who_is_not_paired_is_told_nothing():
+    f = Fixture()
+    f.peers.paired.clear()
+    f.peer.handle(Started())
+    assert f.session.state is State.UNPAIRED
+    assert f.other.identified == 1 and f.other.calls == []
+    assert f.log.count("not paired: it is not spoken to") == 1
+
+
+def test_who_was_paired_meanwhile_is_greeted_when_poked():
+    f = Fixture()
+    f.peers.paired.clear()
+    f.peer.handle(Started())
+    f.peers.paired.add(DEVICE)
+    f.clock.advance(MIN_WAIT_S)
+    f.peer.handle(Poked())
+    assert f.other.calls == ["hello"]
+
+
+def test_whoever_was_announced_is_called_without_asking_who_it_is():
+    f = Fixture(DEVICE)
+    f.peer.handle(Started())
+    assert f.other.identified == 0 and f.other.calls == ["hello"]
+
+
+def test_a_device_that_says_it_is_the_site_of_another_is_not_believed():
+    f = Fixture()
+    f.peers.sites[B] = OTHER
+    f.other.outcomes["hello"] = [f.greeting()]
+    f.peer.handle(Started())
+    assert f.leaders.leading == [] and f.log.count("another device speaks for this site") == 1
+
+
+def test_a_payload_that_a_push_overtook_is_asked_for_anew():
+    f, database, _, _ = start_of_long_answer()
+    database.outcomes[0].errback(OutOfStep("it does not follow"))
+    assert f.session.state is State.PULLING and f.other.calls.count("pull") == 3
+    assert f.log.lines == []
+
+
+def test_after_a_call_that_the_link_did_not_bear_less_is_asked_for():
+    f = Fixture()
+    f.other.outcomes |= {"hello": [f.greeting(), f.greeting()], "pull": [RetryLater("gone")]}
+    f.peer.handle(Started())
+    f.clock.advance(MIN_WAIT_S)
+    assert f.other.calls.count("pull") == 2
+    assert PullRequest(**json.loads(f.other.asked[0])).size == Load(Timing().aim_s).size
+    assert PullRequest(**json.loads(f.other.asked[1])).size == Load(Timing().aim_s).size // 4
