@@ -98,6 +98,7 @@ def delete_dead(store: Store, works: Sequence[Work], held: Mapping[Row, Work]) -
         for work in gone:
             work.parked = Parked(BUSY, "the application has a new row that refers to it")
         return
+    # Those that this batch has inserted were not yet looked at.
     find_inserted(store, [held[row] for row in waiting])
     leaving = [*gone, *_part(store, waiting, held)]
     for work in gone:

@@ -62,6 +62,8 @@ OWN_TABLES = (
     "contested",
     "compaction",
     "tide",
+    "exchange_log",
+    "sync_instance",
 )
 
 
