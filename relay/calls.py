@@ -6,6 +6,7 @@ from typing import Protocol
 from changecapture.errors import OutOfStep, PeerError
 from changecapture.sync import PullRequest, Received
 from relay import messages
+from relay.card import Card, read_card
 from relay.clock import Clock
 from relay.database import Database
 from relay.exchange import Answer
@@ -33,32 +34,35 @@ class Calls:
         polls: Polls,
         pace: Pace,
         bindings: Bindings,
-        name: str,
+        card: Card,
         heard: Callable[[str], None],
         pulled: Callable[[str], bool],
         received: Callable[[str, Received], None],
         journal: Journal,
         clock: Clock,
     ) -> None:
-        """``name`` is this site's, for people; ``heard`` is told the site that called us, ``received`` what
+        """``card`` is this site's, for people; ``heard`` is told the site that called us, ``received`` what
         it pushed; ``pulled`` tells whether we pull from that site ourselves."""
         self._database = database
         self._polls = polls
         self._pace = pace
         self._bindings = bindings
-        self._name = name
+        self._card = card.to_json()
         self._heard = heard
         self._pulled = pulled
         self._received = received
         self._journal = journal
         self._clock = clock
 
-    async def hello(self, device: str, greeting: str, name: str, introduction: str) -> list[str]:
+    async def hello(self, device: str, greeting: str, card: str, introduction: str) -> list[str]:
         """Exchange greetings."""
         theirs = self._database.exchange.read_greeting(greeting)
+        told = read_card(card)
         own = await self._pace.turn(device, self._database.greet())
-        self._heard(self._bound(device, theirs.site, own.site))
-        return [own.to_json(), self._name, ""]
+        site = self._bound(device, theirs.site, own.site)
+        self._journal.met(site, told, theirs.shape)
+        self._heard(site)
+        return [own.to_json(), self._card, ""]
 
     async def poke(self, device: str, site: str) -> bool:
         """Hear that a site has news."""
@@ -89,7 +93,7 @@ class Calls:
             exchange,
             site,
             "in",
-            entries=received.entries,
+            entries=received.carried,
             size=len(payload),
             began=began,
             last=received.last,

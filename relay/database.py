@@ -22,6 +22,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from changecapture.errors import ChangeCaptureError, PeerError, RetryLater
+from changecapture.store.interface import Instance
 from changecapture.sync import Greeting, PullRequest, Received
 from relay.clock import Reactor, Timer, cancel
 from relay.exchange import Answer, Connection, Exchange
@@ -199,9 +200,9 @@ class Database:
         """See Connection.answer."""
         return await self._do(self._reader.call(lambda c: c.answer(request)))
 
-    async def write_exchanges(self, ended: Sequence[Ended]) -> None:
-        """See Connection.write_exchanges."""
-        await self._do(self._reader.call(lambda c: c.write_exchanges(ended)))
+    async def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+        """See Connection.write_journal."""
+        await self._do(self._reader.call(lambda c: c.write_journal(ended, met)))
 
     async def _do(self, done: Deferred[T]) -> T:
         """Wait for a job; raise PeerError, or DatabaseAway for everything that is ours."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from changecapture import publish, sync
 from changecapture.apply import retry
 from changecapture.store import open_store
-from changecapture.store.interface import Exchanged, Store
+from changecapture.store.interface import Exchanged, Instance, Store
 from changecapture.sync import Greeting, PullRequest, Received
 from relay.journal import Ended
 
@@ -63,8 +63,8 @@ class Connection(Protocol):
     def retry(self) -> int:
         """Try to show parked rows again; return how many are still parked."""
 
-    def write_exchanges(self, ended: Sequence[Ended]) -> None:
-        """Append to the journal."""
+    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+        """Keep which exchanges have ended, and what peers say of themselves."""
 
 
 class Exchange(Protocol):
@@ -119,8 +119,10 @@ class DatabaseConnection:
         """See Connection."""
         return retry(self._store)
 
-    def write_exchanges(self, ended: Sequence[Ended]) -> None:
+    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
         """See Connection."""
+        for instance in met:
+            self._store.write_instance(instance)
         now = self._store.read_clock()
         self._store.write_exchanges(
             [

@@ -17,12 +17,15 @@ from uuid import uuid4
 from twisted.internet.defer import Deferred
 
 from changecapture.errors import RetryLater
-from changecapture.store.interface import DONE, Direction
+from changecapture.store.interface import DONE, Direction, Instance
+from relay.card import Card
 from relay.clock import Clock, Timer, cancel, cancelled
+from relay.messages import clean
 
 WRITE_S = 1.0
 STALE_S = 120.0
 """After so long without a call the other end is taken to have given up."""
+SHAPE_LIMIT = 64
 MOST = 1000
 """What is kept while the database is away."""
 CUT = "cut: it did not come to its end"
@@ -52,7 +55,7 @@ class _Exchange:
     outcome: str = CUT
 
 
-Write = Callable[[Sequence[Ended]], Awaitable[None]]
+Write = Callable[[Sequence[Ended], Sequence[Instance]], Awaitable[None]]
 Key = tuple[str, Direction]
 
 
@@ -65,11 +68,15 @@ class Journal:
     """The exchanges of one site."""
 
     def __init__(self, write: Write, clock: Clock) -> None:
-        """``write`` writes down what has ended; it may raise RetryLater and is then asked again."""
+        """``write`` writes down what has ended, and who was met; it may raise RetryLater and is then asked
+        again."""
         self._write = write
         self._clock = clock
         self._open: dict[Key, _Exchange] = {}
         self._ended: deque[tuple[Key, _Exchange]] = deque(maxlen=MOST)
+        self._met: dict[str, Instance] = {}
+        self._known: dict[str, Instance] = {}
+        """What peers said of themselves: to be written, and written."""
         self._timer: Timer | None = None
         self._soon = False
         self._writing: Deferred[None] | None = None
@@ -110,6 +117,13 @@ class Journal:
         self._end(key)
         self._wind()
 
+    def met(self, site: str, card: Card, shape: str) -> None:
+        """A peer said this of itself."""
+        instance = Instance(site, card.name, card.owner, card.contact, card.url, clean(shape, SHAPE_LIMIT))
+        if self._known.get(site) != instance:
+            self._met[site] = instance
+            self._wind()
+
     async def stop(self) -> None:
         """Write down what there is, if that works at once."""
         cancel(self._timer)
@@ -124,7 +138,7 @@ class Journal:
 
     def _wind(self) -> None:
         """Come back when there is something to do: soon when an exchange has ended."""
-        soon = bool(self._ended)
+        soon = bool(self._ended or self._met)
         if self._timer is not None and soon and not self._soon:
             cancel(self._timer)
             self._timer = None
@@ -137,7 +151,7 @@ class Journal:
         stale = self._clock.seconds() - STALE_S
         for key in [key for key, exchange in self._open.items() if exchange.ended <= stale]:
             self._end(key)
-        if self._ended and self._writing is None:
+        if (self._ended or self._met) and self._writing is None:
             self._writing = Deferred.fromCoroutine(self._write_down())
             self._writing.addErrback(cancelled)
             self._writing.addCallback(self._written)
@@ -149,16 +163,20 @@ class Journal:
         self._wind()
 
     async def _write_down(self) -> None:
-        batch = list(self._ended)
-        if not batch:
+        batch, met = list(self._ended), dict(self._met)
+        if not batch and not met:
             return
         self._ended.clear()
+        self._met.clear()
         now = self._clock.seconds()
         ended = [
             Ended(e.exchange, *key, e.entries, e.bytes, now - e.started, now - e.ended, e.outcome)
             for key, e in batch
         ]
         try:
-            await self._write(ended)
+            await self._write(ended, list(met.values()))
         except RetryLater:
             self._ended.extendleft(reversed(batch))
+            self._met = met | self._met
+        else:
+            self._known |= met

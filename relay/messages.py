@@ -2,7 +2,7 @@
 
 | method | parameters                     | answer                                                 |
 |--------|--------------------------------|--------------------------------------------------------|
-| hello  | greeting, name, introduction   | greeting, name, introduction                           |
+| hello  | greeting, card, introduction   | greeting, card, introduction                           |
 | pull   | request (JSON), exchange, wait_s | payload; empty: "I have news, ask again"             |
 | push   | site, exchange, payload        | what the called site lacks, as the request (JSON) that |
 |        |                                | it would pull with; empty: "I pull from you myself"    |
@@ -10,10 +10,10 @@
 | pair   | message, name                  | message, name, proof (``relay.trust.pairing``)         |
 | confirm | proof                         | true: paired                                           |
 
-Greetings are JSON; an introduction is a signed text, or empty. ``site`` is the caller's. ``exchange`` is a
-uuid for the journals of both ends; the payload of a push may be empty. Who is not paired may call pair
-and confirm only, and only while a code is shown. 64-bit numbers stand inside the JSON texts (XML-RPC has
-32 bits).
+Greetings and cards (``relay.card``) are JSON; an introduction is a signed text, or empty. ``site`` is the
+caller's. ``exchange`` is a uuid for the journals of both ends; the payload of a push may be empty. Who is
+not paired may call pair and confirm only, and only while a code is shown. 64-bit numbers stand inside
+the JSON texts (XML-RPC has 32 bits).
 
 Everything here comes from outside: a document type is refused (entities could expand it without
 bound), so are deep nesting and anything but the types above. The size is bounded by who reads the
@@ -165,9 +165,8 @@ def read_wants(body: bytes) -> str:
 
 
 def read_greeting(body: bytes) -> tuple[str, str, str]:
-    """Return greeting, name and introduction in the answer to a hello; raise PeerError or RetryLater."""
-    greeting, name, introduction = _read_texts(body, "hello")
-    return greeting, clean(name, NAME_LIMIT), introduction
+    """Return greeting, card and introduction in the answer to a hello; raise PeerError or RetryLater."""
+    return _read_texts(body, "hello")
 
 
 def read_guess(body: bytes) -> tuple[str, str, str]:

@@ -1,3 +1,4 @@
+# mypy: untyped-calls-exclude=twisted
 """A session made live: obeys its commands and hands it what became of them.
 
 One task at a time runs for a peer (a greeting, a pull or a receive). Only the next payload of a longer
@@ -18,6 +19,7 @@ from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import PullRequest
 from relay import session as states
 from relay.address import Address
+from relay.card import Card, read_card
 from relay.client import Client
 from relay.clock import Clock, Timer, cancel, cancelled
 from relay.database import Database, DatabaseAway
@@ -55,7 +57,7 @@ class Peer:
         address: Address,
         session: Session,
         *,
-        name: str,
+        card: Card,
         own_site: str,
         device: str | None,
         peers: Peers,
@@ -69,13 +71,13 @@ class Peer:
         clock: Clock,
         log: Log,
     ) -> None:
-        """``name`` and ``own_site`` are this site's; ``device`` is who was announced here, if anyone was."""
+        """``card`` and ``own_site`` are this site's; ``device`` is who was announced here, if anyone was."""
         self.address = address
         self.announced = device
         self.device = device
         """Who is spoken to here, once it is known."""
         self.session = session
-        self._name = name
+        self._card = card
         self._own_site = own_site
         self._peers = peers
         self._client = client
@@ -133,7 +135,8 @@ class Peer:
                 running.cancel()
 
     def poke(self) -> None:
-        """Tell the peer that there is news here, at most once a second; it need not arrive."""
+        """Tell the peer that there is news here, at most once a second. It need not arrive, but when nobody
+        is there to hear it, the poll that we hold is waited for in vain."""
         now = self._clock.seconds()
         if not self.session.leads or self._poking is not None or now < self._poked_at + POKE_S:
             return
@@ -141,8 +144,13 @@ class Peer:
         self._poking = Deferred.fromCoroutine(self._client.poke(self.address, self._known, self._own_site))
         self._poking.addBoth(self._poke_done)
 
-    def _poke_done(self, _: Failure | None) -> None:
+    def _poke_done(self, outcome: Failure | None) -> None:
         self._poking = None
+        waiting = self.session.state in (states.State.PULLING, states.State.LISTENING)
+        if waiting and outcome is not None and outcome.check(RetryLater) and self._task is not None:
+            self._task.cancel()
+            self._drop_ahead()
+            self.handle(self._broken(str(outcome.value), "link"))
 
     def _obey(self, command: states.Command) -> None:
         match command:
@@ -176,21 +184,21 @@ class Peer:
         except CancelledError:
             raise
         except DatabaseAway as error:
-            return self._broken(error, "here")
+            return self._broken(str(error), "here")
         except PeerError as error:
-            return self._broken(error, "peer")
+            return self._broken(str(error), "peer")
         except RetryLater as error:
-            return self._broken(error, "link")
+            return self._broken(str(error), "link")
         except Exception:
             self._log.failure(f"a mistake in the relay, with {self.session.label}")
             return states.Failed("a mistake in the relay, see the log", "here")
 
-    def _broken(self, error: Exception, whose: states.Whose) -> states.Event:
+    def _broken(self, why: str, whose: states.Whose) -> states.Event:
         """Return the event, and note in the journal what it ended: once greeted, a pull is under way."""
         if self.session.leads and self.session.site is not None:
-            self._journal.broken(self._exchange, self.session.site, "in", str(error))
+            self._journal.broken(self._exchange, self.session.site, "in", why)
             self._exchange = new_exchange()
-        return states.Failed(str(error), whose)
+        return states.Failed(why, whose)
 
     async def _greet(self) -> states.Event:
         known = self.session.site
@@ -199,11 +207,13 @@ class Peer:
         own = await self._database.greet()
         device = self.device = self.announced or self.device or await self._client.identify(self.address)
         if device == self._peers.own:
-            return states.Greeted(own.site, self._name, own.protocol)
+            return states.Greeted(own.site, self._card.name, own.protocol)
         if not self._peers.is_paired(device):
             return states.Stranger(device[:SHORT])
         try:
-            text, name, _ = await self._client.hello(self.address, device, own.to_json(), self._name, "")
+            text, lines, _ = await self._client.hello(
+                self.address, device, own.to_json(), self._card.to_json(), ""
+            )
         except RetryLater:
             # Perhaps another device is there now: to be looked at first, next time.
             self.device = None
@@ -214,7 +224,9 @@ class Peer:
             self._peers.claim(device, site)
         if self._leaders.taken(site, self.address):
             return states.Taken(site)
-        return states.Greeted(site, name, greeting.protocol)
+        card = read_card(lines)
+        self._journal.met(site, card, greeting.shape)
+        return states.Greeted(site, card.name, greeting.protocol, alike=greeting.shape == own.shape)
 
     async def _pull(self, site: str, wait_s: int) -> states.Event:
         ahead, self._ahead = self._ahead, None
@@ -254,7 +266,7 @@ class Peer:
             self._exchange,
             site,
             "in",
-            entries=received.entries,
+            entries=received.carried,
             size=len(payload),
             began=began,
             last=received.last,

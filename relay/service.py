@@ -64,14 +64,14 @@ class SiteService(Service):
         self.node = Node(config, reactor=reactor, rng=rng, log=log, network=network)
         self._control = Control(config.state, Orders(self.node), reactor=reactor, log=log)
         self._database = Database(exchange, reactor=reactor, log=log)
-        self._journal = Journal(self._database.write_exchanges, reactor)
+        self._journal = Journal(self._database.write_journal, reactor)
         self._watch = Watch(self._database, news=self._news, clock=reactor, rng=rng, log=log)
         self.node.api.calls = Calls(
             database=self._database,
             polls=self._polls,
             pace=self.node.pace,
             bindings=self.node.peers,
-            name=config.name,
+            card=config.card,
             heard=self._heard,
             pulled=self._pulled,
             received=self._received,
@@ -146,7 +146,7 @@ class SiteService(Service):
         return Peer(
             address,
             session,
-            name=self._config.name,
+            card=self._config.card,
             own_site=own.site,
             device=device,
             peers=self.node.peers,

@@ -40,6 +40,9 @@ MAX_QUICK = 8
 MAX_EMPTY = 1000
 """The same for answers that are empty but not the last: the peer skips what we already have."""
 
+LIKE = "the same tables and columns now"
+UNLIKE = "other tables or columns: what a site lacks it forwards, and cannot show"
+
 Whose = Literal["peer", "link", "here"]
 
 
@@ -71,6 +74,8 @@ class Greeted:
     site: str
     name: str
     protocol: int
+    alike: bool = True
+    """Whether it syncs the same tables and columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +220,7 @@ class Session:
         self._asked_at = 0.0
         self._slept_at = 0.0
         self._wake_at = 0.0
+        self._alike = True
         self._told = ""
         """What was last reported about the health of this address."""
 
@@ -250,7 +256,11 @@ class Session:
                 now,
             )
         self.leads = True
-        return (Lead(event.site), self._pull(0, now))
+        reports: Commands = ()
+        if event.alike is not self._alike:
+            self._alike = event.alike
+            reports = (Report(f"{self.label} has {LIKE if event.alike else UNLIKE}"),)
+        return (*reports, Lead(event.site), self._pull(0, now))
 
     def _refuse(self, why: str, now: float) -> Commands:
         self.state = State.REFUSED

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from relay.card import Card
+
 
 @dataclass
 class FakeJournal:
@@ -10,12 +12,17 @@ class FakeJournal:
 
     notes: list[tuple[str, str, str, int, bool]] = field(default_factory=list)
     """(exchange, peer, direction, entries, last)."""
+    instances: dict[str, Card] = field(default_factory=dict)
     failures: list[tuple[str, str, str, str]] = field(default_factory=list)
     """(exchange, peer, direction, why)."""
 
     def note(self, exchange: str, peer: str, direction: str, **payload: Any) -> None:
         """Take a payload."""
         self.notes.append((exchange, peer, direction, payload["entries"], payload["last"]))
+
+    def met(self, site: str, card: Card, shape: str) -> None:
+        """Take what a peer says of itself."""
+        self.instances[site] = card
 
     def broken(self, exchange: str, peer: str, direction: str, why: str) -> None:
         """Take a failure."""

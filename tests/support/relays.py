@@ -26,6 +26,7 @@ IMPATIENT = "tests.support.impatient"
 CONFIG = """\
 [site]
 name = "{name}"
+owner = "owner of {name}"
 
 [database]
 url_env = "CHANGECAPTURE_URL"       # the password stands in no file

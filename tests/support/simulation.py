@@ -26,6 +26,7 @@ from changecapture.errors import DataError, PeerError, RetryLater
 from changecapture.sync import Greeting, PullRequest, Received
 from relay.address import Address
 from relay.calls import Calls
+from relay.card import Card
 from relay.clock import pause
 from relay.database import DatabaseAway
 from relay.exchange import Answer, DatabaseConnection, DatabaseExchange
@@ -330,7 +331,7 @@ class Relay:
             polls=self.polls,
             pace=Pace(world.clock),
             bindings=Everyone(""),
-            name=host.origin,
+            card=Card(host.origin),
             heard=self.roster.poked,
             pulled=self.roster.leads,
             received=self.watch.received,
@@ -364,7 +365,7 @@ class Relay:
         return Peer(
             address,
             session,
-            name=origin,
+            card=Card(origin),
             own_site=origin,
             device=device,
             peers=peers,

@@ -165,7 +165,7 @@ class ClientTest(TestCase):
         calling = self.fails(self.client.pull(address, self.device, "{}", EXCHANGE, 25), RetryLater)
         while not self.factory.requests:
             await self.turn()
-        clock.advance(84)
+        clock.advance(44)
         await self.turn()
         assert not calling.called
         clock.advance(1)

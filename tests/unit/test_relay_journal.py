@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from changecapture.errors import RetryLater
+from changecapture.store.interface import Instance
+from relay.card import Card
 from relay.journal import CUT, STALE_S, WRITE_S, Ended, Journal
 from tests.unit.relay_fake import FakeReactor, result
 
@@ -13,13 +15,15 @@ class Fixture:
     def __init__(self) -> None:
         self.clock = FakeReactor()
         self.written: list[Ended] = []
+        self.met: list[Instance] = []
         self.away = False
         self.journal = Journal(self.write, self.clock)
 
-    async def write(self, ended: Sequence[Ended]) -> None:
+    async def write(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
         if self.away:
             raise RetryLater("away")
         self.written.extend(ended)
+        self.met.extend(met)
 
     def note(self, exchange: str = ONE, entries: int = 3, *, last: bool = True, took: float = 0.0) -> None:
         began = self.clock.seconds()
@@ -90,3 +94,12 @@ def test_a_stop_writes_what_there_is():
     result(f.journal.stop())
     assert [e.exchange for e in f.written] == [ONE, TWO]
     assert f.clock.getDelayedCalls() == []
+
+
+def test_what_a_peer_says_of_itself_is_written_when_it_changes():
+    f = Fixture()
+    for contact in ("ann", "ann", "bob"):
+        f.journal.met(PEER, Card("north", "Red Cross", contact, "http://north"), "shape")
+        f.clock.advance(WRITE_S)
+    assert [i.contact for i in f.met] == ["ann", "bob"]
+    assert f.met[0] == Instance(PEER, "north", "Red Cross", "ann", "http://north", "shape")

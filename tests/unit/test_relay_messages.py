@@ -38,11 +38,6 @@ def test_a_greeting_reads_as_it_was_written():
     assert messages.read_greeting(answer) == ('{"site": "x"}', "north", "signed")
 
 
-def test_a_foreign_name_is_one_printable_line_of_bounded_length():
-    _, name, _ = messages.read_greeting(messages.write_answer(["{}", "a\nb\u2028" + "x" * 1000, ""]))
-    assert name.isprintable() and len(name) <= messages.NAME_LIMIT
-
-
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_document_type_is_refused_in_any_encoding(encoding):
     body = (

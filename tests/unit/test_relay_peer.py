@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import Greeting, PullRequest, Received
 from relay.address import Address
+from relay.card import Card
 from relay.database import DatabaseAway
 from relay.load import Load, Timing
 from relay.peer import POKE_S, Peer
@@ -134,7 +135,7 @@ class Fixture:
         self.peer = Peer(
             HERE,
             self.session,
-            name="north",
+            card=Card("north"),
             own_site=A,
             device=device,
             peers=self.peers,  # type: ignore[arg-type]
@@ -150,7 +151,7 @@ class Fixture:
         )
 
     def greeting(self, site: str = B) -> tuple[str, str, str]:
-        return FakeSite(site).open().greet().to_json(), "south", ""
+        return FakeSite(site).open().greet().to_json(), Card("south").to_json(), ""
 
     def meet(self) -> None:
         """Go on until the peer holds our poll."""
@@ -238,13 +239,22 @@ def test_a_poke_is_sent_at_most_once_a_second_and_only_to_a_peer_that_was_met():
     f = Fixture()
     f.peer.poke()
     f.meet()
-    f.other.outcomes["poke"] = [None, RetryLater("gone"), None]
+    f.other.outcomes["poke"] = [None, PeerError("no site"), None]
     for _ in range(3):
         for _ in range(5):
             f.peer.poke()
         f.clock.advance(POKE_S)
     assert f.other.calls.count("poke") == 3
     assert f.session.state is State.LISTENING
+
+
+def test_a_poke_that_nobody_hears_ends_the_poll_that_is_waited_for():
+    f = Fixture()
+    f.meet()
+    f.other.outcomes["poke"] = [RetryLater("no answer in time")]
+    f.peer.poke()
+    assert f.session.state is State.BACKING_OFF and f.leaders.leading == []
+    assert f.log.count("cannot reach") == 1
 
 
 def test_what_it_has_is_pushed_from_the_greeting_until_the_failure():
@@ -398,7 +408,7 @@ def test_a_pull_is_one_exchange_from_its_beginning_to_its_end():
     f.other.outcomes["pull"] = [pages[2]]
     coming.callback(pages[1])
     for entries, last in ((10, False), (10, False), (5, True)):
-        database.outcomes.pop(0).callback(Received(entries, entries, 0, last))
+        database.outcomes.pop(0).callback(Received(entries, entries, 0, last, entries))
     first, *others, listening = f.other.exchanges
     assert {first} == set(others) != {listening}
     assert f.journal.notes == [

@@ -17,6 +17,7 @@ from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import PullRequest
 from relay import messages
 from relay.calls import LONGEST_HOLD_S, Calls
+from relay.card import Card, read_card
 from relay.database import DatabaseAway
 from relay.door import MAX_PER_DEVICE, MAX_UNKNOWN_PER_HOST
 from relay.pace import BURST, Pace
@@ -39,6 +40,7 @@ from tests.unit.relay_fake import (
 
 A, B = site_id("a"), site_id("b")
 EXCHANGE = "e" * 32
+SOUTH = Card("south", "Red Cross", "bob", "http://south").to_json()
 DEVICE, OTHER = device_id("d"), device_id("e")
 
 
@@ -74,7 +76,7 @@ class Service:
             polls=self.polls,
             pace=pace,
             bindings=self.peers,
-            name="north",
+            card=Card("north", contact="ann"),
             heard=self.heard.append,
             pulled=lambda site: site in self.pulled,
             received=lambda site, received: self.received.append((site, received.entries)),
@@ -152,26 +154,27 @@ class ApiTest(SynchronousTestCase):
         return [text for _, _, text in json.loads(zlib.decompress(payload))["entries"]]
 
     def test_hello_says_who_this_is_and_hears_who_called(self):
-        text, name, _ = messages.read_greeting(result(self.call("hello", self.greeting(B), "south", "")))
-        assert (json.loads(text)["site"], name) == (A, "north")
+        text, card, _ = messages.read_greeting(result(self.call("hello", self.greeting(B), SOUTH, "")))
+        assert (json.loads(text)["site"], read_card(card)) == (A, Card("north", contact="ann"))
+        assert self.journal.instances == {B: read_card(SOUTH)}
         assert self.heard == [B]
 
     def test_nobody_else_is_this_site(self):
         with self.assertRaises(PeerError):
-            messages.read_greeting(result(self.call("hello", self.greeting(A), "me", "")))
+            messages.read_greeting(result(self.call("hello", self.greeting(A), SOUTH, "")))
         assert self.heard == [] and self.peers.sites == {}
 
     def test_a_site_is_spoken_for_by_the_device_that_did_so_first(self):
         self.peers.paired.add(OTHER)
         messages.read_done(result(self.call("poke", B)))
-        for call in (("hello", self.greeting(B), "south", ""), ("pull", asks(B), EXCHANGE, 0), ("poke", B)):
+        for call in (("hello", self.greeting(B), SOUTH, ""), ("pull", asks(B), EXCHANGE, 0), ("poke", B)):
             with self.assertRaises(PeerError):
                 messages.read_payload(result(self.call(*call, device=OTHER)))
         assert self.heard == [B]
 
     def test_who_is_not_paired_gets_no_answer_but_to_a_pairing(self):
         self.service.open_desk(self)
-        for call in (("hello", self.greeting(B), "south", ""), ("pull", asks(B), EXCHANGE, 0), ("poke", B)):
+        for call in (("hello", self.greeting(B), SOUTH, ""), ("pull", asks(B), EXCHANGE, 0), ("poke", B)):
             with self.assertRaises(PeerError) as caught:
                 messages.read_payload(result(self.call(*call, device=OTHER)))
             assert "not paired" in str(caught.exception)
@@ -289,11 +292,12 @@ class ApiTest(SynchronousTestCase):
 
     def test_nonsense_is_a_fault_that_says_why(self):
         for call in (
-            ("hello", "nonsense", "x", ""),
-            ("hello", self.greeting("x"), "x", ""),
+            ("hello", "nonsense", SOUTH, ""),
+            ("hello", self.greeting("x"), SOUTH, ""),
             ("pull", "nonsense", EXCHANGE, 0),
             ("pull", asks("b"), EXCHANGE, 0),
             ("poke", ""),
+            ("hello", self.greeting(B), "no card", ""),
             ("push", "b", EXCHANGE, b""),
             ("push", B, "an exchange", b""),
             ("pull", asks(B), "an exchange", 0),
@@ -305,7 +309,7 @@ class ApiTest(SynchronousTestCase):
     def test_an_absent_database_is_a_fault_that_says_later_and_no_more(self):
         self.site.away = True
         with self.assertRaises(RetryLater) as caught:
-            messages.read_greeting(result(self.call("hello", self.greeting(B), "x", "")))
+            messages.read_greeting(result(self.call("hello", self.greeting(B), SOUTH, "")))
         assert "refused" not in str(caught.exception)
 
     def test_a_mistake_is_logged_here_and_not_told_there(self):
