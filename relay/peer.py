@@ -197,13 +197,20 @@ class Peer:
         if known is not None and self._leaders.taken(known, self.address):
             return states.Taken(known)
         own = await self._database.greet()
-        device = self.device = self.announced or await self._client.identify(self.address)
+        device = self.device = self.announced or await self._find_device()
         if device == self._peers.own:
             return states.Greeted(own.site, self._name, own.protocol)
         if not self._peers.is_paired(device):
             return states.Stranger(device[:SHORT])
         manners = self._manners.write(device)
-        text, name, told = await self._client.hello(self.address, device, own.to_json(), self._name, manners)
+        try:
+            text, name, told = await self._client.hello(
+                self.address, device, own.to_json(), self._name, manners
+            )
+        except RetryLater:
+            # Perhaps another device is there now: to be looked at first, next time.
+            self.device = None
+            raise
         greeting = self._database.exchange.read_greeting(text)
         site = check_site(greeting.site)
         if site != own.site:
@@ -212,6 +219,12 @@ class Peer:
         if self._leaders.taken(site, self.address):
             return states.Taken(site)
         return states.Greeted(site, name, greeting.protocol)
+
+    async def _find_device(self) -> str:
+        """Return who was here last if it is to be spoken to, else who is here now."""
+        if self.device is not None and self._peers.is_paired(self.device):
+            return self.device
+        return await self._client.identify(self.address)
 
     async def _pull(self, site: str, wait_s: int) -> states.Event:
         ahead, self._ahead = self._ahead, None
