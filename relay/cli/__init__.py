@@ -8,7 +8,7 @@ from relay.cli.peers import allow, limit, peers, unpair
 from relay.cli.run import run
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="changecapture-relay")
 def main() -> None:
     """Exchange changes with the other sites that are within reach."""
