@@ -27,13 +27,16 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "pass": APPENDED,
     "context": APPENDED,
     "vector": KEPT,
-    "row_version": KEPT,
+    "row_version": ROWS,
     "deleted_row": ROWS,
     "local_key": ROWS,
+    "key_alias": KEPT,
     "parked": ROWS,
     "waiting": ROWS,
     "conflict": KEPT,
     "peer": KEPT,
+    "exchange_log": ("SELECT", "INSERT", "DELETE"),
+    "sync_instance": KEPT,
 }
 """The rights on each of our tables; a unit test compares them with what the code writes."""
 WHY = "without it the relay stops at the first change that needs it"
