@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from changecapture.core.scopes import Terms
 from changecapture.errors import OutOfStep, PeerError
 from changecapture.sync import PullRequest, Received
 from relay import messages
@@ -23,6 +24,19 @@ class Bindings(Protocol):
     def claim(self, device: str, site: str) -> None:
         """Bind a site to a device; raise PeerError when it is another's."""
 
+    def terms(self, device: str) -> Terms:
+        """Return what may be exchanged with it."""
+
+
+class Manners(Protocol):
+    """Knows what to tell of trust when greeting (``relay.trust.hello``)."""
+
+    def write(self, device: str) -> str:
+        """Return what a device is told."""
+
+    def read(self, device: str, text: str) -> None:
+        """Take what it tells; raise PeerError."""
+
 
 class Calls:
     """The calls, by name; ``device`` is who calls, as TLS has proved."""
@@ -34,6 +48,7 @@ class Calls:
         polls: Polls,
         pace: Pace,
         bindings: Bindings,
+        manners: Manners,
         card: Card,
         heard: Callable[[str], None],
         pulled: Callable[[str], bool],
@@ -47,32 +62,41 @@ class Calls:
         self._polls = polls
         self._pace = pace
         self._bindings = bindings
+        self._manners = manners
         self._card = card.to_json()
         self._heard = heard
         self._pulled = pulled
         self._received = received
         self._journal = journal
         self._clock = clock
+        self._greeted: set[str] = set()
 
-    async def hello(self, device: str, greeting: str, card: str, introduction: str) -> list[str]:
+    def greet_anew(self, device: str | None = None) -> None:
+        """Answer a device, or all, nothing more before it has greeted: there is something new to tell."""
+        self._greeted = set() if device is None else self._greeted - {device}
+        self._polls.let_go()
+
+    async def hello(self, device: str, greeting: str, card: str, manners: str) -> list[str]:
         """Exchange greetings."""
         theirs = self._database.exchange.read_greeting(greeting)
         told = read_card(card)
         own = await self._pace.turn(device, self._database.greet())
         site = self._bound(device, theirs.site, own.site)
+        self._manners.read(device, manners)
+        self._greeted.add(device)
         self._journal.met(site, told, theirs.shape)
         self._heard(site)
-        return [own.to_json(), self._card, ""]
+        return [own.to_json(), self._card, self._manners.write(device)]
 
     async def poke(self, device: str, site: str) -> bool:
         """Hear that a site has news."""
-        self._heard(self._bound(device, site))
+        self._heard(self._met(device, site))
         return True
 
     async def push(self, device: str, site: str, exchange: str, payload: bytes) -> str:
         """Take what a site brings; tell what we lack then."""
         messages.check_exchange(exchange)
-        if self._pulled(self._bound(device, site)):
+        if self._pulled(self._met(device, site)):
             return ""
         if payload:
             try:
@@ -80,12 +104,15 @@ class Calls:
             except OutOfStep:
                 # It came twice, or we pulled meanwhile: the answer says where to go on.
                 pass
-        return (await self._pace.turn(device, self._database.next_request(site))).to_json()
+        terms = self._bindings.terms(device)
+        return (await self._pace.turn(device, self._database.next_request(site, terms))).to_json()
 
     async def _take(self, device: str, site: str, exchange: str, payload: bytes) -> None:
         began = self._clock.seconds()
         try:
-            received = await self._pace.turn(device, self._database.receive(site, payload))
+            received = await self._pace.turn(
+                device, self._database.receive(site, payload, self._bindings.terms(device))
+            )
         except PeerError as error:
             self._journal.broken(exchange, site, "in", str(error))
             raise
@@ -104,7 +131,7 @@ class Calls:
         """Answer with what a site lacks; hold the answer until there is something."""
         messages.check_exchange(exchange)
         request = self._database.exchange.read_request(text)
-        poll = self._polls.open(self._bound(device, request.site))
+        poll = self._polls.open(self._met(device, request.site))
         try:
             answer = await self._answer(device, request, exchange)
             if answer.entries or not answer.last or wait_s <= 0:
@@ -120,7 +147,7 @@ class Calls:
 
     async def _answer(self, device: str, request: PullRequest, exchange: str) -> Answer:
         began = self._clock.seconds()
-        answer = await self._pace.turn(device, self._database.answer(request))
+        answer = await self._pace.turn(device, self._database.answer(request, self._bindings.terms(device)))
         self._journal.note(
             exchange,
             request.site,
@@ -131,6 +158,12 @@ class Calls:
             last=answer.last,
         )
         return answer
+
+    def _met(self, device: str, site: str) -> str:
+        """Return the site that a device speaks for; raise GreetAnew when it has not greeted yet."""
+        if device not in self._greeted:
+            raise messages.GreetAnew("greet first")
+        return self._bound(device, site)
 
     def _bound(self, device: str, site: str, own: str = "") -> str:
         """Return the site that a device speaks for; raise PeerError when it may not."""

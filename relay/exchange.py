@@ -11,6 +11,7 @@ from typing import Protocol
 
 from changecapture import publish, sync
 from changecapture.apply import retry
+from changecapture.core.scopes import Terms
 from changecapture.store import open_store
 from changecapture.store.interface import Exchanged, Instance, Store
 from changecapture.sync import Greeting, PullRequest, Received
@@ -51,13 +52,13 @@ class Connection(Protocol):
     def greet(self) -> Greeting:
         """Return who this site is, now."""
 
-    def next_request(self, peer: str) -> PullRequest:
-        """Return what to ask the peer for."""
+    def next_request(self, peer: str, terms: Terms) -> PullRequest:
+        """Return what to ask the peer for, of what may be exchanged with it."""
 
-    def answer(self, request: PullRequest) -> Answer:
+    def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """Return what the asking site lacks: one payload of bounded size."""
 
-    def receive(self, peer: str, payload: bytes) -> Received:
+    def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """Make a payload of the peer durable here, and show what can be shown."""
 
     def retry(self) -> int:
@@ -65,6 +66,9 @@ class Connection(Protocol):
 
     def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
         """Keep which exchanges have ended, and what peers say of themselves."""
+
+    def modules(self) -> list[str]:
+        """Return the names of the modules that are synced here."""
 
 
 class Exchange(Protocol):
@@ -103,17 +107,17 @@ class DatabaseConnection:
         """See Connection."""
         return sync.greet(self._store)
 
-    def next_request(self, peer: str) -> PullRequest:
+    def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """See Connection."""
-        return sync.next_request(self._store, peer)
+        return sync.next_request(self._store, peer, terms)
 
-    def answer(self, request: PullRequest) -> Answer:
+    def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection."""
-        return sync.answer(self._store, request)
+        return sync.answer(self._store, request, terms)
 
-    def receive(self, peer: str, payload: bytes) -> Received:
+    def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """See Connection."""
-        return sync.receive(self._store, peer, payload)
+        return sync.receive(self._store, peer, payload, terms)
 
     def retry(self) -> int:
         """See Connection."""
@@ -142,6 +146,10 @@ class DatabaseConnection:
         if now >= self._prune_at:
             self._store.prune_exchanges()
             self._prune_at = now + PRUNE_US
+
+    def modules(self) -> list[str]:
+        """See Connection."""
+        return sorted({table.scope for table in self._store.tables.values()})
 
 
 class DatabaseExchange:
