@@ -195,7 +195,9 @@ class Database:
 
     async def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """See Connection.next_request."""
-        return await self._do(self._reader.call(lambda c: c.next_request(peer, terms)))
+        # By the writer: after what is being received, which its vector then says. Asked before, a peer would
+        # send what is here a moment later.
+        return await self._do(self._writer.call(lambda c: c.next_request(peer, terms)))
 
     async def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection.answer."""

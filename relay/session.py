@@ -35,6 +35,9 @@ MAX_WAIT_HERE_S = 10.0
 """Our own database: it costs nobody anything to look again soon."""
 REFUSED_S = 120.0
 QUICK_S = 1.0
+ASK_S = 0.1
+"""Between "I have news of a third site" and our asking for it: mostly that site has told us too by then, and
+there is nothing left to ask for."""
 MAX_QUICK = 8
 """After so many empty answers in a row, each in less than QUICK_S, we pause."""
 MAX_EMPTY = 1000
@@ -278,7 +281,7 @@ class Session:
     def _answered(self, event: Answered, now: float) -> Commands:
         assert self.site is not None
         if not event.payload:
-            return self._next(last=True, progress=False, now=now)
+            return self._ask_anew(now)
         self.state = State.APPLYING
         return (Receive(self.site, event.payload),)
 
@@ -291,6 +294,12 @@ class Session:
         if event.last:
             reports += self._tell(f"in step with {self.label}")
         return reports + self._next(event.last, progress=event.entries > 0, now=now)
+
+    def _ask_anew(self, now: float) -> Commands:
+        """Return the pause before a peer that has news of a third site is asked for it."""
+        self._quick = self._quick + 1 if now - self._asked_at < QUICK_S else 0
+        self.state = State.PAUSING
+        return (self._sleep(MIN_WAIT_S if self._quick > MAX_QUICK else ASK_S, now),)
 
     def _next(self, last: bool, *, progress: bool, now: float) -> Commands:
         """Return the next pull of the round, or a pause when the peer only keeps us running."""
