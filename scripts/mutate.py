@@ -124,8 +124,8 @@ MUTATIONS = (
     Mutation(
         "R3: what archiving nulls is no change",
         PUBLISH,
-        "            change.alive = False\n            return\n        if _is_deleted",
-        "            change.alive = False\n        if _is_deleted",
+        "            change.alive = False\n            return\n",
+        "            change.alive = False\n            change.columns.update(columns)\n            return\n",
     ),
     Mutation(
         "R3: what comes back is read whole",
