@@ -13,7 +13,7 @@ and the pass is rolled back (R18).
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -27,6 +27,7 @@ from changecapture.core.change import (
     GOING,
     INSERT,
     UNSEEN,
+    UPDATE,
     Captured,
     Entry,
     Row,
@@ -69,6 +70,8 @@ class Change:
     image: str | None = None
     announced: dict[str, Any] | None = None
     """The local values that a foreign key was to give to columns, empty when it was to delete the row."""
+    doubted: set[str] = field(default_factory=set)
+    """Columns of which only what the row shows is believed, see _may_be_refused."""
 
 
 def publish(store: Store, limit: int = PASS_LIMIT) -> int:
@@ -134,7 +137,19 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
                 changes.setdefault(other.row, other).captured_at = item.captured_at
         else:
             _add(change, item)
+            if item.operation == UPDATE and store.engine == "mysql":
+                written = json.loads(item.changed or "{}").keys()
+                change.doubted |= written if _may_be_refused(table, written) else set()
     return changes
+
+
+def _may_be_refused(table: SyncedTable, written: Collection[str]) -> bool:
+    """Return whether UPDATE IGNORE may have left a row as it was though MySQL's trigger fired for it: a
+    foreign key or a unique index can have refused a value. A column that shows something else now was not
+    written, or was written again since, which is captured too."""
+    refusable = {c.wire for c in table.columns if c.reference is not None and c.reference.enforced}
+    refusable |= {name.lower() for name in table.unique}
+    return not refusable.isdisjoint(written)
 
 
 def _keep_fitting(store: Store, captured: Sequence[Captured]) -> list[Captured]:
@@ -278,15 +293,19 @@ def read_late(store: Store, changes: Sequence[Change]) -> None:
     """Read the rows of the changes that need it, as they are now, into them."""
     wanted: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
-        if (change.whole or change.announced is not None) and change.alive is not False:
+        if (change.whole or change.announced is not None or change.doubted) and change.alive is not False:
             wanted[change.table.name].append(change)
     for group in wanted.values():
         found = _read_group(store, group)
         keys = _name_announced(store, group)
         for change in group:
             late = found.get(change.local_key)
+            if change.doubted and not change.whole and late is not None:
+                _keep_shown(change, late, keys)
             if change.announced is not None and not change.whole:
                 _look(change, late, keys)
+            elif change.doubted and not change.whole:
+                continue
             elif late is None:
                 _leave(change)
             else:
@@ -302,9 +321,32 @@ def _look(change: Change, late: LateRow | None, keys: Mapping[tuple[str, str], M
         change.alive = False
         return
     change.image = None
+    shown = _find_shown(change.table, change.announced or {}, late, keys)
+    change.columns.update(shown)
+    if shown and not _is_deleted(change):
+        change.alive = True
+
+
+def _keep_shown(change: Change, late: LateRow, keys: Mapping[tuple[str, str], Mapping[Any, str]]) -> None:
+    """Believe of the doubted columns what the row shows."""
+    doubted = {name: value for name, value in change.columns.items() if name in change.doubted}
+    shown = _find_shown(change.table, doubted, late, keys)
+    change.columns = {n: v for n, v in change.columns.items() if n not in doubted or n in shown}
+    if not change.columns and change.version is not None and change.version.alive:
+        change.alive = None
+
+
+def _find_shown(
+    table: SyncedTable,
+    wanted: Mapping[str, Any],
+    late: LateRow,
+    keys: Mapping[tuple[str, str], Mapping[Any, str]],
+) -> dict[str, Any]:
+    """Return those of the columns' local values that the row has. ``keys`` see _name_announced."""
     named = json.loads(late.text)
-    columns = {column.wire: column for column in change.table.columns}
-    for name, value in (change.announced or {}).items():
+    columns = {column.wire: column for column in table.columns}
+    found: dict[str, Any] = {}
+    for name, value in wanted.items():
         if name not in columns:
             continue
         kind, target = columns[name].kind, local_reference(columns[name].reference)
@@ -314,23 +356,23 @@ def _look(change: Change, late: LateRow | None, keys: Mapping[tuple[str, str], M
             now = named[name] if name in named else late.values[name]
             shown = values.canonical(kind, value) == values.canonical(kind, now)  # both are local
         if shown:
-            change.columns[name] = value
-            if not _is_deleted(change):
-                change.alive = True
+            found[name] = value
+    return found
 
 
 def _name_announced(store: Store, group: Iterable[Change]) -> Mapping[tuple[str, str], Mapping[Any, str]]:
-    """Return {(table, column): {local value: key}} of the references that were announced.
+    """Return {(table, column): {local value: key}} of the references that were announced or are doubted.
 
     A late read names references by their keys, an announcement by their local values.
     """
     wanted: dict[tuple[str, str], set[Any]] = defaultdict(set)
     for change in group:
-        if not change.announced:
+        asked = {**{name: change.columns.get(name) for name in change.doubted}, **(change.announced or {})}
+        if not asked:
             continue
         for column in change.table.local_references:
             target = local_reference(column.reference)
-            value = change.announced.get(column.wire)
+            value = asked.get(column.wire)
             if target is not None and value is not None:
                 wanted[target].add(value)
     return name_references(store, store.tables_by_name, wanted) if wanted else {}
@@ -347,7 +389,8 @@ def _read_group(store: Store, group: Sequence[Change]) -> dict[str, LateRow]:
             return store.read_rows(table, local_keys)
     except DriftError:
         for change in group:
-            change.version = change.announced = None
+            if change.whole or change.announced is not None:
+                change.version = change.announced = None
         return {}
 
 
