@@ -71,7 +71,10 @@ class Change:
     announced: dict[str, Any] | None = None
     """The local values that a foreign key was to give to columns, empty when it was to delete the row."""
     doubted: set[str] = field(default_factory=set)
-    """Columns of which only what the row shows is believed, see _may_be_refused."""
+    """Columns whose values are believed if the row shows them: see _may_be_refused."""
+    twice: set[str] = field(default_factory=set)
+    """Columns that several updates of this pass wrote: what the row shows is taken. Where an application's
+    trigger fires before ours and updates the row again, that is captured before what the statement wrote."""
 
 
 def publish(store: Store, limit: int = PASS_LIMIT) -> int:
@@ -136,10 +139,12 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
             for other in _renamed(store, table, item.key, named[item.old_key]):
                 changes.setdefault(other.row, other).captured_at = item.captured_at
         else:
-            _add(change, item)
-            if item.operation == UPDATE and store.engine == "mysql":
-                written = json.loads(item.changed or "{}").keys()
-                change.doubted |= written if _may_be_refused(table, written) else set()
+            columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}
+            if item.operation == UPDATE:
+                change.twice |= change.columns.keys() & columns.keys()
+                if store.engine == "mysql" and _may_be_refused(table, columns):
+                    change.doubted |= columns.keys()
+            _add(change, item, columns)
     return changes
 
 
@@ -217,7 +222,7 @@ def _name_captured(store: Store, captured: Sequence[Captured]) -> dict[int, dict
     }
 
 
-def _add(change: Change, item: Captured) -> None:
+def _add(change: Change, item: Captured, columns: dict[str, Any]) -> None:
     if item.operation == BACKFILL and change.version is not None:
         return
     if item.operation == DELETE:
@@ -225,11 +230,11 @@ def _add(change: Change, item: Captured) -> None:
     elif item.operation in (INSERT, BACKFILL):
         change.whole, change.alive = True, True
     elif item.operation in (GOING, CHANGING):
-        change.announced = {**(change.announced or {}), **json.loads(item.changed or "{}")}
+        change.announced = {**(change.announced or {}), **columns}
         change.image = item.image or change.image
         change.whole = change.whole or (change.version is None and bool(change.announced))
     else:
-        _add_update(change, json.loads(item.changed or "{}"))
+        _add_update(change, columns)
         # Nobody has published the row before: a peer needs all of it.
         change.whole = change.whole or change.version is None
 
@@ -293,7 +298,8 @@ def read_late(store: Store, changes: Sequence[Change]) -> None:
     """Read the rows of the changes that need it, as they are now, into them."""
     wanted: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
-        if (change.whole or change.announced is not None or change.doubted) and change.alive is not False:
+        looks = change.whole or change.announced is not None or change.doubted or change.twice
+        if looks and change.alive is not False:
             wanted[change.table.name].append(change)
     for group in wanted.values():
         found = _read_group(store, group)
@@ -304,12 +310,14 @@ def read_late(store: Store, changes: Sequence[Change]) -> None:
                 _keep_shown(change, late, keys)
             if change.announced is not None and not change.whole:
                 _look(change, late, keys)
-            elif change.doubted and not change.whole:
-                continue
+            elif (change.doubted or change.twice) and not change.whole:
+                pass
             elif late is None:
                 _leave(change)
             else:
                 _take_late(change, late)
+            if change.twice and not change.whole and late is not None:
+                _take_shown(change, late)
 
 
 def _look(change: Change, late: LateRow | None, keys: Mapping[tuple[str, str], Mapping[Any, str]]) -> None:
@@ -329,11 +337,20 @@ def _look(change: Change, late: LateRow | None, keys: Mapping[tuple[str, str], M
 
 def _keep_shown(change: Change, late: LateRow, keys: Mapping[tuple[str, str], Mapping[Any, str]]) -> None:
     """Believe of the doubted columns what the row shows."""
-    doubted = {name: value for name, value in change.columns.items() if name in change.doubted}
+    doubted = {n: v for n, v in change.columns.items() if n in change.doubted - change.twice}
     shown = _find_shown(change.table, doubted, late, keys)
     change.columns = {n: v for n, v in change.columns.items() if n not in doubted or n in shown}
     if not change.columns and change.version is not None and change.version.alive:
         change.alive = None
+
+
+def _take_shown(change: Change, late: LateRow) -> None:
+    """Take of the columns that were written twice what the row shows."""
+    named = json.loads(late.text)
+    taken = change.twice & change.columns.keys()
+    change.late = values.dump({name: named[name] for name in taken & named.keys()})
+    change.columns = {n: v for n, v in change.columns.items() if n not in taken}
+    change.columns.update((name, late.values[name]) for name in taken - named.keys())
 
 
 def _find_shown(
