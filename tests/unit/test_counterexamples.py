@@ -308,6 +308,7 @@ def test_r17_update_and_delete_of_one_pass_keep_what_was_updated(people):
     meet(a, b)
     people.now["b"] += 60 * SECOND
     a.family("UPDATE item SET a = 'v2'")
+    a.family("UPDATE item SET b = 'w2'")
     a.family("DELETE FROM item")
     a.publish()
     b.family("UPDATE item SET b = 'later'")
