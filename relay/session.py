@@ -36,8 +36,8 @@ MAX_WAIT_HERE_S = 10.0
 REFUSED_S = 120.0
 QUICK_S = 1.0
 ASK_S = 0.1
-"""Between "I have news of a third site" and our asking for it: mostly that site has told us too by then, and
-there is nothing left to ask for."""
+"""Between "I have news of a third site" and our asking for it, once to three times: mostly that site has told
+us too by then, and of several neighbours who say so not all are asked at once."""
 MAX_QUICK = 8
 """After so many empty answers in a row, each in less than QUICK_S, we pause."""
 MAX_EMPTY = 1000
@@ -299,7 +299,8 @@ class Session:
         """Return the pause before a peer that has news of a third site is asked for it."""
         self._quick = self._quick + 1 if now - self._asked_at < QUICK_S else 0
         self.state = State.PAUSING
-        return (self._sleep(MIN_WAIT_S if self._quick > MAX_QUICK else ASK_S, now),)
+        pause = MIN_WAIT_S if self._quick > MAX_QUICK else ASK_S * self._rng.uniform(1.0, 3.0)
+        return (self._sleep(pause, now),)
 
     def _next(self, last: bool, *, progress: bool, now: float) -> Commands:
         """Return the next pull of the round, or a pause when the peer only keeps us running."""
