@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from changecapture.catchup import park_carried, show_carried
 from changecapture.config import DatabaseURL
 from changecapture.errors import ConfigError
 from changecapture.publish import publish
@@ -180,6 +181,7 @@ def converge(
             _run_steps(store, steps, progress)
         store.load_tables()
         rows = _backfill(store, progress)
+        show_carried(store)
     finally:
         store.close()
     created, dropped = (sum(counts) for counts in ([s.created for s in steps], [s.dropped for s in steps]))
@@ -257,6 +259,7 @@ def _backfill(store: SqlStore, progress: Progress) -> int:
     rows.sort(key=lambda row: store.ranks[store.tables[row[0]].name])
     for done, (table_id, key) in enumerate(rows):
         progress("tables backfilled", done, len(rows))
+        park_carried(store, store.tables[table_id])
         while texts := _backfill_batch(store, table_id, key):
             key = texts[-1]
             captured += len(texts)
