@@ -34,7 +34,6 @@ from changecapture.identify import find_joined
 from changecapture.publish import publish
 from changecapture.store.interface import Store
 
-DRAIN_PASSES = 1000
 RETRY_LIMIT = 500
 
 __all__ = ["Applied", "apply_entries", "drain", "find_blocking", "join", "retry"]
@@ -137,10 +136,13 @@ def hear_aliases(store: Store) -> None:
 
 
 def drain(store: Store) -> None:
-    """Publish what is captured, so that little of it is left for the apply transaction."""
-    for _ in range(DRAIN_PASSES):
-        if not publish(store):
-            return
+    """Publish what is captured now, so that little of it is left for the apply transaction.
+
+    Not what comes meanwhile: beside an application that never rests there would be no end.
+    """
+    waiting = store.count_captured()
+    while waiting > 0 and (taken := publish(store)):
+        waiting -= taken
 
 
 def _drop_known(store: Store, entries: Iterable[Entry]) -> list[Entry]:

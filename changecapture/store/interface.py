@@ -167,7 +167,7 @@ class Store(Protocol):
         """Insert rows of a table whose keys are ours, {key: row}, and keep which row has which key."""
 
     def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
-        """Update rows by local key; all rows of one call have the same columns."""
+        """Update rows by local key; all rows of one call have the same columns, in any order."""
 
     def delete_rows(self, table: SyncedTable, local_keys: Sequence[str | None]) -> None:
         """Delete rows by local key."""

@@ -101,7 +101,7 @@ def test_installation_that_was_killed_shows_what_was_carried_when_it_is_run_agai
     behind.run("ALTER TABLE person ADD phone varchar(40)")
 
     def die(what, *_):
-        if what == "tables backfilled":
+        if what == "rows backfilled":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
