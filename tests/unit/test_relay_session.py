@@ -274,3 +274,10 @@ def test_after_the_end_nothing_happens():
 def test_an_event_that_cannot_be_is_the_callers_mistake():
     with pytest.raises(RuntimeError, match="Received while idle"):
         play(make_session(), Received(0, 0, 0, True))
+
+
+def test_among_many_sites_a_third_ones_news_is_given_more_time_to_come_by_itself():
+    session = Session("127.0.0.1:1", own_site=OWN, protocol=1, rng=Random(7), crowd=lambda: 10)
+    greeted(session)
+    play(session, Answered(b"x"), Received(0, 0, 0, True))
+    assert 2 * ASK_S <= slept(play(session, Answered(b""), now=5)) <= 6 * ASK_S
