@@ -185,12 +185,17 @@ class Peer:
         if known is not None and self._leaders.taken(known, self.address):
             return states.Taken(known)
         own = await self._database.greet()
-        device = self.device = self.announced or await self._client.identify(self.address)
+        device = self.device = self.announced or self.device or await self._client.identify(self.address)
         if device == self._peers.own:
             return states.Greeted(own.site, self._name, own.protocol)
         if not self._peers.is_paired(device):
             return states.Stranger(device[:SHORT])
-        text, name, _ = await self._client.hello(self.address, device, own.to_json(), self._name, "")
+        try:
+            text, name, _ = await self._client.hello(self.address, device, own.to_json(), self._name, "")
+        except RetryLater:
+            # Perhaps another device is there now: to be looked at first, next time.
+            self.device = None
+            raise
         greeting = self._database.exchange.read_greeting(text)
         site = check_site(greeting.site)
         if site != own.site:

@@ -120,10 +120,12 @@ def join_key(
     )
 
 
-def create_index(name: str, table: SyncedTable, covered: Mapping[str, Sequence[str]]) -> str:
-    """Return the statement that makes an index of a table's identity."""
+def create_index(
+    name: str, table: SyncedTable, covered: Mapping[str, Sequence[str]], *, beside: bool = True
+) -> str:
+    """Return the statement that makes an index of a table's identity, ``beside`` the application's writes."""
     columns = ", ".join(quote(column.name) for column in table.identity.columns)
-    return f"CREATE INDEX {quote(name)} ON {quote(table.name)} ({columns})"
+    return f"CREATE INDEX {'CONCURRENTLY ' if beside else ''}{quote(name)} ON {quote(table.name)} ({columns})"
 
 
 def is_native(column: SyncedColumn) -> bool:

@@ -12,10 +12,10 @@ from changecapture.core.values import dump
 from changecapture.errors import DataError
 from changecapture.store.bulk import CHUNK
 from changecapture.store.interface import LateRow
-from changecapture.store.shelf import ShelfStore
+from changecapture.store.journal import JournalStore
 
 
-class RowStore(ShelfStore):
+class RowStore(JournalStore):
     """The part of a store that reads and writes the application's tables."""
 
     dialect: ModuleType

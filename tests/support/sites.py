@@ -61,6 +61,8 @@ OWN_TABLES = (
     "contested",
     "compaction",
     "tide",
+    "exchange_log",
+    "sync_instance",
 )
 
 

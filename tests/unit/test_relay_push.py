@@ -205,8 +205,29 @@ def test_a_stop_leaves_nothing_to_come(seconds: float):
     assert f.clock.getDelayedCalls() == [] and not f.polls.holds(B)
 
 
+def test_a_mistake_of_ours_is_logged_and_does_not_end_the_pushing():
+    f = Fixture()
+    f.far.outcomes = [ZeroDivisionError("x")]
+    f.write("one")
+    f.wait()
+    assert f.log.count("ZeroDivisionError") == 1
+    f.clock.advance(60)
+    f.wait()
+    assert f.far.site.texts == {"one"}
+
+
 def test_a_site_that_tells_what_another_lacks_is_refused():
     f = Fixture()
     f.far.site.id = C
     f.wait()
     assert f.log.count("not") == 1 and f.far.carried == 0
+
+
+def test_a_site_that_was_pushed_to_is_not_waited_for_after_a_cut():
+    f = Fixture()
+    f.wait()
+    f.write("one")
+    f.pusher.stop()
+    f.write("two")
+    f.pusher.start(B, DEVICE)
+    assert f.far.site.texts == {"one", "two"}
