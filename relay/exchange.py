@@ -10,8 +10,9 @@ from typing import Protocol
 
 from changecapture import publish, sync
 from changecapture.apply import retry
+from changecapture.drift import describe_drift
 from changecapture.store import open_store
-from changecapture.store.interface import Store
+from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import Greeting, PullRequest, Received
 
 
@@ -59,6 +60,9 @@ class Connection(Protocol):
     def retry(self) -> int:
         """Try to show parked rows again; return how many are still parked."""
 
+    def look_for_drift(self) -> str:
+        """Return what the application has changed since the installation, as one line, else nothing."""
+
 
 class Exchange(Protocol):
     """One database. The readers of what arrived do not block."""
@@ -79,7 +83,7 @@ class Exchange(Protocol):
 class DatabaseConnection:
     """The verbs over a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: SqlStore) -> None:
         """Take an open store; ``close`` closes it."""
         self._store = store
 
@@ -110,6 +114,10 @@ class DatabaseConnection:
     def retry(self) -> int:
         """See Connection."""
         return retry(self._store)
+
+    def look_for_drift(self) -> str:
+        """See Connection."""
+        return describe_drift(self._store)
 
 
 class DatabaseExchange:

@@ -165,6 +165,10 @@ class SimDatabase:
         """See Connection."""
         return await self._do(self._connection.retry)
 
+    async def look_for_drift(self) -> str:
+        """See Connection: nobody changes the tables here."""
+        return ""
+
     async def greet(self) -> Greeting:
         """See Connection."""
         return await self._do(self._connection.greet)

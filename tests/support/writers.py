@@ -111,7 +111,7 @@ def write_together(url: str, seconds: float, seed: int, pause_s: float, sessions
         finally:
             stop.set()
 
-    Patience().together(end, *(lambda w=w: write(w) for w in writers))  # type: ignore[misc]
+    Patience().together(end, *(lambda w=w: write(w) for w in writers))
     return {row: notes for writer in writers for row, notes in writer.committed.items() if notes}
 
 

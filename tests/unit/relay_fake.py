@@ -181,6 +181,10 @@ class FakeConnection:
         self.site.check()
         return 0
 
+    def look_for_drift(self) -> str:
+        self.site.check()
+        return ""
+
 
 @dataclass
 class FakeLog:
