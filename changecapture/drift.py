@@ -15,7 +15,7 @@ NAMED = 5
 
 
 def find_drift(store: SqlStore) -> list[str]:
-    """Return the tables that are not as installed, by name; raise ConfigError when no table is left to sync."""
+    """Return the tables that are not as installed; raise ConfigError when none is left to sync."""
     rows = store.query(f"SELECT table_name, definition FROM {store.prefix}synced_table WHERE active = 1")
     installed = {str(name): str(definition) for name, definition in rows}
     wanted = {table.name: table.to_json() for table in find_wanted(store).tables}

@@ -3,7 +3,8 @@
 The second is a convergence, not a history (``steps``): each table is a short transaction of its own on
 PostgreSQL; on MySQL every statement commits, and a second run mends a killed one. Rows from before the
 installation are captured and published like any change. Where the application had changed a table, or
-capture had failed, what was written unseen is found by comparing (``reconcile``). Running it again changes nothing.
+capture had failed, what was written unseen is found by comparing (``reconcile``). Running it again changes
+nothing.
 """
 
 from collections.abc import Callable, Iterator

@@ -5,6 +5,7 @@ installation is found by reconciliation, which an installation runs itself.
 """
 
 from contextlib import closing
+from threading import Event
 
 import pytest
 
@@ -15,7 +16,9 @@ from changecapture.install import install
 from changecapture.status import read_status
 from tests.support import family
 from tests.support.databases import fetch, run_script
+from tests.support.patience import Patience
 from tests.support.sites import Site
+from tests.support.writers import SHARED, find_faults, write_together
 
 CHANGES = {
     "column added": ("parent", "ALTER TABLE parent ADD COLUMN camp varchar(32)", ""),
@@ -172,3 +175,45 @@ def drop_triggers(site, table):
         f"AND event_object_table = '{table}' AND left(trigger_name, 20) <> 'changecapture_before'",
     ):
         run_script(site.url, f"DROP TRIGGER `{name}`")
+
+
+SWAPS = 3
+PROFILE = """
+title = "one of two"
+extends = "generic"
+[[column]]
+columns = ["parent.boss"]
+travels = {travels}
+why = "so that triggers differ"
+"""
+
+
+def test_writes_while_an_installation_swaps_triggers_are_captured_once(site, tmp_path):
+    """Eight sessions write while the triggers of their table are replaced, again and again."""
+    profiles = []
+    for travels in ("true", "false"):
+        profiles.append(tmp_path / f"{travels}.toml")
+        profiles[-1].write_text(PROFILE.format(travels=travels))
+    site.family.add_parent(SHARED)
+    committed, stop = {}, Event()
+
+    def write():
+        committed.update(write_together(site.url, 60, 20261127, 0.02, stop=stop))
+
+    def swap():
+        try:
+            for number in range(SWAPS):
+                assert install(parse_url(site.url), str(profiles[number % 2 - 1])).created
+        finally:
+            stop.set()
+
+    Patience().together(write, swap)
+    site.close()
+    site.publish()
+    columns = site.quote("columns")
+    entries = site.fetch(
+        f"SELECT row_key, {columns} FROM {{p}}changelog WHERE row_key <> 'before' ORDER BY position"
+    )
+    assert find_faults(committed, entries) == []
+    assert site.fetch("SELECT * FROM {p}missed WHERE operation <> 'A'") == []
+    assert len(committed) > 20

@@ -96,10 +96,12 @@ class Writer:
         return f"{kind} {self._number} of {self._name}"
 
 
-def write_together(url: str, seconds: float, seed: int, pause_s: float, sessions: int = 8) -> History:
-    """Let sessions write for so long; return what they committed."""
+def write_together(
+    url: str, seconds: float, seed: int, pause_s: float, *, stop: Event | None = None, sessions: int = 8
+) -> History:
+    """Let sessions write for so long, or until ``stop``; return what they committed."""
     writers = [Writer(url, f"writer {number}", seed, pause_s) for number in range(sessions)]
-    stop = Event()
+    stop = stop or Event()
 
     def end() -> None:
         stop.wait(seconds)  # a duration, not a condition; a writer that fails ends it
