@@ -8,15 +8,16 @@ nothing.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from changecapture import account
+from changecapture.apply import drain
 from changecapture.config import DatabaseURL
 from changecapture.errors import ConfigError
-from changecapture.publish import publish
 from changecapture.reconcile import reconcile
 from changecapture.rights import check_rights
 from changecapture.steps import Step, has_traces, list_steps
@@ -208,7 +209,8 @@ def _write_site(store: SqlStore, wanted: Wanted) -> None:
 def _run_steps(store: SqlStore, steps: list[Step], progress: Progress) -> None:
     for done, step in enumerate(steps):
         progress("tables installed", done, len(steps))
-        _run_step(store, step)
+        with account.alone(store) if step.table == account.NAME else nullcontext():
+            _run_step(store, step)
     progress("tables installed", len(steps), len(steps))
 
 
@@ -254,18 +256,19 @@ def _backfill(store: SqlStore, progress: Progress) -> int:
     )
     # Parents first: at a peer nothing has to wait.
     rows.sort(key=lambda row: store.ranks[store.tables[row[0]].name])
-    for done, (table_id, key) in enumerate(rows):
-        progress("tables backfilled", done, len(rows))
+    total = sum(_count_rows(store, table_id) for table_id, _ in rows)
+    progress("rows backfilled", 0, total)
+    for table_id, key in rows:
         while texts := _backfill_batch(store, table_id, key):
             key = texts[-1]
             captured += len(texts)
-            while publish(store):
-                pass
+            drain(store)
+            progress("rows backfilled", min(captured, total), total)
         store.execute(
             f"UPDATE {store.prefix}synced_table SET backfilled = 1, backfill_key = NULL WHERE table_id = %s",
             (table_id,),
         )
-    progress("tables backfilled", len(rows), len(rows))
+    progress("rows backfilled", total, total)
     return captured
 
 
@@ -274,6 +277,11 @@ def _reconcile_missed(store: SqlStore, progress: Progress) -> int:
     rows = store.query(f"SELECT DISTINCT table_name FROM {store.prefix}missed")
     names = [str(name) for (name,) in rows if name in store.tables_by_name]
     return sum(found.total for found in reconcile(store, names, progress)) if names else 0
+
+
+def _count_rows(store: SqlStore, table_id: int) -> int:
+    name = DIALECTS[store.engine].quote(store.tables[table_id].name)
+    return int(store.query(f"SELECT count(*) FROM {name}")[0][0])
 
 
 def _backfill_batch(store: SqlStore, table_id: int, after: str | None) -> list[str]:

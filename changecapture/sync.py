@@ -18,6 +18,7 @@ from typing import Any
 from changecapture.apply import Applied, apply_entries
 from changecapture.core.change import Entry
 from changecapture.core.codec import PROTOCOL, Batch, Head, decode_batch, encode_batch, read_head
+from changecapture.core.scopes import Scopes, Terms, load_scopes, name_progress
 from changecapture.core.vector import (
     Vector,
     covers_name,
@@ -37,6 +38,8 @@ BATCH_CHARACTERS = 4 * 1024 * 1024
 """Characters of columns that one answer carries at most, unless a single entry has more."""
 LOOK_ENTRIES = 20_000
 """Entries that are looked at for one answer: whoever asks may have nearly all of them."""
+NO_TERMS = Terms()
+"""Nothing is held back."""
 APPLY_ENTRIES = 2000
 """Entries that one apply transaction takes: it must stay below 200 ms or so."""
 
@@ -67,7 +70,8 @@ class PullRequest:
 
     ``epoch`` is the sender's, as the receiver knows it: another one makes the positions void.
     ``end`` is 0 to begin a pull. ``limit`` and ``size`` bound the answer: entries, and characters of
-    their columns (one entry may have more).
+    their columns (one entry may have more). ``scopes``: the only ones that are asked for, and that the
+    positions hold for.
     """
 
     site: str
@@ -78,6 +82,7 @@ class PullRequest:
     limit: int = BATCH_ENTRIES
     size: int = BATCH_CHARACTERS
     protocol: int = PROTOCOL
+    scopes: str = ""
 
     def to_json(self) -> str:
         """Return JSON text; ``from_json`` is its inverse."""
@@ -88,6 +93,7 @@ class PullRequest:
         """Return the request; raise PeerError when it is none."""
         request = cls(**_fields(text, cls.__annotations__))
         load_vector(request.vector)
+        load_scopes(request.scopes)
         if request.limit < 1 or request.size < 1:
             raise PeerError("malformed request", why="it asks for nothing")
         return request
@@ -123,15 +129,16 @@ def greet(store: Store) -> Greeting:
     return Greeting(site.origin, site.epoch, dump_vector(store.read_vector()), store.read_clock())
 
 
-def next_request(store: Store, peer: str) -> PullRequest:
+def next_request(store: Store, peer: str, terms: Terms = NO_TERMS) -> PullRequest:
     """Return what to ask a peer for next."""
-    site, progress = store.read_site(), store.read_progress(peer)
+    site, progress = store.read_site(), store.read_progress(name_progress(peer, terms.asked))
     return PullRequest(
         site=site.origin,
         epoch=progress.epoch,
         vector=dump_vector(store.read_vector()),
         after=progress.position,
         end=progress.end,
+        scopes=terms.asked.dump(),
     )
 
 
@@ -149,19 +156,22 @@ def follow_request(request: PullRequest, payload: bytes) -> PullRequest | None:
     return replace(request, epoch=head.epoch, after=head.position, end=head.end)
 
 
-def answer(store: Store, request: PullRequest) -> Answer:
+def answer(store: Store, request: PullRequest, terms: Terms = NO_TERMS) -> Answer:
     """Return the next batch for a request."""
     if request.protocol != PROTOCOL:
         raise PeerError(f"the other site speaks protocol {request.protocol}, this one {PROTOCOL}")
-    site, vector, since = store.read_site(), store.read_vector(), load_vector(request.vector)
+    scopes = load_scopes(request.scopes)
+    if not terms.send.covers(scopes):
+        raise PeerError("modules were asked for that this site does not send there")
+    site, vector, since = store.read_site(), scopes.of(store.read_vector()), load_vector(request.vector)
     known = request.epoch == site.epoch
     after = request.after if known else 0
     end = request.end if known and request.end else store.last_position()
-    entries, position = _take_entries(store, since, after, end, request)
+    entries, position = _take_entries(store, since, scopes, after, end, request)
     passes = store.read_passes({(e.origin, e.epoch, e.pass_number) for e in entries})
     contexts = store.read_contexts(passes)
     batch = Batch(
-        Head(site.origin, site.epoch, since, vector, after, position, end),
+        Head(site.origin, site.epoch, since, vector, after, position, end, scopes),
         tuple(entries),
         passes,
         {digest: contexts[name] for name, digest in passes.items()},
@@ -172,7 +182,7 @@ def answer(store: Store, request: PullRequest) -> Answer:
 
 
 def _take_entries(
-    store: Store, since: Vector, after: int, end: int, request: PullRequest
+    store: Store, since: Vector, scopes: Scopes, after: int, end: int, request: PullRequest
 ) -> tuple[list[Entry], int]:
     """Return entries that ``since`` does not cover, up to a number and a size, and the position reached."""
     most, largest = min(request.limit, BATCH_ENTRIES), min(request.size, BATCH_CHARACTERS)
@@ -184,7 +194,7 @@ def _take_entries(
             return found, end
         looked += len(page)
         for position, entry in page:
-            if not _covers(since, entry):
+            if entry.scope in scopes and not _covers(since, entry):
                 size += len(entry.columns)
                 if len(found) == most or (found and size > largest):
                     return found, after
@@ -193,11 +203,13 @@ def _take_entries(
     return found, after
 
 
-def receive(store: Store, peer: str, payload: bytes) -> Received:
+def receive(store: Store, peer: str, payload: bytes, terms: Terms = NO_TERMS) -> Received:
     """Apply a batch of a peer; raise PeerError when it is malformed or does not fit what is here."""
     batch = decode_batch(payload)
     head = batch.head
-    progress = store.read_progress(peer)
+    if head.scopes != terms.asked:
+        raise OutOfStep("the batch is of other modules than those that may be exchanged now")
+    progress = store.read_progress(name_progress(peer, terms.asked))
     if head.site != peer:
         raise PeerError(f"the batch is from {head.site}, not from {peer}")
     if not covers_vector(store.read_vector(), head.since):
@@ -213,7 +225,21 @@ def receive(store: Store, peer: str, payload: bytes) -> Received:
     if head.epoch != progress.epoch and head.after != 0:
         raise OutOfStep("the batch does not begin at the beginning of a new epoch")
     _check_own(store, batch)
+    _check_scopes(store, batch, terms)
     return _apply(store, batch, progress)
+
+
+def _check_scopes(store: Store, batch: Batch, terms: Terms) -> None:
+    """Refuse what is not of the modules that are taken, by its origin's profile or by ours."""
+    named = {entry.scope for entry in batch.entries} | {scope for _, _, scope in batch.head.target}
+    tables = {entry.table for entry in batch.entries}
+    here = {store.tables_by_wire[table].scope for table in tables if table in store.tables_by_wire}
+    refused = {s for s in named if s not in terms.asked} | {s for s in here if s not in terms.accept}
+    if refused:
+        raise PeerError(
+            f"the other site sends modules that are not taken from it: {', '.join(sorted(refused))}",
+            mend="changecapture-relay limit --accept says which are",
+        )
 
 
 def _check_own(store: Store, batch: Batch) -> None:

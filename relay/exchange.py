@@ -10,6 +10,7 @@ from typing import Protocol
 
 from changecapture import publish, sync
 from changecapture.apply import retry
+from changecapture.core.scopes import Terms
 from changecapture.drift import describe_drift
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
@@ -43,18 +44,21 @@ class Connection(Protocol):
         """Give it back; never fails."""
 
     def publish(self) -> int:
-        """Put captured changes into the changelog; return how many. Bounded: again while > 0."""
+        """Put captured changes into the changelog; return how many. Bounded: again while > 0.
+
+        It is not 0 either when another verb or program published since the last call: that is news too.
+        """
 
     def greet(self) -> Greeting:
         """Return who this site is, now."""
 
-    def next_request(self, peer: str) -> PullRequest:
-        """Return what to ask the peer for."""
+    def next_request(self, peer: str, terms: Terms) -> PullRequest:
+        """Return what to ask the peer for, of what may be exchanged with it."""
 
-    def answer(self, request: PullRequest) -> Answer:
+    def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """Return what the asking site lacks: one payload of bounded size."""
 
-    def receive(self, peer: str, payload: bytes) -> Received:
+    def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """Make a payload of the peer durable here, and show what can be shown."""
 
     def retry(self) -> int:
@@ -62,6 +66,9 @@ class Connection(Protocol):
 
     def look_for_drift(self) -> str:
         """Return what the application has changed since the installation, as one line, else nothing."""
+
+    def modules(self) -> list[str]:
+        """Return the names of the modules that are synced here."""
 
 
 class Exchange(Protocol):
@@ -86,6 +93,7 @@ class DatabaseConnection:
     def __init__(self, store: SqlStore) -> None:
         """Take an open store; ``close`` closes it."""
         self._store = store
+        self._last_told = (0, 0)
 
     def close(self) -> None:
         """See Connection."""
@@ -93,23 +101,27 @@ class DatabaseConnection:
 
     def publish(self) -> int:
         """See Connection."""
-        return publish.publish(self._store)
+        taken = publish.publish(self._store)
+        site = self._store.read_site()
+        # To receive and to retry is to publish as well, and so do commands beside the relay.
+        told, self._last_told = self._last_told, (site.epoch, site.last_number)
+        return taken or int(told != self._last_told)
 
     def greet(self) -> Greeting:
         """See Connection."""
         return sync.greet(self._store)
 
-    def next_request(self, peer: str) -> PullRequest:
+    def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """See Connection."""
-        return sync.next_request(self._store, peer)
+        return sync.next_request(self._store, peer, terms)
 
-    def answer(self, request: PullRequest) -> Answer:
+    def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection."""
-        return sync.answer(self._store, request)
+        return sync.answer(self._store, request, terms)
 
-    def receive(self, peer: str, payload: bytes) -> Received:
+    def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """See Connection."""
-        return sync.receive(self._store, peer, payload)
+        return sync.receive(self._store, peer, payload, terms)
 
     def retry(self) -> int:
         """See Connection."""
@@ -118,6 +130,10 @@ class DatabaseConnection:
     def look_for_drift(self) -> str:
         """See Connection."""
         return describe_drift(self._store)
+
+    def modules(self) -> list[str]:
+        """See Connection."""
+        return sorted({table.scope for table in self._store.tables.values()})
 
 
 class DatabaseExchange:

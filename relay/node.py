@@ -3,7 +3,7 @@
 It needs no database: two machines can be paired before anything is installed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
@@ -23,6 +23,7 @@ from relay.pace import Pace
 from relay.resource import Api, Server
 from relay.trust.code import number_of, read_code
 from relay.trust.desk import Desk
+from relay.trust.hello import Hello
 from relay.trust.identity import SHORT, load_identity
 from relay.trust.join import Join
 from relay.trust.peers import Paired, Peers
@@ -46,11 +47,14 @@ class Node:
             )
         self.identity = load_identity(directory)
         self.peers = Peers(directory, self.identity.device)
+        self.hello = Hello(self.identity, self.peers)
         self.pace = Pace(reactor)
         self.client = Client(reactor, identity=self.identity, is_paired=self.peers.is_paired)
         self.desk = Desk(own=self.identity.device, name=config.name, peers=self.peers, clock=reactor)
         self.neighbours = Neighbours(own=self.identity.device, is_paired=self.peers.is_paired)
         self.api = Api(desk=self.desk, peers=self.peers, pace=self.pace, log=log)
+        self.moved: Callable[[], None] = lambda: None
+        """Told when this machine has other addresses."""
         self.port = 0
         """The port that it listens on, once started."""
         self._server = Server(
@@ -118,6 +122,7 @@ class Node:
             protocol=PROTOCOL,
             port=self.port,
             addresses=lambda: own_addresses(self._config.host),
+            moved=self._moved,
             service=self._config.service,
             interfaces=self._config.interfaces,
             found=self.neighbours,
@@ -129,10 +134,18 @@ class Node:
         )
         self._discovery.start()
 
-    def _changed(self, device: str) -> None:
+    def _moved(self) -> None:
+        """This machine has other addresses than before."""
+        for peer in self.peers.all():
+            self.client.forget(peer.device)
+        self.moved()
+
+    def _changed(self, before: Paired | None, after: Paired | None) -> None:
         """A device was paired, changed or unpaired."""
-        if not self.peers.is_paired(device):
-            self._server.door.forget(device)
-            self.client.forget(device)
-            self.pace.forget(device)
-        self.neighbours.changed(device)
+        changed = after or before
+        assert changed is not None
+        if after is None:
+            self._server.door.forget(changed.device)
+            self.client.forget(changed.device)
+            self.pace.forget(changed.device)
+        self.neighbours.changed(changed.device)

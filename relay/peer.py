@@ -18,12 +18,13 @@ from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import PullRequest
 from relay import session as states
 from relay.address import Address
+from relay.calls import Manners
 from relay.client import Client
 from relay.clock import Clock, Timer, cancel, cancelled
 from relay.database import Database, DatabaseAway
 from relay.load import Load, Timing
 from relay.log import Log
-from relay.messages import check_site
+from relay.messages import GreetAnew, check_site
 from relay.push import Pusher
 from relay.session import Session
 from relay.trust.identity import SHORT
@@ -31,6 +32,8 @@ from relay.trust.peers import Peers
 from relay.watch import Watch
 
 POKE_S = 1.0
+DOUBT_S = 10.0
+"""Anybody may announce another address of a peer: that breaks off what runs, but not all the time."""
 
 
 class Leaders(Protocol):
@@ -58,6 +61,7 @@ class Peer:
         own_site: str,
         device: str | None,
         peers: Peers,
+        manners: Manners,
         client: Client,
         database: Database,
         watch: Watch,
@@ -76,6 +80,7 @@ class Peer:
         self._name = name
         self._own_site = own_site
         self._peers = peers
+        self._manners = manners
         self._client = client
         self._database = database
         self._watch = watch
@@ -94,6 +99,7 @@ class Peer:
         self._load = Load(timing.aim_s)
         self._poking: Deferred[None] | None = None
         self._poked_at = float("-inf")
+        self._doubted_at = float("-inf")
 
     @property
     def _known(self) -> str:
@@ -115,6 +121,20 @@ class Peer:
             self._handling = False
         if self.session.state is states.State.STOPPED:
             self._clear()
+
+    def doubt(self) -> None:
+        """There is reason to think that this address is dead: let another one try. At most every DOUBT_S."""
+        now = self._clock.seconds()
+        if now >= self._doubted_at + DOUBT_S:
+            self._doubted_at = now
+            self.greet_anew()
+
+    def greet_anew(self) -> None:
+        """Break off what runs and greet again, in a moment."""
+        if self._task is not None:
+            self._task.cancel()
+        self._drop_ahead()
+        self.handle(states.Failed("it is greeted anew", "here"))
 
     def stop(self) -> None:
         """End whatever runs; when called out of a command, after the commands that follow it."""
@@ -174,6 +194,8 @@ class Peer:
             return states.Failed(str(error), "here")
         except PeerError as error:
             return states.Failed(str(error), "peer")
+        except GreetAnew as error:
+            return states.Failed(str(error), "here")
         except RetryLater as error:
             return states.Failed(str(error), "link")
         except Exception:
@@ -185,13 +207,16 @@ class Peer:
         if known is not None and self._leaders.taken(known, self.address):
             return states.Taken(known)
         own = await self._database.greet()
-        device = self.device = self.announced or self.device or await self._client.identify(self.address)
+        device = self.device = self.announced or await self._find_device()
         if device == self._peers.own:
             return states.Greeted(own.site, self._name, own.protocol)
         if not self._peers.is_paired(device):
             return states.Stranger(device[:SHORT])
+        manners = self._manners.write(device)
         try:
-            text, name, _ = await self._client.hello(self.address, device, own.to_json(), self._name, "")
+            text, name, told = await self._client.hello(
+                self.address, device, own.to_json(), self._name, manners
+            )
         except RetryLater:
             # Perhaps another device is there now: to be looked at first, next time.
             self.device = None
@@ -200,15 +225,24 @@ class Peer:
         site = check_site(greeting.site)
         if site != own.site:
             self._peers.claim(device, site)
+            self._manners.read(device, told)
         if self._leaders.taken(site, self.address):
             return states.Taken(site)
         return states.Greeted(site, name, greeting.protocol)
+
+    async def _find_device(self) -> str:
+        """Return who was here last if it is to be spoken to, else who is here now."""
+        if self.device is not None and self._peers.is_paired(self.device):
+            return self.device
+        return await self._client.identify(self.address)
 
     async def _pull(self, site: str, wait_s: int) -> states.Event:
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             return states.Answered(await ahead)
-        self._request = replace(await self._database.next_request(site), size=self._load.size)
+        self._request = replace(
+            await self._database.next_request(site, self._peers.terms(self._known)), size=self._load.size
+        )
         return states.Answered(await self._ask(self._request, wait_s))
 
     async def _ask(self, request: PullRequest, wait_s: int) -> bytes:
@@ -227,7 +261,7 @@ class Peer:
     async def _receive(self, site: str, payload: bytes) -> states.Event:
         self._look_ahead(payload)
         try:
-            received = await self._database.receive(site, payload)
+            received = await self._database.receive(site, payload, self._peers.terms(self._known))
         except OutOfStep:
             # A push of the same site came between: ask anew, from where we stand now.
             self._drop_ahead()

@@ -30,6 +30,7 @@ from relay.load import Load, Timing
 from relay.log import Log
 from relay.polls import Outcome, Polls
 from relay.session import MAX_WAIT_S, back_off
+from relay.trust.peers import Peers
 
 HOLD_S = 600.0
 
@@ -42,6 +43,7 @@ class Pusher:
         address: Address,
         *,
         own_site: str,
+        peers: Peers,
         client: Client,
         database: Database,
         polls: Polls,
@@ -53,6 +55,7 @@ class Pusher:
         """``own_site`` is ours; nothing is sent before ``start``."""
         self._address = address
         self._own_site = own_site
+        self._peers = peers
         self._client = client
         self._database = database
         self._polls = polls
@@ -107,7 +110,8 @@ class Pusher:
         while wanted is not None and not self._polls.holds(site):
             poll = self._polls.open(site)
             try:
-                answer = await self._database.answer(replace(wanted, size=self._load.size))
+                request = replace(wanted, size=self._load.size)
+                answer = await self._database.answer(request, self._peers.terms(self._device))
                 if answer.entries or answer.raises or not answer.last:
                     wanted = await self._carry(site, answer)
                     continue

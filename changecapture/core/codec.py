@@ -1,6 +1,7 @@
 """The batch: what one pull or push carries, as zlib over JSON lines.
 
-    {"protocol":1,"site":..,"epoch":..,"since":vector,"target":vector,"after":n,"position":n,"end":n}
+    {"protocol":1,"site":..,"epoch":..,"since":vector,"target":vector,"after":n,"position":n,"end":n,
+     "scopes":..}                                   the scopes that it is of (core/scopes.py)
     {"context":digest,"vector":vector}              contexts that the passes below mention, once each
     {"pass":[origin,epoch,pass],"context":digest}   passes that the entries below belong to
     [origin,epoch,number,pass,stamp,"base_seen",scope,table,key]     an entry, and on the next line
@@ -24,6 +25,7 @@ from typing import Any
 
 from changecapture.core.change import ALIVE, UNSEEN, Entry
 from changecapture.core.clock import check_stamp
+from changecapture.core.scopes import EVERY, Scopes, load_scopes
 from changecapture.core.vector import Component, Vector, dump_vector, tree_vector
 from changecapture.core.wire import check_name, check_number, check_text
 from changecapture.errors import PeerError
@@ -51,6 +53,7 @@ class Head:
     after: int
     position: int
     end: int
+    scopes: Scopes = EVERY
 
     @property
     def last(self) -> bool:
@@ -74,7 +77,8 @@ def encode_batch(batch: Batch) -> bytes:
     lines = [
         f'{{"protocol":{PROTOCOL},"site":{json.dumps(head.site)},"epoch":{head.epoch},'
         f'"since":{dump_vector(head.since)},"target":{dump_vector(head.target)},'
-        f'"after":{head.after},"position":{head.position},"end":{head.end}}}'
+        f'"after":{head.after},"position":{head.position},"end":{head.end},'
+        f'"scopes":{json.dumps(head.scopes.dump())}}}'
     ]
     for digest, vector in batch.contexts.items():
         lines.append(f'{{"context":{json.dumps(digest)},"vector":{dump_vector(vector)}}}')
@@ -167,6 +171,7 @@ def _decode_head(item: Any) -> Head:
         after=check_number(item["after"]),
         position=check_number(item["position"]),
         end=check_number(item["end"]),
+        scopes=load_scopes(item["scopes"]),
     )
     if head.position > head.end or (head.position <= head.after and not head.last):
         raise ValueError(f"the positions {head.after}, {head.position}, {head.end} lead nowhere")

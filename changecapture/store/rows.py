@@ -1,6 +1,7 @@
 """The application's rows, as a store reads and writes them. See interface.py for the words used."""
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from types import ModuleType
@@ -9,10 +10,14 @@ from typing import Any
 from changecapture.core.change import BACKFILL, Row, Version
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
+from changecapture.core.zones import local_to_utc
 from changecapture.errors import DataError
 from changecapture.store.bulk import CHUNK
 from changecapture.store.interface import LateRow
 from changecapture.store.journal import JournalStore
+
+DAY = 86_400_000_000
+"""Microseconds: no clock on a wall is as far ahead of UTC."""
 
 
 class RowStore(JournalStore):
@@ -160,6 +165,48 @@ class RowStore(JournalStore):
         )
         return [text for (text,) in rows]
 
+    def read_values(self, table: SyncedTable, column: str, local_keys: Sequence[str]) -> dict[str, Any]:
+        """Return {local key: value of the column}."""
+        return dict(self._select_local(table, local_keys, f"t.{self._quote(column)}"))
+
+    def read_alike(
+        self,
+        table: SyncedTable,
+        columns: Sequence[SyncedColumn],
+        wanted: Mapping[str, Sequence[Any]],
+        *,
+        live: bool = True,
+    ) -> dict[str, list[str]]:
+        """Return the local keys of the rows whose columns have the values: {key: values} to {key: local
+        keys}. NULL is like NULL. ``live``: without those that the application's flag says are deleted."""
+        shapes: dict[tuple[bool, ...], dict[str, Sequence[Any]]] = defaultdict(dict)
+        for key, values in wanted.items():
+            shapes[tuple(value is None for value in values)][key] = values
+        found: dict[str, list[str]] = defaultdict(list)
+        flag = table.deleted_flag
+        for shape, group in shapes.items():
+            given = [column for column, absent in zip(columns, shape, strict=True) if not absent]
+            if not given:
+                continue
+            conditions = [
+                f"t.{self._quote(column.name)} IS NULL"
+                for column, absent in zip(columns, shape, strict=True)
+                if absent
+            ]
+            if flag is not None and live:
+                name, value = f"t.{self._quote(flag.column)}", self.dialect.literal(flag.deleted)
+                conditions.append(f"({name} IS NULL OR {name} <> {value})")
+            for key, values in group.items():
+                place = [value for value in values if value is not None]
+                condition, parameters = self._matching(table, given, [place])
+                rows = self.query(
+                    f"SELECT {self._key(table)} FROM {self._quote(table.name)} AS t "
+                    f"WHERE {' AND '.join([condition, *conditions])}",
+                    parameters,
+                )
+                found[key].extend(text for (text,) in rows)
+        return found
+
     def read_locators(self, table: SyncedTable, keys: Collection[str]) -> dict[str, list[Any]]:
         """Return {key: locator values} of rows that were given a key."""
         found = self._assigned(table, "row_key", keys, "locator")
@@ -209,8 +256,8 @@ class RowStore(JournalStore):
     def capture_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> None:
         """Capture rows as they are, as backfill.
 
-        They are as old as the profile's modified column says, else as old as can be. Read first, then
-        written: MySQL's INSERT .. SELECT waits for each row that the application holds.
+        They are as old as the profile's modified column says, but no younger than now, else as old as can
+        be. Read first, then written: MySQL's INSERT .. SELECT waits for each row that the application holds.
         """
         table_id = next(id_ for id_, other in self.tables.items() if other.name == table.name)
         age = "0"
@@ -218,7 +265,15 @@ class RowStore(JournalStore):
             age = f"coalesce({self._microseconds(f't.{self._quote(table.modified)}')}, 0)"
         rows = self._select_local(table, local_keys, f"{self.transaction_id}, {age}")
         columns = ("table_id", "operation", self.key_column, "transaction_id", "captured_at")
-        self._load("captured", columns, ((table_id, BACKFILL, *row) for row in rows))
+        now = self.read_clock()
+        self._load(
+            "captured",
+            columns,
+            (
+                (table_id, BACKFILL, key, transaction, _when_made(table, shown, now))
+                for key, transaction, shown in rows
+            ),
+        )
 
     transaction_id: str
     """An expression: the transaction that is open."""
@@ -226,6 +281,11 @@ class RowStore(JournalStore):
     def _microseconds(self, expression: str) -> str:
         """Return an expression: a UTC datetime as microseconds since 1970."""
         raise NotImplementedError
+
+    def move_references(self, table: str, column: str, old: Any, new: Any) -> None:
+        """Make the rows of any table of the database that refer to one row refer to another."""
+        name = self._quote(column)
+        self.execute(f"UPDATE {self._quote(table)} SET {name} = %s WHERE {name} = %s", (new, old))
 
     # Helpers
     def _quote(self, name: str) -> str:
@@ -330,6 +390,14 @@ class RowStore(JournalStore):
 def _place(values: Sequence[Any]) -> str:
     """Return a text that stands for a place, the same as the database's answer comes to."""
     return str(values[0]) if len(values) == 1 else dump(list(values))
+
+
+def _when_made(table: SyncedTable, shown: int, now: int) -> int:
+    """Return when a row was made, from what its modified column shows, in microseconds since 1970."""
+    made = min(max(int(shown), 0), now + DAY)
+    if made and table.modified_zone is not None:
+        made = local_to_utc(table.modified_zone, made)
+    return min(made, now)
 
 
 def _is_local(column: SyncedColumn) -> bool:

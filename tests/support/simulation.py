@@ -18,17 +18,17 @@ from random import Random
 from traceback import format_exc
 from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import AlreadyCalled
 
 from changecapture.core.codec import PROTOCOL
-from changecapture.errors import DataError, PeerError, RetryLater
-from changecapture.sync import Greeting, PullRequest, Received
+from changecapture.core.scopes import Terms
+from changecapture.errors import DataError, RetryLater
 from relay.address import Address
 from relay.calls import Calls
 from relay.clock import pause
-from relay.database import DatabaseAway
-from relay.exchange import Answer, DatabaseConnection, DatabaseExchange
+from relay.database import Database
+from relay.exchange import DatabaseConnection, DatabaseExchange
 from relay.load import Timing
 from relay.pace import Pace
 from relay.peer import Peer
@@ -130,7 +130,7 @@ class Silent:
 
 
 class Everyone:
-    """All devices are paired; a device is called as its site."""
+    """All devices are paired, on any terms, and have nothing to tell; a device is called as its site."""
 
     def __init__(self, own: str) -> None:
         self.own = own
@@ -142,59 +142,59 @@ class Everyone:
     def claim(self, device: str, site: str) -> None:
         """Bind nothing."""
 
+    def terms(self, device: str) -> Terms:
+        """Return that everything may be exchanged."""
+        return Terms()
 
-class SimDatabase:
-    """The verbs of ``relay.database``, one after the other, each after a moment, without threads."""
-
-    def __init__(self, host: "Host") -> None:
-        self.exchange = DatabaseExchange("")
-        self._host = host
-        self._connection = DatabaseConnection(host.site.store)
-
-    async def publish(self) -> int:
-        """See Connection."""
-        if not self._host.site.store.has_captured():
-            return 0
-        return await self._do(self._connection.publish)
-
-    async def receive(self, peer: str, payload: bytes) -> Received:
-        """See Connection."""
-        return await self._do(lambda: self._connection.receive(peer, payload))
-
-    async def retry(self) -> int:
-        """See Connection."""
-        return await self._do(self._connection.retry)
-
-    async def look_for_drift(self) -> str:
-        """See Connection: nobody changes the tables here."""
+    def write(self, device: str) -> str:
+        """Return nothing to tell."""
         return ""
 
-    async def greet(self) -> Greeting:
-        """See Connection."""
-        return await self._do(self._connection.greet)
+    def read(self, device: str, text: str) -> None:
+        """Hear nothing."""
 
-    async def next_request(self, peer: str) -> PullRequest:
-        """See Connection."""
-        return await self._do(lambda: self._connection.next_request(peer))
 
-    async def answer(self, request: PullRequest) -> Answer:
-        """See Connection."""
-        return await self._do(lambda: self._connection.answer(request))
+class SimConnection(DatabaseConnection):
+    """A connection to a database whose tables nobody changes."""
 
-    async def _do(self, job: Callable[[], T]) -> T:
+    def look_for_drift(self) -> str:
+        """See Connection."""
+        return ""
+
+
+class SimWorker:
+    """Does the jobs of ``relay.database``, each after a moment, without a thread; perhaps it dies of one."""
+
+    def __init__(self, host: "Host") -> None:
+        self._host = host
+        self._connection = SimConnection(host.site.store)
+
+    def call(self, job: Callable[[DatabaseConnection], T], *, first: bool = False) -> Deferred[T]:
+        """Run a job; ``first``: it publishes, which is nothing when nothing waits."""
+        if first and not self._host.site.store.has_captured():
+            return succeed(job(self._connection))
+        return Deferred.fromCoroutine(self._work(job))
+
+    async def _work(self, job: Callable[[DatabaseConnection], T]) -> T:
         world = self._host.world
         await pause(world.clock, world.rng.uniform(0.0, LONGEST_JOB_S))
         try:
             with world.ledger.watching(self._host.site), self._host.in_danger():
-                return job()
+                return job(self._connection)
         except Crash:
             self._host.crash()
             never: Deferred[T] = Deferred()
             return await never
-        except PeerError:
-            raise
-        except RetryLater as error:
-            raise DatabaseAway(str(error)) from error
+
+
+class SimDatabase(Database):
+    """``relay.database`` with such workers."""
+
+    def __init__(self, host: "Host", log: Silent) -> None:
+        no_reactor: Any = None
+        super().__init__(DatabaseExchange(""), reactor=no_reactor, log=log)
+        worker: Any = SimWorker(host)
+        self._reader = self._writer = worker
 
 
 class SimClient:
@@ -319,10 +319,9 @@ class Relay:
         world, rng = host.world, host.world.rng
         self._host = host
         self.serving: list[Deferred[Any]] = []
-        database: Any = SimDatabase(host)
-        self.database = database
-        self.client: Any = SimClient(host)
         self._log = Silent(world.mistakes)
+        self.database = database = SimDatabase(host, self._log)
+        self.client: Any = SimClient(host)
         self.polls = Polls()
         self.watch = Watch(database, news=self._news, clock=world.clock, rng=rng, log=self._log)
         self.roster = Roster(self._make_peer, holds_poll=self.polls.holds, log=self._log)
@@ -331,6 +330,7 @@ class Relay:
             polls=self.polls,
             pace=Pace(world.clock),
             bindings=Everyone(""),
+            manners=Everyone(""),
             name=host.origin,
             heard=self.roster.poked,
             pulled=self.roster.leads,
@@ -346,16 +346,17 @@ class Relay:
         common: dict[str, Any] = {"timing": timing, "clock": world.clock, "log": self._log}
         site = self._host.site.store.read_site()
         session = Session(str(address), own_site=site.origin, protocol=PROTOCOL, rng=world.rng)
+        peers: Any = Everyone(str(self._host.number))
         pusher = Pusher(
             address,
             own_site=origin,
+            peers=peers,
             client=self.client,
             database=self.database,
             polls=self.polls,
             rng=world.rng,
             **common,
         )
-        peers: Any = Everyone(str(self._host.number))
         return Peer(
             address,
             session,
@@ -363,6 +364,7 @@ class Relay:
             own_site=origin,
             device=device,
             peers=peers,
+            manners=peers,
             client=self.client,
             database=self.database,
             watch=self.watch,

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from changecapture.core.scopes import Terms
 from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import Greeting, PullRequest, Received
 from relay.address import Address
 from relay.database import DatabaseAway
 from relay.load import Load, Timing
-from relay.peer import POKE_S, Peer
+from relay.peer import DOUBT_S, POKE_S, Peer
 from relay.session import MIN_WAIT_S, Poked, Session, Started, State
-from tests.unit.relay_fake import FakeLog, FakePeers, FakeReactor, FakeSite, device_id, site_id
+from tests.unit.relay_fake import FakeLog, FakeManners, FakePeers, FakeReactor, FakeSite, device_id, site_id
 
 A, B = site_id("a"), site_id("b")
 DEVICE, OTHER = device_id("d"), device_id("e")
@@ -76,10 +77,10 @@ class ScriptedDatabase:
             raise self.fails
         return self.connection.greet()
 
-    async def next_request(self, peer: str) -> Any:
+    async def next_request(self, peer: str, terms: Terms) -> Any:
         return self.connection.next_request(peer)
 
-    async def receive(self, peer: str, payload: bytes) -> Received:
+    async def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         self.receiving.append(payload)
         return Received(3, 2, 1, True)
 
@@ -134,6 +135,7 @@ class Fixture:
             own_site=A,
             device=device,
             peers=self.peers,  # type: ignore[arg-type]
+            manners=FakeManners(),
             client=self.other,  # type: ignore[arg-type]
             database=self.database,  # type: ignore[arg-type]
             watch=self.watch,  # type: ignore[arg-type]
@@ -273,7 +275,7 @@ class SlowDatabase(ScriptedDatabase):
         super().__init__(site)
         self.outcomes: list[Deferred[Received]] = []
 
-    async def receive(self, peer: str, payload: bytes) -> Received:
+    async def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         self.receiving.append(payload)
         self.outcomes.append(Deferred())
         return await self.outcomes[-1]
@@ -386,3 +388,18 @@ def test_after_a_call_that_the_link_did_not_bear_less_is_asked_for():
     assert f.other.calls.count("pull") == 2
     assert PullRequest(**json.loads(f.other.asked[0])).size == Load(Timing().aim_s).size
     assert PullRequest(**json.loads(f.other.asked[1])).size == Load(Timing().aim_s).size // 4
+
+
+def test_doubt_breaks_off_what_runs_and_lets_another_address_try_but_not_all_the_time():
+    f = Fixture()
+    f.meet()
+    f.peer.doubt()
+    assert f.leaders.leading == [] and f.session.state is State.BACKING_OFF
+    f.other.outcomes["hello"] = [f.greeting()]
+    f.clock.advance(MIN_WAIT_S)
+    assert f.leaders.leading == [B]
+    f.peer.doubt()
+    assert f.leaders.leading == [B]
+    f.clock.advance(DOUBT_S)
+    f.peer.doubt()
+    assert f.leaders.leading == []

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from changecapture.core.scopes import Terms
 from changecapture.errors import PeerError, RetryLater
 from changecapture.sync import PullRequest
 from relay.address import Address
 from relay.load import Timing
 from relay.polls import Polls
 from relay.push import HOLD_S, Pusher
-from tests.unit.relay_fake import FakeLog, FakeReactor, FakeSite, device_id, site_id
+from tests.unit.relay_fake import FakeLog, FakePeers, FakeReactor, FakeSite, device_id, site_id
 
 A, B, C = site_id("a"), site_id("b"), site_id("c")
 DEVICE = device_id("d")
@@ -57,7 +58,7 @@ class NearDatabase:
         self.connection = self.exchange.open()
         self.asked: list[PullRequest] = []
 
-    async def answer(self, request: PullRequest) -> Any:
+    async def answer(self, request: PullRequest, terms: Terms) -> Any:
         self.asked.append(request)
         return self.connection.answer(request)
 
@@ -74,6 +75,7 @@ class Fixture:
         self.pusher = Pusher(
             Address("127.0.0.1", 1),
             own_site=A,
+            peers=FakePeers({DEVICE}),  # type: ignore[arg-type]
             client=self.far,  # type: ignore[arg-type]
             database=self.database,  # type: ignore[arg-type]
             polls=self.polls,
