@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from changecapture import account
 from changecapture.apply import drain
+from changecapture.catchup import park_carried, show_carried
 from changecapture.config import DatabaseURL
 from changecapture.errors import ConfigError
 from changecapture.reconcile import reconcile
@@ -179,6 +180,7 @@ def converge(
             _run_steps(store, steps, progress)
         store.load_tables()
         rows = _backfill(store, progress)
+        show_carried(store)
         found = _reconcile_missed(store, progress)
     finally:
         store.close()
@@ -259,6 +261,7 @@ def _backfill(store: SqlStore, progress: Progress) -> int:
     total = sum(_count_rows(store, table_id) for table_id, _ in rows)
     progress("rows backfilled", 0, total)
     for table_id, key in rows:
+        park_carried(store, store.tables[table_id])
         while texts := _backfill_batch(store, table_id, key):
             key = texts[-1]
             captured += len(texts)
