@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from changecapture import account
 from changecapture.apply import drain
+from changecapture.catchup import park_carried, show_carried
 from changecapture.config import DatabaseURL
 from changecapture.errors import ConfigError
 from changecapture.rights import check_rights
@@ -181,6 +182,7 @@ def converge(
             _run_steps(store, steps, progress)
         store.load_tables()
         rows = _backfill(store, progress)
+        show_carried(store)
     finally:
         store.close()
     created, dropped = (sum(counts) for counts in ([s.created for s in steps], [s.dropped for s in steps]))
@@ -260,6 +262,7 @@ def _backfill(store: SqlStore, progress: Progress) -> int:
     total = sum(_count_rows(store, table_id) for table_id, _ in rows)
     progress("rows backfilled", 0, total)
     for table_id, key in rows:
+        park_carried(store, store.tables[table_id])
         while texts := _backfill_batch(store, table_id, key):
             key = texts[-1]
             captured += len(texts)

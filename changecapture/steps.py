@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from changecapture import account
+from changecapture.catchup import park_columns
 from changecapture.core.cascade import find_cascades
 from changecapture.core.table import SyncedTable
 from changecapture.dialect import Capture, mysql
@@ -172,8 +173,17 @@ def _table_step(store: SqlStore, table: SyncedTable, table_id: int, capture: Cap
     statements += [capture.triggers[name] for name in missing]
     for name in stale:
         statements += _drop_statements(store, name, table.name)
+    statements += park_columns(store, table, _new_columns(table, found.definitions.get(table_id)))
     statements.append(_definition_statement(store, table, table_id))
     return Step(table.name, tuple(statements), len(missing), len(stale), tuple(before))
+
+
+def _new_columns(table: SyncedTable, definition: str | None) -> set[str]:
+    """Return the columns, by wire name, that a table had not when it was installed last."""
+    if definition is None:
+        return set()
+    before = SyncedTable.from_json(definition)
+    return {column.wire for column in table.columns} - {column.wire for column in before.columns}
 
 
 def _number_statement(store: SqlStore, table: SyncedTable, table_id: int) -> str:

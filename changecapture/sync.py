@@ -19,6 +19,7 @@ from changecapture.apply import Applied, apply_entries
 from changecapture.core.change import Entry
 from changecapture.core.codec import PROTOCOL, Batch, Head, decode_batch, encode_batch, read_head
 from changecapture.core.scopes import Scopes, Terms, load_scopes, name_progress
+from changecapture.core.table import digest_shape
 from changecapture.core.vector import (
     Vector,
     covers_name,
@@ -53,6 +54,8 @@ class Greeting:
     vector: str
     clock: int
     protocol: int = PROTOCOL
+    shape: str = ""
+    """Digest of the tables and columns that it syncs (core.table.digest_shape)."""
 
     def to_json(self) -> str:
         """Return JSON text; ``from_json`` is its inverse."""
@@ -121,12 +124,20 @@ class Received:
     applied: int
     parked: int
     last: bool
+    carried: int = 0
+    """Entries in the batch, known ones included."""
 
 
 def greet(store: Store) -> Greeting:
     """Return what this site says of itself."""
     site = store.read_site()
-    return Greeting(site.origin, site.epoch, dump_vector(store.read_vector()), store.read_clock())
+    return Greeting(
+        site.origin,
+        site.epoch,
+        dump_vector(store.read_vector()),
+        store.read_clock(),
+        shape=digest_shape(store.tables.values()),
+    )
 
 
 def next_request(store: Store, peer: str, terms: Terms = NO_TERMS) -> PullRequest:
@@ -292,7 +303,7 @@ def _apply(store: Store, batch: Batch, progress: Progress) -> Received:
             total.applied + done.applied,
             total.parked + done.parked,
         )
-    return Received(total.entries, total.applied, total.parked, head.last)
+    return Received(total.entries, total.applied, total.parked, head.last, len(entries))
 
 
 def _is_idle(store: Store, before: Progress, after: Progress, target: Vector) -> bool:

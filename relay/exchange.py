@@ -6,14 +6,18 @@ peer is malformed); ``open`` may raise ConfigError and DriftError too. ``Databas
 real one; tests bring their own.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from changecapture import publish, sync
 from changecapture.apply import retry
 from changecapture.core.scopes import Terms
 from changecapture.store import open_store
-from changecapture.store.interface import Store
+from changecapture.store.interface import Exchanged, Instance, Store
 from changecapture.sync import Greeting, PullRequest, Received
+from relay.journal import Ended
+
+PRUNE_US = 3_600_000_000
 
 
 class Answer(Protocol):
@@ -63,6 +67,9 @@ class Connection(Protocol):
     def retry(self) -> int:
         """Try to show parked rows again; return how many are still parked."""
 
+    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+        """Keep which exchanges have ended, and what peers say of themselves."""
+
     def modules(self) -> list[str]:
         """Return the names of the modules that are synced here."""
 
@@ -89,6 +96,7 @@ class DatabaseConnection:
     def __init__(self, store: Store) -> None:
         """Take an open store; ``close`` closes it."""
         self._store = store
+        self._prune_at = 0
         self._last_told = (0, 0)
 
     def close(self) -> None:
@@ -122,6 +130,30 @@ class DatabaseConnection:
     def retry(self) -> int:
         """See Connection."""
         return retry(self._store)
+
+    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+        """See Connection."""
+        for instance in met:
+            self._store.write_instance(instance)
+        now = self._store.read_clock()
+        self._store.write_exchanges(
+            [
+                Exchanged(
+                    e.exchange,
+                    e.peer,
+                    e.direction,
+                    e.entries,
+                    e.bytes,
+                    now - int(e.started_ago * 1_000_000),
+                    now - int(e.ended_ago * 1_000_000),
+                    e.outcome,
+                )
+                for e in ended
+            ]
+        )
+        if now >= self._prune_at:
+            self._store.prune_exchanges()
+            self._prune_at = now + PRUNE_US
 
     def modules(self) -> list[str]:
         """See Connection."""

@@ -11,7 +11,7 @@ references local.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.change import Captured, Entry, Row, Version
@@ -57,6 +57,37 @@ class Progress:
     target: str = "{}"
     contact_at: int = 0
     received: int = 0
+
+
+DONE = "done"
+"""The outcome of an exchange that came to its end."""
+Direction = Literal["in", "out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """An exchange, as this end saw it. ``bytes``: of its payloads. Times are microseconds since 1970 UTC."""
+
+    exchange: str
+    peer: str
+    direction: Direction
+    entries: int
+    bytes: int
+    started_at: int
+    ended_at: int
+    outcome: str = DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What a peer says of itself, for people. ``shape``: digest of the tables and columns that it syncs."""
+
+    base_uuid: str
+    name: str
+    owner: str
+    contact: str
+    url: str
+    shape: str
 
 
 class Store(Protocol):
@@ -262,6 +293,9 @@ class Store(Protocol):
     def read_unapplied(self, rows: Collection[Row]) -> dict[Row, list[str]]:
         """Return the names, as text, of the entries of parked rows that are not applied."""
 
+    def read_carried(self, table: str) -> dict[Row, list[Entry]]:
+        """Return the entries of a table (wire name) that are not applied."""
+
     def mark_applied(self, rows: Collection[Row]) -> None:
         """Say that all entries of the rows are applied."""
 
@@ -312,9 +346,24 @@ class Store(Protocol):
     def write_conflicts(self, conflicts: Sequence[tuple[Row, Conflict]]) -> None:
         """Keep values that lost."""
 
+    def read_open_conflicts(self, rows: Collection[Row]) -> list[tuple[int, Row, str, str, str]]:
+        """Return (id, row, column, name of the kept value's entry, of the lost one's) of open conflicts."""
+
+    def settle_conflicts(self, ids: Collection[int]) -> None:
+        """Note that somebody has decided these conflicts."""
+
     # Peers
     def read_progress(self, site: str) -> Progress:
         """Return how far the pull from a peer has come."""
 
     def write_progress(self, progress: Progress) -> None:
         """Keep how far the pull from a peer has come."""
+
+    def write_exchanges(self, exchanges: Sequence[Exchanged]) -> None:
+        """Append to the journal, and count for each peer."""
+
+    def prune_exchanges(self) -> None:
+        """Forget what is too old, or too much."""
+
+    def write_instance(self, instance: Instance) -> None:
+        """Keep what a peer says of itself."""
