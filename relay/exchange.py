@@ -12,8 +12,10 @@ from typing import Protocol
 from changecapture import publish, sync
 from changecapture.apply import retry
 from changecapture.core.scopes import Terms
+from changecapture.drift import describe_drift
 from changecapture.store import open_store
-from changecapture.store.interface import Exchanged, Instance, Store
+from changecapture.store.interface import Exchanged, Instance
+from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import Greeting, PullRequest, Received
 from relay.journal import Ended
 
@@ -67,6 +69,9 @@ class Connection(Protocol):
     def retry(self) -> int:
         """Try to show parked rows again; return how many are still parked."""
 
+    def look_for_drift(self) -> str:
+        """Return what the application has changed since the installation, as one line, else nothing."""
+
     def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
         """Keep which exchanges have ended, and what peers say of themselves."""
 
@@ -93,7 +98,7 @@ class Exchange(Protocol):
 class DatabaseConnection:
     """The verbs over a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: SqlStore) -> None:
         """Take an open store; ``close`` closes it."""
         self._store = store
         self._prune_at = 0
@@ -130,6 +135,10 @@ class DatabaseConnection:
     def retry(self) -> int:
         """See Connection."""
         return retry(self._store)
+
+    def look_for_drift(self) -> str:
+        """See Connection."""
+        return describe_drift(self._store)
 
     def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
         """See Connection."""
