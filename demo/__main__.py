@@ -46,6 +46,7 @@ def run(screen: Screen, patience: Patience) -> int:
     began = time.monotonic()
     try:
         with scratch_directory() as directory:
+            os.environ[VARIABLE] = str(directory / "state")
             stage = Stage(screen, patience, directory)
             try:
                 equal = Story(stage, screen, patience).play()

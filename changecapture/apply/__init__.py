@@ -21,6 +21,7 @@ from changecapture.apply.work import Work
 from changecapture.core.change import Entry, Row
 from changecapture.core.codec import PassName
 from changecapture.core.vector import Vector, dump_vector
+from changecapture.epochs import recall
 from changecapture.publish import publish
 from changecapture.store.interface import Store
 
@@ -84,14 +85,25 @@ def retry(store: Store, limit: int = RETRY_LIMIT) -> int:
 
 
 def drain(store: Store) -> None:
-    """Publish what is captured, so that little of it is left for the apply transaction."""
+    """Publish what is captured, so that little of it is left for the apply transaction.
+
+    Who holds the lock may publish more after it: the site has made sure of its epoch by then.
+    """
+    with store.lock():
+        recall(store)
     for _ in range(DRAIN_PASSES):
         if not publish(store):
             return
 
 
 def _drop_known(store: Store, entries: Iterable[Entry]) -> list[Entry]:
-    fresh = {(entry.origin, entry.epoch, entry.number): entry for entry in entries}
+    """Return the entries that never were here: what the vector covers was, and may be compacted by now."""
+    held = store.read_vector()
+    fresh = {
+        (e.origin, e.epoch, e.number): e
+        for e in entries
+        if held.get((e.origin, e.epoch, e.scope), 0) < e.number
+    }
     for name in store.find_names(fresh):
         del fresh[name]
     return list(fresh.values())

@@ -34,6 +34,9 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "waiting": ROWS,
     "conflict": KEPT,
     "peer": KEPT,
+    "meeting": KEPT,
+    "life": KEPT,
+    "contested": APPENDED,
 }
 """The rights on each of our tables; a unit test compares them with what the code writes."""
 WHY = "without it the relay stops at the first change that needs it"

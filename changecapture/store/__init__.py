@@ -1,11 +1,12 @@
 """The only code that talks to a database: one interface, one file for each engine."""
 
 from changecapture.config import DatabaseURL, parse_url
+from changecapture.memo import Memo
 from changecapture.store.sqlstore import SqlStore
 
 
-def open_store(url: str | DatabaseURL, *, installed: bool = True) -> SqlStore:
-    """Return an open store.
+def open_store(url: str | DatabaseURL, *, installed: bool = True, memo: Memo | None = None) -> SqlStore:
+    """Return an open store; whoever publishes through it gives it the memo of its database.
 
     Raises ConfigError (wrong URL, password, right), RetryLater (server away). With ``installed`` it
     also raises ConfigError when nothing is installed, DriftError when it is half installed.
@@ -20,6 +21,7 @@ def open_store(url: str | DatabaseURL, *, installed: bool = True) -> SqlStore:
         from changecapture.store.mysql import MySQLStore
 
         store = MySQLStore(parsed)
+    store.memo = memo
     if installed:
         try:
             store.load_tables()

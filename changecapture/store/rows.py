@@ -12,10 +12,10 @@ from changecapture.core.values import dump
 from changecapture.errors import DataError
 from changecapture.store.bulk import CHUNK
 from changecapture.store.interface import LateRow
-from changecapture.store.shelf import ShelfStore
+from changecapture.store.upkeep import UpkeepStore
 
 
-class RowStore(ShelfStore):
+class RowStore(UpkeepStore):
     """The part of a store that reads and writes the application's tables."""
 
     dialect: ModuleType
