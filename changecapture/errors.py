@@ -1,8 +1,8 @@
 """Errors, named by who must act.
 
 ``ConfigError``: the operator; it says what to do. ``DriftError``: run install. ``PeerError``: the other
-side is wrong. ``RetryLater``: nobody, try again. ``DataError``: this change. The command line prints
-``str(error)`` as one line and leaves with status 2.
+side is wrong. ``RetryLater``: nobody, try again (``Gone``: on a new connection). ``DataError``: this change.
+The command line prints ``str(error)`` as one line and leaves with status 2.
 """
 
 
@@ -38,8 +38,16 @@ class PeerError(ChangeCaptureError):
     """The other side sent what it must not send."""
 
 
+class OutOfStep(PeerError):
+    """A batch does not follow the last one: what came between them came another way, or twice."""
+
+
 class RetryLater(ChangeCaptureError):
     """Something is busy or away; the same call may succeed later."""
+
+
+class Gone(RetryLater):
+    """The connection is lost, or there never was one; only a new one may succeed."""
 
 
 class DataError(ChangeCaptureError):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from time import monotonic
@@ -18,10 +19,11 @@ from typing import Protocol
 
 from changecapture.apply import retry
 from changecapture.config import DatabaseURL
-from changecapture.errors import PeerError, RetryLater
+from changecapture.errors import Gone, PeerError
 from changecapture.greeting import Measured, greet, meet
 from changecapture.memo import Memo
 from changecapture.memory import spare_collector
+from changecapture.patience import patiently
 from changecapture.publish import publish
 from changecapture.store import open_store
 from changecapture.store.interface import Store
@@ -87,7 +89,7 @@ class ApartSource:
         try:
             made = self._pipe.recv()
         except (EOFError, ConnectionError) as error:
-            raise RetryLater("the process that reads the source has ended", why=str(error)) from error
+            raise Gone("the process that reads the source has ended", why=str(error)) from error
         if isinstance(made, Exception):
             raise made
         assert isinstance(made, Made)
@@ -142,7 +144,7 @@ def _serve(url: DatabaseURL, memo: Memo | None, pipe: Connection) -> None:
 
 def _make_answer(store: Store, request: PullRequest) -> Made:
     for _ in range(PASSES_AHEAD):
-        if not publish(store):
+        if not patiently(partial(publish, store)):
             break
     return Made(answer(store, request), store.has_captured())
 
@@ -166,7 +168,7 @@ def pull_from(source: Source, peer: str, target: Store, report: Callable[[Receiv
             end = 0 if batch.last else batch.end
             request = replace(request, epoch=batch.epoch, after=batch.position, end=end, mark=batch.mark)
             source.ask(request)
-        received = receive(target, peer, batch.payload)
+        received = patiently(partial(receive, target, peer, batch.payload))
         total += received.entries
         report(received)
         if batch.last and not made.more:
@@ -226,6 +228,6 @@ def _exchange(
         total += moved
         if not moved and left_store.read_vector() == right_store.read_vector():
             break
-    retry(left_store)
-    retry(right_store)
+    for store in (left_store, right_store):
+        patiently(partial(retry, store))
     return total

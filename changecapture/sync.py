@@ -5,6 +5,10 @@ the sender answers with the next entries that the vector does not cover. With it
 names the end of the pull and its own vector, the target; the receiver's vector is raised to the target
 only when that end is reached (R11). Until then it resumes by (sender, epoch, position) and keeps what
 it has. Resending is harmless: entries have names.
+
+A push is the same with the other end calling: the receiver tells its request, the sender answers it. A
+batch that does not follow the last one (it came twice, or a pull and a push crossed) is ``OutOfStep``:
+nothing of it is taken, and the next request says where to go on.
 """
 
 import json
@@ -20,9 +24,7 @@ from changecapture.core.vector import (
     dump_vector,
     load_vector,
 )
-from changecapture.errors import PeerError, RetryLater
-from changecapture.greeting import Greeting as Greeting
-from changecapture.greeting import greet as greet
+from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.greeting import read_fields
 from changecapture.lives import Renamed, claim_target, rename_contested
 from changecapture.store.interface import Met, Progress, Store
@@ -35,6 +37,8 @@ PAGE_ENTRIES = 1000
 """Entries read at once while a batch is put together."""
 BATCH_CHARACTERS = 4 * 1024 * 1024
 """Characters of columns that one answer carries at most, unless a single entry has more."""
+LOOK_ENTRIES = 20_000
+"""Entries that are looked at for one answer: whoever asks may have nearly all of them."""
 APPLY_ENTRIES = 2000
 """Entries that one apply transaction takes: it must stay below 200 ms or so."""
 
@@ -45,6 +49,8 @@ class PullRequest:
 
     ``epoch`` is the sender's, as the receiver knows it: another one makes the positions void, and so does
     another ``mark``, the digest of the entry at the end of the last pull. ``end`` is 0 to begin a pull.
+    ``limit`` and ``size`` bound the answer: entries, and characters of their columns (one entry may have
+    more).
     """
 
     site: str
@@ -53,6 +59,7 @@ class PullRequest:
     after: int
     end: int
     limit: int = BATCH_ENTRIES
+    size: int = BATCH_CHARACTERS
     protocol: int = PROTOCOL
     mark: str = ""
 
@@ -65,18 +72,20 @@ class PullRequest:
         """Return the request; raise PeerError when it is none."""
         request = cls(**read_fields(text, cls))
         load_vector(request.vector)
-        if request.limit < 1:
+        if request.limit < 1 or request.size < 1:
             raise PeerError("malformed request", why="it asks for nothing")
         return request
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A batch ready to ship, and what is in it."""
+    """A batch ready to ship, and what is in it. ``raises``: it ends a pull that raises the vector of who
+    asked, with or without entries (others may have brought them, compaction may have taken them)."""
 
     payload: bytes
     entries: int
     last: bool
+    raises: bool
     epoch: int
     position: int
     end: int
@@ -136,6 +145,7 @@ def answer(store: Store, request: PullRequest) -> Answer:
                 encode_batch(batch),
                 len(batch.entries),
                 head.last,
+                head.last and not covers_vector(head.since, head.target),
                 head.epoch,
                 head.position,
                 head.end,
@@ -150,13 +160,12 @@ def _make_batch(store: Store, request: PullRequest) -> Batch:
     after = request.after if known else 0
     resumed = known and request.end >= max(1, store.read_compaction().reached)
     end = request.end if resumed else store.last_position()
-    found, position = _take_entries(store, after, end, min(request.limit, BATCH_ENTRIES))
-    entries = tuple(entry for _, entry in found if not _covers(since, entry))
+    entries, position = _take_entries(store, since, after, end, request)
     passes = store.read_passes({(e.origin, e.epoch, e.pass_number) for e in entries})
     contexts = store.read_contexts(passes)
     return Batch(
         Head(site.origin, site.epoch, since, vector, after, position, end, _mark(store, end)),
-        entries,
+        tuple(entries),
         passes,
         {digest: contexts[name] for name, digest in passes.items()},
     )
@@ -177,19 +186,24 @@ def _mark(store: Store, position: int) -> str:
     return "" if entry is None else digest_entry(entry)
 
 
-def _take_entries(store: Store, after: int, end: int, limit: int) -> tuple[list[tuple[int, Entry]], int]:
-    """Return entries up to a number and a size, and the position that they reach."""
-    found: list[tuple[int, Entry]] = []
-    size = 0
-    while len(found) < limit:
-        page = store.read_entries(after, end, min(PAGE_ENTRIES, limit - len(found)))
+def _take_entries(
+    store: Store, since: Vector, after: int, end: int, request: PullRequest
+) -> tuple[list[Entry], int]:
+    """Return entries that ``since`` does not cover, up to a number and a size, and the position reached."""
+    most, largest = min(request.limit, BATCH_ENTRIES), min(request.size, BATCH_CHARACTERS)
+    found: list[Entry] = []
+    size = looked = 0
+    while looked < LOOK_ENTRIES:
+        page = store.read_entries(after, end, min(PAGE_ENTRIES, most))
         if not page:
             return found, end
+        looked += len(page)
         for position, entry in page:
-            size += len(entry.columns)
-            if found and size > BATCH_CHARACTERS:
-                return found, after
-            found.append((position, entry))
+            if not _covers(since, entry):
+                size += len(entry.columns)
+                if len(found) == most or (found and size > largest):
+                    return found, after
+                found.append(entry)
             after = position
     return found, after
 
@@ -207,11 +221,11 @@ def receive(store: Store, peer: str, payload: bytes) -> Received:
             why="the other site believes that this one holds more than it does",
         )
     if head.epoch != progress.epoch and head.after != 0:
-        raise PeerError("the batch does not begin at the beginning of a new epoch")
+        raise OutOfStep("the batch does not begin at the beginning of a new epoch")
     if head.epoch == progress.epoch and head.after != progress.position:
         again = head.after == 0 and (head.end, head.mark) != (progress.end or progress.position, met.mark)
         if not again:
-            raise PeerError(
+            raise OutOfStep(
                 "the batch does not follow the last one",
                 why=f"it begins at {head.after}, the last one ended at {progress.position}",
             )

@@ -3,13 +3,15 @@
 
 Not ``xmlrpc.Proxy``: that opens a connection per call, which over GPRS costs more than the call.
 Time is bounded by what is left of progress, not by the whole: an answer must begin within
-``ANSWER_S`` (after the time that we allowed the peer to hold it) and then no two pieces may lie
-more than ``SILENCE_S`` apart, so that a slow link may take minutes for a payload and a deaf one
-may not.
+``ANSWER_S`` of the last piece of the call (after the time that we allowed the peer to hold it) and
+then no two pieces may lie more than ``SILENCE_S`` apart, so that a slow link may take minutes for a
+payload and a deaf one may not. A greeting or a poke is small: a peer that does not answer it within
+``SHORT_S`` is not there.
 
 Raises PeerError when the peer answers what it must not, RetryLater for everything else.
 """
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -34,6 +36,7 @@ from relay.clock import Clock, Timer, cancel
 
 CONNECT_S = 10.0
 ANSWER_S = 60.0
+SHORT_S = 20.0
 SILENCE_S = 30.0
 KEEP_S = 240
 """How long an idle connection is kept; below the server's own limit (``relay.resource``)."""
@@ -44,7 +47,7 @@ CONNECTIONS = 2
 class Client:
     """The methods of ``relay.messages``, as coroutines."""
 
-    def __init__(self, reactor: Any, body_limit: int = messages.ANSWER_LIMIT) -> None:
+    def __init__(self, reactor: Any, body_limit: int = messages.BODY_LIMIT) -> None:
         """Make it; connections are made when needed."""
         self._clock: Clock = reactor
         self._body_limit = body_limit
@@ -55,26 +58,32 @@ class Client:
 
     async def hello(self, address: Address, greeting: str, name: str) -> tuple[str, str]:
         """Return the greeting (JSON) and the name of the site at that address."""
-        return messages.read_greeting(await self._call(address, 0, "hello", greeting, name))
+        return messages.read_greeting(await self._call(address, SHORT_S, "hello", greeting, name))
 
     async def pull(self, address: Address, request: str, wait_s: int) -> bytes:
         """Return a payload; empty when the peer has news but wants to be asked again."""
-        return messages.read_payload(await self._call(address, wait_s, "pull", request, wait_s))
+        return messages.read_payload(await self._call(address, wait_s + ANSWER_S, "pull", request, wait_s))
+
+    async def push(self, address: Address, site: str, payload: bytes) -> str:
+        """Carry a payload (or nothing) there; return what the peer lacks then, as its request (JSON)."""
+        return messages.read_wants(await self._call(address, ANSWER_S, "push", site, payload))
 
     async def poke(self, address: Address, site: str) -> None:
         """Tell the peer that there is news here."""
-        messages.read_done(await self._call(address, 0, "poke", site))
+        messages.read_done(await self._call(address, SHORT_S, "poke", site))
 
     async def close(self) -> None:
         """Close the connections that are kept."""
         await self._pool.closeCachedConnections()
 
-    async def _call(self, address: Address, wait_s: int, method: str, *parameters: Any) -> bytes:
-        body: Any = FileBodyProducer(BytesIO(messages.write_call(method, *parameters)))
+    async def _call(self, address: Address, within_s: float, method: str, *parameters: Any) -> bytes:
+        upload = Upload(messages.write_call(method, *parameters))
+        body: Any = FileBodyProducer(upload)
         headers = Headers({b"Content-Type": [b"text/xml"]})
         url = b"http://" + str(address).encode() + messages.PATH
         answering = self._agent.request(b"POST", url, headers, body)
-        timer: Timer = self._clock.callLater(wait_s + ANSWER_S, answering.cancel)
+        timer: Timer = self._clock.callLater(within_s, answering.cancel)
+        upload.taken = lambda: timer.reset(within_s) if timer.active() else None
         try:
             response: Any = await answering
         except Exception as error:
@@ -89,6 +98,17 @@ class Client:
         if response.code != 200:
             raise PeerError(f"HTTP status {response.code}")
         return content
+
+
+class Upload(BytesIO):
+    """The body of a call; ``taken`` is called whenever a piece of it is wanted: the link moves."""
+
+    taken: Callable[[], None] = staticmethod(lambda: None)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next piece."""
+        self.taken()
+        return super().read(size)
 
 
 class Body(Protocol):
@@ -144,7 +164,10 @@ class Body(Protocol):
 def _link_error(error: BaseException) -> Exception:
     """Return what a person can read of an error of the connection."""
     if isinstance(error, ResponseNeverReceived | ResponseFailed) and error.reasons:
-        error = error.reasons[0].value or error
+        causes = [reason.value for reason in error.reasons if reason.value is not None]
+        # Whoever was cancelled must not take it for a bad link and go on.
+        cancelled = [cause for cause in causes if isinstance(cause, CancelledError)]
+        error = (cancelled or causes or [error])[0]
     if isinstance(error, CancelledError):
         return error
     if isinstance(error, ConnectionLost | ConnectionDone):

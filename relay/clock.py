@@ -22,6 +22,9 @@ class Timer(Protocol):
     def active(self) -> bool:
         """Return whether it is still to come."""
 
+    def reset(self, secondsFromNow: float) -> None:
+        """Let it come so many seconds from now."""
+
 
 class Clock(Protocol):
     """Seconds that only grow, and calls in the future."""

@@ -22,7 +22,8 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from changecapture.errors import ChangeCaptureError, PeerError, RetryLater
-from changecapture.sync import Greeting, PullRequest, Received
+from changecapture.greeting import Greeting, Measured
+from changecapture.sync import PullRequest, Received
 from relay.clock import Reactor, Timer, cancel
 from relay.exchange import Answer, Connection, Exchange
 from relay.log import Log
@@ -186,9 +187,14 @@ class Database:
         """See Connection.retry."""
         return await self._do(self._writer.call(lambda c: c.retry()))
 
-    async def greet(self) -> Greeting:
+    async def greet(self, to: str = "") -> Greeting:
         """See Connection.greet."""
-        return await self._do(self._reader.call(lambda c: c.greet()))
+        return await self._do(self._reader.call(lambda c: c.greet(to)))
+
+    async def meet(self, theirs: Greeting, measured: Measured | None = None) -> None:
+        """See Connection.meet; what a person should know is logged."""
+        for line in await self._do(self._writer.call(lambda c: c.meet(theirs, measured))):
+            self._log.warning(line)
 
     async def next_request(self, peer: str) -> PullRequest:
         """See Connection.next_request."""

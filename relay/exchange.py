@@ -10,9 +10,12 @@ from typing import Protocol
 
 from changecapture import publish, sync
 from changecapture.apply import retry
+from changecapture.config import parse_url
+from changecapture.greeting import Greeting, Measured, greet, meet
+from changecapture.memo import find_memo
 from changecapture.store import open_store
 from changecapture.store.interface import Store
-from changecapture.sync import Greeting, PullRequest, Received
+from changecapture.sync import PullRequest, Received
 
 
 class Answer(Protocol):
@@ -30,6 +33,10 @@ class Answer(Protocol):
     def last(self) -> bool:
         """Return whether there was no more when it was made."""
 
+    @property
+    def raises(self) -> bool:
+        """Return whether the asking site will hold more by it, even without entries."""
+
 
 class Connection(Protocol):
     """One connection to one database, used by one thread at a time."""
@@ -40,8 +47,11 @@ class Connection(Protocol):
     def publish(self) -> int:
         """Put captured changes into the changelog; return how many. Bounded: again while > 0."""
 
-    def greet(self) -> Greeting:
-        """Return who this site is, now."""
+    def greet(self, to: str) -> Greeting:
+        """Return who this site is, now, for a peer ('' when it is not known who answers)."""
+
+    def meet(self, theirs: Greeting, measured: Measured | None) -> list[str]:
+        """Take note of a peer's greeting; return what a person should know."""
 
     def next_request(self, peer: str) -> PullRequest:
         """Return what to ask the peer for."""
@@ -87,9 +97,13 @@ class DatabaseConnection:
         """See Connection."""
         return publish.publish(self._store)
 
-    def greet(self) -> Greeting:
+    def greet(self, to: str) -> Greeting:
         """See Connection."""
-        return sync.greet(self._store)
+        return greet(self._store, to)
+
+    def meet(self, theirs: Greeting, measured: Measured | None) -> list[str]:
+        """See Connection."""
+        return meet(self._store, theirs, measured)
 
     def next_request(self, peer: str) -> PullRequest:
         """See Connection."""
@@ -113,11 +127,12 @@ class DatabaseExchange:
 
     def __init__(self, url: str) -> None:
         """Nothing is opened yet."""
-        self._url = url
+        self._url = parse_url(url)
+        self._memo = find_memo(self._url)
 
     def open(self) -> DatabaseConnection:
         """See Exchange."""
-        return DatabaseConnection(open_store(self._url))
+        return DatabaseConnection(open_store(self._url, memo=self._memo))
 
     def read_greeting(self, text: str) -> Greeting:
         """See Exchange."""

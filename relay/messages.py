@@ -4,13 +4,15 @@
 |--------|--------------------------------|--------------------------------------------------------|
 | hello  | greeting (JSON), name          | greeting (JSON), name                                  |
 | pull   | request (JSON), wait_s         | payload; empty: "I have news, ask again"               |
+| push   | site, payload (may be empty)   | what the called site lacks, as the request (JSON) that |
+|        |                                | it would pull with; empty: "I pull from you myself"    |
 | poke   | site                           | true: heard ("I have news" or "try me again")          |
 
 ``site`` is the caller's. 64-bit numbers stand inside the JSON texts (XML-RPC has 32 bits).
 
 Everything here comes from outside: a document type is refused (entities could expand it without
 bound), so are deep nesting and anything but the types above. The size is bounded by who reads the
-body (``BODY_LIMIT``, ``ANSWER_LIMIT``). Reading 8 MiB takes about 25 ms, writing it 15 ms.
+body (``BODY_LIMIT``). Reading 8 MiB takes about 25 ms, writing it 15 ms.
 """
 
 import re
@@ -21,10 +23,9 @@ from xml.parsers import expat
 
 from changecapture.errors import PeerError, RetryLater
 
-BODY_LIMIT = 8 * 1024 * 1024
-"""Bytes of a call."""
-ANSWER_LIMIT = 40 * 1024 * 1024
-"""Bytes of an answer: a batch may hold one large entry (publish.LARGEST_ROW), which may not compress."""
+BODY_LIMIT = 40 * 1024 * 1024
+"""Bytes of a call or an answer: a batch may hold one large entry (publish.LARGEST_ROW), which may not
+compress."""
 PATH = b"/RPC2"
 NESTING_LIMIT = 16
 NAME_LIMIT = 64
@@ -36,7 +37,12 @@ BROKEN = 3
 """Fault codes: you sent what you must not; try again later; a mistake of ours."""
 
 Parameters = tuple[Any, ...]
-CALLS: dict[str, tuple[type, ...]] = {"hello": (str, str), "pull": (str, int), "poke": (str,)}
+CALLS: dict[str, tuple[type, ...]] = {
+    "hello": (str, str),
+    "pull": (str, int),
+    "push": (str, bytes),
+    "poke": (str,),
+}
 SITE = re.compile(r"[0-9a-f]{32}")
 
 
@@ -128,6 +134,14 @@ def read_payload(body: bytes) -> bytes:
     answer = _read_answer(body)
     if not isinstance(answer, bytes):
         raise PeerError("the answer to a pull is not a Binary")
+    return answer
+
+
+def read_wants(body: bytes) -> str:
+    """Return the request (JSON) in the answer to a push; raise PeerError or RetryLater."""
+    answer = _read_answer(body)
+    if not isinstance(answer, str):
+        raise PeerError("the answer to a push is not a request")
     return answer
 
 

@@ -8,20 +8,24 @@ commands before it.
 
 from collections import deque
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from changecapture.errors import PeerError, RetryLater
+from changecapture.errors import OutOfStep, PeerError, RetryLater
+from changecapture.greeting import Measured
 from changecapture.sync import PullRequest
 from relay import session as states
 from relay.address import Address
 from relay.client import Client
 from relay.clock import Clock, Timer, cancel, cancelled
 from relay.database import Database, DatabaseAway
+from relay.load import Load, Timing
 from relay.log import Log
 from relay.messages import check_site
+from relay.push import Pusher
 from relay.session import Session
 from relay.watch import Watch
 
@@ -54,7 +58,9 @@ class Peer:
         client: Client,
         database: Database,
         watch: Watch,
+        pusher: Pusher,
         leaders: Leaders,
+        timing: Timing,
         clock: Clock,
         log: Log,
     ) -> None:
@@ -66,6 +72,7 @@ class Peer:
         self._client = client
         self._database = database
         self._watch = watch
+        self._pusher = pusher
         self._leaders = leaders
         self._clock = clock
         self._log = log
@@ -77,6 +84,7 @@ class Peer:
         self._ahead: Deferred[bytes] | None = None
         """The payload after the one that is being received."""
         self._timer: Timer | None = None
+        self._load = Load(timing.aim_s)
         self._poking: Deferred[None] | None = None
         self._poked_at = float("-inf")
 
@@ -131,7 +139,9 @@ class Peer:
                 self._timer = self._clock.callLater(seconds, self.handle, states.Woken())
             case states.Lead(site):
                 self._leaders.lead(site, self.address)
+                self._pusher.start(site)
             case states.Release(site):
+                self._pusher.stop()
                 self._leaders.release(site, self.address)
             case states.Report(text, warning):
                 (self._log.warning if warning else self._log.info)(text)
@@ -161,10 +171,13 @@ class Peer:
         known = self.session.site
         if known is not None and self._leaders.taken(known, self.address):
             return states.Taken(known)
-        own = await self._database.greet()
+        own = await self._database.greet(known or "")
+        began = self._clock.seconds()
         text, name = await self._client.hello(self.address, own.to_json(), self._name)
+        took = int((self._clock.seconds() - began) * 1_000_000)
         greeting = self._database.exchange.read_greeting(text)
         site = check_site(greeting.site)
+        await self._database.meet(greeting, Measured(own.clock, took))
         if self._leaders.taken(site, self.address):
             return states.Taken(site)
         return states.Greeted(site, name, greeting.protocol)
@@ -173,13 +186,30 @@ class Peer:
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             return states.Answered(await ahead)
-        self._request = await self._database.next_request(site)
-        return states.Answered(await self._client.pull(self.address, self._request.to_json(), wait_s))
+        self._request = replace(await self._database.next_request(site), size=self._load.size)
+        return states.Answered(await self._ask(self._request, wait_s))
+
+    async def _ask(self, request: PullRequest, wait_s: int) -> bytes:
+        """Return the answer, and learn from it how much the next should carry."""
+        began = self._clock.seconds()
+        try:
+            payload = await self._client.pull(self.address, request.to_json(), wait_s)
+        except RetryLater:
+            self._load.failed()
+            raise
+        if not wait_s:
+            full = self._database.exchange.follow_request(request, payload) is not None
+            self._load.took(self._clock.seconds() - began, full=full)
+        return payload
 
     async def _receive(self, site: str, payload: bytes) -> states.Event:
         self._look_ahead(payload)
         try:
             received = await self._database.receive(site, payload)
+        except OutOfStep:
+            # A push of the same site came between: ask anew, from where we stand now.
+            self._drop_ahead()
+            return states.Received(0, 0, 0, last=False)
         except BaseException:
             self._drop_ahead()
             raise
@@ -191,8 +221,8 @@ class Peer:
         assert self._request is not None
         self._request = self._database.exchange.follow_request(self._request, payload)
         if self._request is not None:
-            pull = self._client.pull(self.address, self._request.to_json(), 0)
-            self._ahead = Deferred.fromCoroutine(pull)
+            self._request = replace(self._request, size=self._load.size)
+            self._ahead = Deferred.fromCoroutine(self._ask(self._request, 0))
 
     def _drop_ahead(self) -> None:
         ahead, self._ahead = self._ahead, None

@@ -82,12 +82,13 @@ class Polls:
 
     def open(self, site: str) -> Poll:
         """Return a new poll of that site and let go of the one before; raise RetryLater if full."""
-        before = self._open.pop(site, None)
-        if before is not None:
-            before.let_go()
-        if len(self._open) >= self._limit:
+        before = self._open.get(site)
+        if before is None and len(self._open) >= self._limit:
             raise RetryLater("too many sites at once")
         poll = self._open[site] = Poll(site)
+        if before is not None:
+            # Last: who is let go may look whether the site holds a poll.
+            before.let_go()
         return poll
 
     def close(self, poll: Poll) -> None:

@@ -16,7 +16,8 @@ from twisted.web import pages
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from changecapture.errors import PeerError, RetryLater
+from changecapture.errors import OutOfStep, PeerError, RetryLater
+from changecapture.sync import Received
 from relay import messages
 from relay.address import is_loopback
 from relay.clock import Clock, cancelled
@@ -68,15 +69,20 @@ class Api(Resource):
         polls: Polls,
         name: str,
         heard: Callable[[str], None],
+        pulled: Callable[[str], bool],
+        received: Callable[[str, Received], None],
         clock: Clock,
         log: Log,
     ) -> None:
-        """``name`` is this site's, for people; ``heard`` is told the site that called us."""
+        """``name`` is this site's, for people; ``heard`` is told the site that called us, ``received`` what
+        it pushed; ``pulled`` tells whether we pull from that site ourselves."""
         Resource.__init__(self)
         self._database = database
         self._polls = polls
         self._name = name
         self._heard = heard
+        self._pulled = pulled
+        self._received = received
         self._clock = clock
         self._log = log
 
@@ -112,7 +118,8 @@ class Api(Resource):
 
     async def _hello(self, greeting: str, name: str) -> list[str]:
         theirs = self._database.exchange.read_greeting(greeting)
-        own = await self._database.greet()
+        await self._database.meet(theirs)
+        own = await self._database.greet(theirs.site)
         if theirs.site != own.site:
             self._heard(messages.check_site(theirs.site))
         return [own.to_json(), self._name]
@@ -120,6 +127,17 @@ class Api(Resource):
     async def _poke(self, site: str) -> bool:
         self._heard(messages.check_site(site))
         return True
+
+    async def _push(self, site: str, payload: bytes) -> str:
+        if self._pulled(messages.check_site(site)):
+            return ""
+        if payload:
+            try:
+                self._received(site, await self._database.receive(site, payload))
+            except OutOfStep:
+                # It came twice, or we pulled meanwhile: the answer says where to go on.
+                pass
+        return (await self._database.next_request(site)).to_json()
 
     async def _pull(self, text: str, wait_s: int) -> bytes:
         request = self._database.exchange.read_request(text)

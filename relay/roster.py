@@ -54,6 +54,10 @@ class Roster:
         """Return whether the site is spoken to over another address."""
         return self._leaders.get(site, address) != address
 
+    def leads(self, site: str) -> bool:
+        """Return whether the site is spoken to: what it has is pulled."""
+        return site in self._leaders
+
     def lead(self, site: str, address: Address) -> None:
         """Speak to the site over this address."""
         self._leaders[site] = address

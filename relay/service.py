@@ -17,7 +17,8 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
 from changecapture.errors import ConfigError
-from changecapture.sync import Greeting
+from changecapture.greeting import Greeting
+from changecapture.sync import Received
 from relay.address import Address
 from relay.client import Client
 from relay.clock import Reactor, pause
@@ -25,12 +26,14 @@ from relay.config import RelayConfig
 from relay.database import Database, DatabaseAway
 from relay.discovery import Discovery, Network
 from relay.exchange import Exchange
+from relay.load import Timing
 from relay.log import Log
 from relay.peer import Peer
 from relay.polls import Polls
+from relay.push import Pusher
 from relay.resource import Api, Server
 from relay.roster import Roster
-from relay.session import MAX_WAIT_HERE_S, Session, back_off
+from relay.session import MAX_WAIT_HERE_S, Session, back_off, describe
 from relay.watch import Watch
 
 
@@ -46,6 +49,7 @@ class SiteService(Service):
         rng: Random,
         log: Log,
         network: Network | None = None,
+        timing: Timing | None = None,
     ) -> None:
         """Make the parts; nothing is opened before ``startService``."""
         self.port = 0
@@ -57,6 +61,7 @@ class SiteService(Service):
         self._rng = rng
         self._log = log
         self._network = network
+        self._timing = timing or Timing()
         self._polls = Polls()
         self._roster: Roster | None = None
         self._discovery: Discovery | None = None
@@ -69,6 +74,8 @@ class SiteService(Service):
             polls=self._polls,
             name=config.name,
             heard=self._heard,
+            pulled=self._pulled,
+            received=self._received,
             clock=reactor,
             log=log,
         )
@@ -160,7 +167,19 @@ class SiteService(Service):
             client=self._client,
             database=self._database,
             watch=self._watch,
+            pusher=Pusher(
+                address,
+                own_site=own.site,
+                client=self._client,
+                database=self._database,
+                polls=self._polls,
+                timing=self._timing,
+                clock=self._reactor,
+                rng=self._rng,
+                log=self._log,
+            ),
             leaders=roster,
+            timing=self._timing,
             clock=self._reactor,
             log=self._log,
         )
@@ -169,6 +188,14 @@ class SiteService(Service):
         self._polls.tell(source)
         if self._roster is not None:
             self._roster.news(source)
+
+    def _pulled(self, site: str) -> bool:
+        return self._roster is not None and self._roster.leads(site)
+
+    def _received(self, site: str, received: Received) -> None:
+        if received.entries:
+            self._log.info(describe(site, received.entries, received.applied, received.parked))
+        self._watch.received(site, received)
 
     def _heard(self, site: str) -> None:
         if self._roster is not None:

@@ -182,6 +182,12 @@ def back_off(failures: int, longest: float, rng: Random) -> float:
     return max(MIN_WAIT_S, full * rng.uniform(0.5, 1.0))
 
 
+def describe(source: str, entries: int, applied: int, parked: int) -> str:
+    """Return the line that tells a person what came of a payload."""
+    noun = "change" if entries == 1 else "changes"
+    return f"received {entries} {noun} from {source} (applied {applied}, parked {parked})"
+
+
 class Session:
     """The state of one address. ``handle`` is its only verb."""
 
@@ -257,13 +263,8 @@ class Session:
         self._failures = 0
         reports: Commands = ()
         if event.entries:
-            noun = "change" if event.entries == 1 else "changes"
-            reports = (
-                Report(
-                    f"received {event.entries} {noun} from {self._name or self._address} "
-                    f"(applied {event.applied}, parked {event.parked})"
-                ),
-            )
+            source = self._name or self._address
+            reports = (Report(describe(source, event.entries, event.applied, event.parked)),)
         if event.last:
             reports += self._tell(f"in step with {self.label}")
         return reports + self._next(event.last, progress=event.entries > 0, now=now)

@@ -12,14 +12,26 @@ from collections.abc import Sequence
 import click
 
 from changecapture import __version__
-from changecapture.cli import conflicts, doctor, install, parked, plan, reconcile, site, status, sync, uninstall
-from changecapture.errors import ChangeCaptureError
+from changecapture.cli import (
+    conflicts,
+    doctor,
+    install,
+    parked,
+    plan,
+    reconcile,
+    site,
+    status,
+    sync,
+    uninstall,
+)
+from changecapture.errors import ChangeCaptureError, RetryLater
 from changecapture.memory import spare_collector
 from changecapture.packages import check_packages
 
 PROGRAM = "changecapture"
 ERROR = 2
 INTERRUPTED = 130
+AGAIN = "running the same command again goes on"
 EPILOG = """\b
 A database URL is postgresql://user:password@host:port/database or mysql://.. (MariaDB too).
 env:NAME takes it from the environment variable NAME, so that no password stands on the
@@ -64,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if _was_interrupted(error):
             return _report_interrupted()
         if isinstance(error, ChangeCaptureError):
-            click.echo(f"{PROGRAM}: error: {error}", err=True)
+            again = f" ({AGAIN})" if isinstance(error, RetryLater) and not error.mend else ""
+            click.echo(f"{PROGRAM}: error: {error}{again}", err=True)
         else:
             _report_unexpected(error, given)
     return ERROR
@@ -81,7 +94,7 @@ def _was_interrupted(error: BaseException | None) -> bool:
 
 
 def _report_interrupted() -> int:
-    click.echo(f"{PROGRAM}: interrupted; running the same command again goes on", err=True)
+    click.echo(f"{PROGRAM}: interrupted; {AGAIN}", err=True)
     return INTERRUPTED
 
 

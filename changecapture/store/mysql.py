@@ -17,12 +17,14 @@ from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.dialect import mysql as dialect
-from changecapture.errors import ConfigError, DataError, DriftError, RetryLater
+from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater
 from changecapture.store.literals import app_record, measure, place_value, record
 from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
 CONNECT_SECONDS = 10
+WAIT_SECONDS = 10
+"""For what others hold, except while applying: ALTER TABLE meets InnoDB's own statistics thread."""
 STATEMENT_CHARACTERS = 500_000
 """Of records that one statement carries: servers take 16 MB (max_allowed_packet), old ones 1 MB."""
 SHORT_VALUE = 4_000
@@ -77,11 +79,10 @@ class MySQLStore(SqlStore):
         else:
             # mysql 8 only, not run: LOCK IN SHARE MODE takes no SKIP LOCKED there.
             self.share_lock = "FOR SHARE SKIP LOCKED"
-        wait = 0 if self.mariadb else 1
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SET SESSION sql_mode = '{dialect.SQL_MODE}', time_zone = '+00:00', "
-                f"innodb_lock_wait_timeout = {wait}, lock_wait_timeout = 10, "
+                f"innodb_lock_wait_timeout = {WAIT_SECONDS}, lock_wait_timeout = {WAIT_SECONDS}, "
                 "collation_connection = utf8mb4_bin"
             )
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
@@ -106,7 +107,7 @@ class MySQLStore(SqlStore):
         if code in BUSY_ERRORS:
             return RetryLater("the database is busy", why=text)
         if code in GONE_ERRORS or (code == -1 and isinstance(error, pymysql.InternalError)):
-            return RetryLater(f"cannot reach {self.url}", why=text, mend="is the server running?")
+            return Gone(f"cannot reach {self.url}", why=text, mend="is the server running?")
         return error
 
     def _ends_transaction(self, error: Exception) -> bool:
@@ -128,11 +129,12 @@ class MySQLStore(SqlStore):
 
     def _begin_applying(self) -> None:
         self._found_places: dict[str, tuple[str, dict[str, str]]] = {}
-        self.execute("SET @changecapture_applying = 1")
+        wait = 0 if self.mariadb else 1
+        self.execute(f"SET @changecapture_applying = 1, SESSION innodb_lock_wait_timeout = {wait}")
         self.execute("START TRANSACTION")
 
     def _end_applying(self) -> None:
-        self.execute("SET @changecapture_applying = NULL")
+        self.execute(f"SET @changecapture_applying = NULL, SESSION innodb_lock_wait_timeout = {WAIT_SECONDS}")
 
     def _among(self, expression: str, wanted: Collection[Any], type_: str) -> tuple[str, list[Any]]:
         if not wanted:

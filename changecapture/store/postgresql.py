@@ -13,7 +13,7 @@ from changecapture.config import DatabaseURL, refuse_options
 from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.dialect import postgresql as dialect
-from changecapture.errors import ConfigError, DataError, DriftError, RetryLater
+from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater
 from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
@@ -321,10 +321,10 @@ def _detail(error: psycopg.Error) -> str:
     return " ".join((error.diag.message_detail or str(error)).split())
 
 
-def _unreachable(url: DatabaseURL, why: str) -> RetryLater | ConfigError:
+def _unreachable(url: DatabaseURL, why: str) -> Gone | ConfigError:
     if "password authentication failed" in why or "does not exist" in why:
         return ConfigError(f"cannot connect to {url}", why=why, mend="correct the URL")
-    return RetryLater(f"cannot reach {url}", why=why, mend="is the server running?")
+    return Gone(f"cannot reach {url}", why=why, mend="is the server running?")
 
 
 __all__ = ["PostgresStore"]

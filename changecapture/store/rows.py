@@ -206,26 +206,18 @@ class RowStore(UpkeepStore):
             self.write_images({row: image}, (), version.origin)
 
     def capture_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> None:
-        """Capture rows as they are, as backfill."""
-        for part in _parts(local_keys):
-            condition, parameters = self._matching(table, table.locator, self._locators(table, part))
-            self.execute(f"{self.backfill_sql(table)} WHERE {condition}", parameters)
+        """Capture rows as they are, as backfill.
 
-    def backfill_sql(self, table: SyncedTable) -> str:
-        """Return the INSERT .. SELECT, without its WHERE, that captures rows ``t`` as they are.
-
-        They are as old as the profile's modified column says, else as old as can be.
+        They are as old as the profile's modified column says, else as old as can be. Read first, then
+        written: MySQL's INSERT .. SELECT waits for each row that the application holds.
         """
         table_id = next(id_ for id_, other in self.tables.items() if other.name == table.name)
         age = "0"
         if table.modified is not None:
             age = f"coalesce({self._microseconds(f't.{self._quote(table.modified)}')}, 0)"
-        return (
-            f"INSERT INTO {self.prefix}captured "
-            f"(table_id, operation, {self.key_column}, transaction_id, captured_at) "
-            f"SELECT {table_id}, '{BACKFILL}', {self._key(table)}, {self.transaction_id}, {age} "
-            f"FROM {self._quote(table.name)} AS t"
-        )
+        rows = self._select_local(table, local_keys, f"{self.transaction_id}, {age}")
+        columns = ("table_id", "operation", self.key_column, "transaction_id", "captured_at")
+        self._load("captured", columns, ((table_id, BACKFILL, *row) for row in rows))
 
     transaction_id: str
     """An expression: the transaction that is open."""

@@ -144,3 +144,13 @@ def test_row_that_an_entry_meets_before_its_backfill_is_merged(families):
     backfill(there, "generic")
     exchange(here, there)
     assert_in_step(here, there)
+
+
+def test_backfill_does_not_wait_for_rows_that_the_application_holds(home):
+    add_family(home, 1)
+    home.family("BEGIN")
+    home.family("UPDATE parent SET note = 'not committed'")
+    assert converge(parse_url(home.url), "generic").rows == 6
+    home.family("COMMIT")
+    home.publish()
+    assert home.entries("parent", "p0")[-1]["note"] == "not committed"

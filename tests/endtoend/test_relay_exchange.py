@@ -10,6 +10,7 @@ from twisted.trial.unittest import TestCase
 from relay.address import Address
 from relay.clock import pause
 from relay.config import RelayConfig
+from relay.load import Timing
 from relay.service import SiteService
 from tests.unit.relay_fake import FakeLog, FakeSite, site_id
 
@@ -18,6 +19,7 @@ BOUND_S = 20.0
 
 class Relays(TestCase):
     timeout = 60
+    timing = Timing()
 
     def setUp(self) -> None:
         self.running: dict[str, SiteService] = {}
@@ -35,7 +37,7 @@ class Relays(TestCase):
             discovery=False,
             peers=tuple(p if isinstance(p, Address) else self.address(p) for p in peers),
         )
-        relay = SiteService(config, site, reactor=reactor, rng=Random(letter), log=log)
+        relay = SiteService(config, site, reactor=reactor, rng=Random(letter), log=log, timing=self.timing)
         relay.startService()
         self.running[letter] = relay
         return relay
@@ -217,3 +219,43 @@ class ManySites(Relays):
             await self.until_equal(*self.sites, texts={f"t{i}" for i in range(n + 1)})
         # 30 is the least; a site that asks while it applies the same entry may get it twice.
         assert sum(site.sent for site in self.sites) <= 45
+
+
+class BehindNat(Relays):
+    """Site a reaches b, and b does not reach a: only a calls."""
+
+    timing = Timing(patience_s=0.3)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.a, self.b = FakeSite(site_id("a")), FakeSite(site_id("b"))
+        self.start(self.b)
+        self.start(self.a, self.b)
+
+    async def test_both_directions_get_done_by_the_one_that_can_call(self):
+        self.a.write("from a")
+        self.b.write("from b")
+        await self.until_equal(self.a, self.b, texts={"from a", "from b"})
+        assert self.told(self.b, f"received 1 change from {self.a.id} (applied 1, parked 0)")
+
+    async def test_what_is_pushed_is_passed_on_and_nothing_travels_twice(self):
+        c = FakeSite(site_id("c"))
+        self.start(c, self.b)
+        texts = set()
+        for n in range(5):
+            for site in (self.a, self.b, c):
+                texts.add(f"{site.id[0]}{n}")
+                site.write(f"{site.id[0]}{n}")
+                await self.until_equal(self.a, self.b, c, texts=texts)
+        # a and c have to push five each to b, b has to send ten to each of them.
+        assert (self.a.sent, self.b.sent, c.sent) == (5, 20, 5)
+
+    async def test_a_site_that_can_be_called_after_all_is_called_and_pushes_no_more(self):
+        self.a.write("one")
+        await self.until_equal(self.a, self.b, texts={"one"})
+        self.running["b"]._roster.announce("test", [self.address(self.a)])
+        await self.until(lambda: self.told(self.b, "in step with camp a"))
+        self.a.write("two")
+        await self.until_equal(self.a, self.b, texts={"one", "two"})
+        assert self.told(self.b, "received 1 change from camp a (applied 1, parked 0)") == 1
+        assert self.a.sent == 2

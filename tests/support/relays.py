@@ -3,11 +3,13 @@
 Relays of one process of ours find each other by zeroconf on 127.0.0.1, and no others.
 """
 
+import json
 import os
 import signal
 import subprocess
+import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from threading import Thread
 from typing import IO
@@ -17,6 +19,8 @@ from tests.support.patience import Patience
 PROGRAM = Path(sysconfig.get_path("scripts"), "changecapture-relay")
 DATE_AND_TIME = len("2026-01-31 12:00:00 ")
 END_S = 15.0
+ROOT = Path(__file__).parents[2]
+IMPATIENT = "tests.support.impatient"
 
 CONFIG = """\
 [site]
@@ -34,6 +38,14 @@ interfaces = ["127.0.0.1"]
 service = "{service}"    # of our own: real sites are not met
 """
 
+LONELY = """\
+enabled = false
+"""
+PEER = """\
+[[peer]]
+address = "127.0.0.1:{port}"
+"""
+
 
 class RelayError(Exception):
     """A relay has ended as it should not."""
@@ -47,14 +59,30 @@ class Relay:
     """One site's relay; it may be started again after its end."""
 
     def __init__(
-        self, name: str, url: str, directory: Path, heard: Callable[[str, str], None] = ignore
+        self,
+        name: str,
+        url: str,
+        directory: Path,
+        heard: Callable[[str, str], None] = ignore,
+        *,
+        peers: Collection[int] | None = None,
+        timing: Mapping[str, float] | None = None,
     ) -> None:
-        """``heard`` gets the name and each line of the log, in a thread."""
+        """``heard`` gets the name and each line of the log, in a thread.
+
+        ``peers``: ports to call, instead of whom it discovers. ``timing``: see tests.support.impatient.
+        """
         self.name = name
         self.lines: list[str] = []
         self.config = directory / f"{name}.toml"
         service = f"_sahana-{os.getpid() % 10**8}._tcp.local."
-        self.config.write_text(CONFIG.format(name=name, service=service))
+        text = CONFIG.format(name=name, service=service)
+        if peers is not None:
+            text += LONELY + "".join(PEER.format(port=port) for port in peers)
+        self.config.write_text(text)
+        self._program = (
+            [str(PROGRAM)] if timing is None else [sys.executable, "-m", IMPATIENT, json.dumps(timing)]
+        )
         self._url = url
         self._heard = heard
         self._process: subprocess.Popen[str] | None = None
@@ -74,7 +102,8 @@ class Relay:
     def start(self) -> None:
         """Start the process, apart from our terminal and its Ctrl-C."""
         self._process = subprocess.Popen(
-            [PROGRAM, "run", "--config", self.config],
+            [*self._program, "run", "--config", self.config],
+            cwd=ROOT,
             env={**os.environ, "CHANGECAPTURE_URL": self._url},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -86,6 +115,13 @@ class Relay:
         assert self._process.stderr is not None
         self._reader = Thread(target=self._read, args=(self._process.stderr,), daemon=True)
         self._reader.start()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on, once it has said so."""
+        part = "listening on 127.0.0.1:"
+        (line,) = [line for line in self.lines if part in line]
+        return int(line.partition(part)[2].split(",")[0])
 
     def stop(self) -> None:
         """Ask it to end; make it, when it does not."""

@@ -13,7 +13,8 @@ from twisted.python.failure import Failure
 
 from changecapture.core.codec import PROTOCOL
 from changecapture.errors import PeerError, RetryLater
-from changecapture.sync import Greeting, PullRequest, Received
+from changecapture.greeting import Greeting, Measured
+from changecapture.sync import PullRequest, Received
 
 T = TypeVar("T")
 PAGE = 10
@@ -24,6 +25,7 @@ class FakeAnswer:
     payload: bytes
     entries: int
     last: bool
+    raises: bool
 
 
 def site_id(letter: str) -> str:
@@ -111,7 +113,11 @@ class FakeConnection:
                 self.site.changelog.append((self.site.id, number + offset, text))
             return len(batch)
 
-    def greet(self) -> Greeting:
+    def meet(self, theirs: Greeting, measured: Measured | None) -> list[str]:
+        self.site.check()
+        return []
+
+    def greet(self, to: str) -> Greeting:
         self.site.check()
         return Greeting(self.site.id, 1, json.dumps(self.site.vector), 0, self.site.protocol)
 
@@ -129,7 +135,7 @@ class FakeConnection:
             page, last = wanted[:PAGE], len(wanted) <= PAGE
             self.site.sent += len(page)
         body = json.dumps({"entries": page, "last": last}).encode()
-        return FakeAnswer(zlib.compress(body), len(page), last)
+        return FakeAnswer(zlib.compress(body), len(page), last, last and bool(page))
 
     def receive(self, peer: str, payload: bytes) -> Received:
         self.site.check()

@@ -1,5 +1,6 @@
 """A session made live: one thing at a time, and every way it can fail."""
 
+import json
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from changecapture.errors import PeerError, RetryLater
-from changecapture.sync import Greeting, PullRequest, Received
+from changecapture.errors import OutOfStep, PeerError, RetryLater
+from changecapture.greeting import Greeting, Measured
+from changecapture.sync import PullRequest, Received
 from relay.address import Address
 from relay.database import DatabaseAway
+from relay.load import Load, Timing
 from relay.peer import POKE_S, Peer
 from relay.session import MIN_WAIT_S, Poked, Session, Started, State
 from tests.unit.relay_fake import FakeLog, FakeReactor, FakeSite, site_id
@@ -25,6 +28,7 @@ class ScriptedPeer:
     def __init__(self) -> None:
         self.site = FakeSite(B)
         self.calls: list[str] = []
+        self.asked: list[str] = []
         self.outcomes: dict[str, list[Any]] = {}
 
     async def _next(self, verb: str) -> Any:
@@ -41,6 +45,7 @@ class ScriptedPeer:
         return await self._next("hello")
 
     async def pull(self, address: Address, request: str, wait_s: int) -> bytes:
+        self.asked.append(request)
         return await self._next("pull")
 
     async def poke(self, address: Address, site: str) -> None:
@@ -55,11 +60,15 @@ class ScriptedDatabase:
         self.connection = site.open()
         self.fails: Exception | None = None
         self.receiving: list[Any] = []
+        self.met: list[tuple[str, int]] = []
 
-    async def greet(self) -> Greeting:
+    async def meet(self, theirs: Greeting, measured: Measured) -> None:
+        self.met.append((theirs.site, measured.took))
+
+    async def greet(self, to: str = "") -> Greeting:
         if self.fails:
             raise self.fails
-        return self.connection.greet()
+        return self.connection.greet(to)
 
     async def next_request(self, peer: str) -> Any:
         return self.connection.next_request(peer)
@@ -92,11 +101,23 @@ class FakeLeaders:
         self.leading.remove(site)
 
 
+class FakePusher:
+    def __init__(self) -> None:
+        self.site: str | None = None
+
+    def start(self, site: str) -> None:
+        self.site = site
+
+    def stop(self) -> None:
+        self.site = None
+
+
 class Fixture:
     def __init__(self) -> None:
         self.clock, self.log = FakeReactor(), FakeLog()
         self.other, self.database = ScriptedPeer(), ScriptedDatabase(FakeSite(A))
         self.watch, self.leaders = FakeWatch(), FakeLeaders()
+        self.pusher = FakePusher()
         self.session = Session(str(HERE), own_site=A, protocol=1, rng=Random(1))
         self.peer = Peer(
             HERE,
@@ -106,13 +127,15 @@ class Fixture:
             client=self.other,  # type: ignore[arg-type]
             database=self.database,  # type: ignore[arg-type]
             watch=self.watch,  # type: ignore[arg-type]
+            pusher=self.pusher,  # type: ignore[arg-type]
             leaders=self.leaders,
+            timing=Timing(),
             clock=self.clock,
             log=self.log,
         )
 
     def greeting(self, site: str = B) -> tuple[str, str]:
-        return FakeSite(site).open().greet().to_json(), "south"
+        return FakeSite(site).open().greet("").to_json(), "south"
 
     def meet(self) -> None:
         """Go on until the peer holds our poll."""
@@ -209,6 +232,14 @@ def test_a_poke_is_sent_at_most_once_a_second_and_only_to_a_peer_that_was_met():
     assert f.session.state is State.LISTENING
 
 
+def test_what_it_has_is_pushed_from_the_greeting_until_the_failure():
+    f = Fixture()
+    f.meet()
+    assert f.pusher.site == B
+    f.peer.stop()
+    assert f.pusher.site is None
+
+
 def payload_of(*texts: str) -> list[bytes]:
     """Return the payloads by which another site answers, a page each."""
     theirs = FakeSite(B)
@@ -295,3 +326,20 @@ def test_stop_while_a_pull_ahead_is_under_way():
     f, _, _, _ = start_of_long_answer(cancelled.append)
     f.peer.stop()
     assert len(cancelled) == 1
+
+
+def test_a_payload_that_a_push_overtook_is_asked_for_anew():
+    f, database, _, _ = start_of_long_answer()
+    database.outcomes[0].errback(OutOfStep("it does not follow"))
+    assert f.session.state is State.PULLING and f.other.calls.count("pull") == 3
+    assert f.log.lines == []
+
+
+def test_after_a_call_that_the_link_did_not_bear_less_is_asked_for():
+    f = Fixture()
+    f.other.outcomes |= {"hello": [f.greeting(), f.greeting()], "pull": [RetryLater("gone")]}
+    f.peer.handle(Started())
+    f.clock.advance(MIN_WAIT_S)
+    assert f.other.calls.count("pull") == 2
+    assert PullRequest(**json.loads(f.other.asked[0])).size == Load(Timing().aim_s).size
+    assert PullRequest(**json.loads(f.other.asked[1])).size == Load(Timing().aim_s).size // 4

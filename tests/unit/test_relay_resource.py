@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from changecapture.errors import PeerError, RetryLater
+from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import PullRequest
 from relay import messages
 from relay.database import DatabaseAway
@@ -34,16 +34,29 @@ class DirectDatabase:
         self.exchange = site
         self.connection = site.open()
         self.answers = 0
+        self.met: list[str] = []
+        self.fails: Exception | None = None
 
-    async def greet(self) -> Any:
+    async def meet(self, theirs: Any) -> None:
+        self.met.append(theirs.site)
+
+    async def greet(self, to: str) -> Any:
         try:
-            return self.connection.greet()
+            return self.connection.greet(to)
         except RetryLater as error:
             raise DatabaseAway(str(error)) from error
 
     async def answer(self, request: PullRequest) -> Any:
         self.answers += 1
         return self.connection.answer(request)
+
+    async def next_request(self, peer: str) -> PullRequest:
+        return self.connection.next_request(peer)
+
+    async def receive(self, peer: str, payload: bytes) -> Any:
+        if self.fails:
+            raise self.fails
+        return self.connection.receive(peer, payload)
 
 
 class ApiTest(SynchronousTestCase):
@@ -54,6 +67,8 @@ class ApiTest(SynchronousTestCase):
         self.database = DirectDatabase(self.site)
         self.polls = Polls()
         self.heard: list[str] = []
+        self.pulled: set[str] = set()
+        self.received: list[tuple[str, int]] = []
         self.clock = FakeReactor()
         self.log = FakeLog()
         self.api = Api(
@@ -61,6 +76,8 @@ class ApiTest(SynchronousTestCase):
             polls=self.polls,
             name="north",
             heard=self.heard.append,
+            pulled=lambda site: site in self.pulled,
+            received=lambda site, received: self.received.append((site, received.entries)),
             clock=self.clock,
             log=self.log,
         )
@@ -70,7 +87,7 @@ class ApiTest(SynchronousTestCase):
         return Deferred.fromCoroutine(self.api.answer(body))
 
     def greeting(self, site: str) -> str:
-        return FakeSite(site).open().greet().to_json()
+        return FakeSite(site).open().greet("").to_json()
 
     def publish(self, *texts: str) -> None:
         self.site.write(*texts)
@@ -133,6 +150,41 @@ class ApiTest(SynchronousTestCase):
         self.failureResultOf(pulling)
         assert not self.polls.holds(B) and self.clock.getDelayedCalls() == []
 
+    def push(self, payload: bytes) -> str:
+        """Push a payload of site B; return what is answered."""
+        return messages.read_wants(result(self.call("push", B, payload)))
+
+    def payload(self, *texts: str) -> bytes:
+        """Return what site B would push after it has written these."""
+        theirs = FakeSite(B)
+        theirs.write(*texts)
+        connection = theirs.open()
+        connection.publish()
+        return connection.answer(FakeSite(A).open().next_request(B)).payload
+
+    def test_who_pushes_is_told_what_is_lacking(self):
+        assert self.push(b"") == asks(A)
+        assert self.received == [] and self.heard == []
+
+    def test_what_is_pushed_is_received_before_it_is_acknowledged(self):
+        wants = PullRequest(**json.loads(self.push(self.payload("one", "two"))))
+        assert self.site.texts == {"one", "two"} and json.loads(wants.vector) == {B: 2}
+        assert self.received == [(B, 2)]
+
+    def test_who_is_pulled_from_need_not_push(self):
+        self.pulled = {B}
+        assert self.push(self.payload("one")) == ""
+        assert self.site.texts == set()
+
+    def test_a_push_that_does_not_follow_is_answered_with_where_to_go_on(self):
+        self.database.fails = OutOfStep("it came twice")
+        assert self.push(self.payload("one")) == asks(A)
+        assert self.received == []
+
+    def test_a_push_that_makes_no_sense_is_a_fault(self):
+        with self.assertRaises(PeerError):
+            self.push(b"nonsense")
+
     def test_nonsense_is_a_fault_that_says_why(self):
         for call in (
             ("hello", "nonsense", "x"),
@@ -140,6 +192,7 @@ class ApiTest(SynchronousTestCase):
             ("pull", "nonsense", 0),
             ("pull", asks("b"), 0),
             ("poke", ""),
+            ("push", "b", b""),
         ):
             with self.assertRaises(PeerError):
                 messages.read_payload(result(self.call(*call)))
@@ -180,6 +233,8 @@ class ServerTest(TestCase):
             polls=self.polls,
             name="north",
             heard=lambda _: None,
+            pulled=lambda _: False,
+            received=lambda *_: None,
             clock=reactor,
             log=FakeLog(),
         )

@@ -1,0 +1,97 @@
+"""Real relays over bad links: slow, late, cut. Both directions go through the link: one end alone can call.
+
+``make test`` plays the worst link that is promised, 50 kb/s and 700 ms with a cut every 20 s, twenty times as
+fast, with waits that are twenty times as short; the real one is ``long``.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.link import Link
+from tests.support.patience import Patience
+from tests.support.relays import Relay
+from tests.support.sites import Site
+
+RATE, ROUND_TRIP_S, CUT_S, AIM_S = 50_000 / 8, 0.7, 20.0, 3.0
+MOST = 1.3
+"""Bytes over a link that is cut, by those over the same link whole."""
+PATIENCE_S = 5.0
+
+
+class Pair:
+    """Two sites with their relays; the first calls the second through a link."""
+
+    def __init__(self, near: Site, far: Site, directory: Path, stack: ExitStack) -> None:
+        self.sites = (near, far)
+        self.patience = Patience()
+        self._directory = directory
+        self._stack = stack
+
+    def connect(self, faster: float = 1.0, **link: float) -> Link:
+        """Start both; the waits are shorter where the link is faster."""
+        near, far = self.sites
+        timing = {"aim_s": AIM_S / faster, "patience_s": PATIENCE_S / faster}
+        called = Relay("far", far.url, self._directory, peers=(), timing=timing)
+        self.start(called)
+        connection = self._stack.enter_context(Link(called.port, **link))
+        self.start(Relay("near", near.url, self._directory, peers=[connection.port], timing=timing))
+        return connection
+
+    def start(self, relay: Relay) -> None:
+        relay.start()
+        self._stack.callback(relay.stop)
+        relay.wait_for("listening on", self.patience)
+
+    def write(self, count: int, seed: int) -> None:
+        """Write so many rows at each site, of text that does not compress well."""
+        rng = random.Random(seed)
+        for place, site in enumerate(self.sites):
+            rows = [(f"w{place}-{seed}-{n}", rng.randbytes(100).hex()) for n in range(count)]
+            with site.family.connection.cursor() as cursor:
+                cursor.executemany("INSERT INTO word (text, note) VALUES (%s, %s)", rows)
+
+    def count(self) -> tuple[int, int]:
+        near, far = (site.family.rows("SELECT count(*) FROM word")[0][0] for site in self.sites)
+        return near, far
+
+    def wait(self, count: int, bound_s: float) -> None:
+        """Wait until both have so many rows."""
+        self.patience.wait(lambda: self.count() == (count, count), f"{count} rows", bound_s, 0.05)
+
+
+@pytest.fixture
+def new_pair(new_site, tmp_path: Path) -> Iterator[object]:
+    with ExitStack() as stack:
+
+        def make(name: str) -> Pair:
+            directory = tmp_path / name
+            directory.mkdir()
+            return Pair(new_site("postgresql", "family"), new_site("mariadb", "family"), directory, stack)
+
+        yield make
+
+
+@pytest.mark.parametrize(
+    ("faster", "rows", "bound_s"),
+    [(20.0, 300, 60.0), pytest.param(1.0, 1500, 600.0, marks=pytest.mark.long)],
+    ids=["twenty times as fast", "real"],
+)
+def test_over_a_slow_link_that_is_cut_a_backlog_costs_little_more_than_over_a_whole_one(
+    new_pair, faster, rows, bound_s
+):
+    whole, cut = new_pair("whole"), new_pair("cut")
+    carried = []
+    for pair, link in ((whole, {}), (cut, {"cut_every_s": CUT_S / faster})):
+        pair.write(rows, seed=1)
+        carried.append(pair.connect(faster, rate=RATE * faster, delay_s=ROUND_TRIP_S / 2 / faster, **link))
+    whole.wait(2 * rows, bound_s)
+    needed = carried[0].carried
+    cut.wait(2 * rows, bound_s)
+    taken = carried[1].carried
+    print(f"{taken} bytes in {carried[1].made} connections, {taken / needed:.2f} of {needed}")
+    assert carried[1].made > 4, "it was hardly cut"
+    assert taken <= MOST * needed
