@@ -21,6 +21,7 @@ from changecapture.core.vector import (
     Vector,
     covers_name,
     covers_vector,
+    digest_vector,
     dump_vector,
     load_vector,
 )
@@ -29,6 +30,7 @@ from changecapture.greeting import read_fields
 from changecapture.lives import Renamed, claim_target, rename_contested
 from changecapture.store.interface import Met, Progress, Store
 
+NOTHING_SEEN = digest_vector({})
 ATTEMPTS = 5
 """Times that a batch is made anew because the stamps in it were corrected meanwhile."""
 BATCH_ENTRIES = 5000
@@ -161,13 +163,14 @@ def _make_batch(store: Store, request: PullRequest) -> Batch:
     resumed = known and request.end >= max(1, store.read_compaction().reached)
     end = request.end if resumed else store.last_position()
     entries, position = _take_entries(store, since, after, end, request)
-    passes = store.read_passes({(e.origin, e.epoch, e.pass_number) for e in entries})
-    contexts = store.read_contexts(passes)
+    wanted = {(e.origin, e.epoch, e.pass_number) for e in entries}
+    passes, contexts = store.read_passes(wanted), store.read_contexts(wanted)
     return Batch(
         Head(site.origin, site.epoch, since, vector, after, position, end, _mark(store, end)),
         tuple(entries),
-        passes,
-        {digest: contexts[name] for name, digest in passes.items()},
+        # A pass is gone only where its author gave passes no order: nothing is known to have been seen then.
+        {name: passes.get(name, NOTHING_SEEN) for name in wanted},
+        {passes.get(name, NOTHING_SEEN): contexts.get(name, {}) for name in wanted},
     )
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from changecapture import publish, sync
 from changecapture.apply import retry
-from changecapture.config import parse_url
+from changecapture.config import DatabaseURL, parse_url
 from changecapture.greeting import Greeting, Measured, greet, meet
 from changecapture.memo import find_memo
 from changecapture.store import open_store
@@ -125,9 +125,9 @@ class DatabaseConnection:
 class DatabaseExchange:
     """The database at a URL, with changecapture installed in it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | DatabaseURL) -> None:
         """Nothing is opened yet."""
-        self._url = parse_url(url)
+        self._url = parse_url(url) if isinstance(url, str) else url
         self._memo = find_memo(self._url)
 
     def open(self) -> DatabaseConnection:

@@ -23,9 +23,9 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "synced_table": ("SELECT",),
     "captured": ("SELECT", "INSERT", "DELETE"),
     "missed": ("SELECT", "DELETE"),
-    "changelog": KEPT,
-    "pass": APPENDED,
-    "context": APPENDED,
+    "changelog": ROWS,
+    "pass": ("SELECT", "INSERT", "DELETE"),
+    "context": ("SELECT", "INSERT", "DELETE"),
     "vector": KEPT,
     "row_version": KEPT,
     "deleted_row": ROWS,
@@ -37,6 +37,8 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "meeting": KEPT,
     "life": KEPT,
     "contested": APPENDED,
+    "compaction": KEPT,
+    "tide": ROWS,
 }
 """The rights on each of our tables; a unit test compares them with what the code writes."""
 WHY = "without it the relay stops at the first change that needs it"

@@ -89,6 +89,14 @@ class Compaction:
     swept_at: int = 0
 
 
+class Place(NamedTuple):
+    """Where an entry stands in the changelog, of which row it is, and how many characters it has."""
+
+    position: int
+    row: Row
+    size: int
+
+
 class Store(Protocol):
     """See the module."""
 
@@ -362,3 +370,35 @@ class Store(Protocol):
     # Compaction
     def read_compaction(self) -> Compaction:
         """Return how far compaction has come."""
+
+    def write_compaction(self, state: Compaction) -> None:
+        """Keep how far compaction has come."""
+
+    def note_tide(self, now: int) -> None:
+        """Note how far the changelog reaches now."""
+
+    def read_tide(self, at: int) -> int:
+        """Return how far the changelog reached at a time, and forget what was noted before that."""
+
+    def read_places(self, after: int, upto: int, limit: int) -> list[Place]:
+        """Return where the entries with after < position <= upto stand, in order."""
+
+    def read_applied(self, rows: Collection[Row], upto: int) -> dict[Row, dict[int, Entry]]:
+        """Return the applied entries of the rows, by their positions, up to a position."""
+
+    def delete_entries(self, positions: Collection[int]) -> None:
+        """Delete entries by their positions."""
+
+    def list_epochs(self) -> list[tuple[str, int]]:
+        """Return every origin and epoch that passes are kept of, in order."""
+
+    def read_pass_numbers(self, origin: str, epoch: int, after: int, limit: int) -> list[tuple[int, int]]:
+        """Return (number, pass) of the entries of an origin and epoch above a number, in order."""
+
+    def read_passes_between(
+        self, origin: str, epoch: int, after: int, upto: int, limit: int
+    ) -> list[tuple[int, str]]:
+        """Return (pass, digest of its context) with after < pass <= upto, in order."""
+
+    def delete_passes(self, passes: Sequence[PassName], digests: Collection[str]) -> None:
+        """Delete passes, and those of their contexts that no other pass has."""

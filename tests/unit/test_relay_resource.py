@@ -100,7 +100,7 @@ class ApiTest(SynchronousTestCase):
     def test_hello_says_who_this_is_and_hears_who_called(self):
         text, name = messages.read_greeting(result(self.call("hello", self.greeting(B), "south")))
         assert (json.loads(text)["site"], name) == (A, "north")
-        assert self.heard == [B]
+        assert self.heard == self.database.met == [B]
 
     def test_a_hello_of_our_own_wakes_nobody(self):
         messages.read_greeting(result(self.call("hello", self.greeting(A), "me")))
