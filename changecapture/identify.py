@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from changecapture.core import values
 from changecapture.core.table import Reference, SyncedTable
+from changecapture.core.zones import to_local
 from changecapture.store.interface import Store
 
 
@@ -102,7 +103,10 @@ def identity_values(key: str, table: SyncedTable) -> list[Any]:
             item.encode()  # half of a surrogate pair has no place in any database
         if not (item is None or isinstance(item, str | int | float)) or item != item or item == "\0":
             raise ValueError(f"the key {key:.80} holds more than plain values")
-    return items
+    return [
+        to_local(column.zone, item) if column.zone is not None and type(item) is str else item
+        for column, item in zip(table.identity.columns, items, strict=True)
+    ]
 
 
 def _identity_places(table: SyncedTable) -> list[int]:
@@ -127,7 +131,7 @@ def _compose_keys(
             value = items[place]
             target = local_reference(column.reference)
             if target is None:
-                parts.append(values.canonical(column.kind, value))
+                parts.append(values.canonical(column.kind, value, column.zone))
             else:
                 parts.append(found.get(target, {}).get(value))
         keys[text] = values.dump(parts)

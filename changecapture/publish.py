@@ -39,6 +39,7 @@ from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import digest_vector, dump_vector
 from changecapture.core.wire import check_text
+from changecapture.core.zones import local_to_utc
 from changecapture.epochs import recall, remember
 from changecapture.errors import DriftError
 from changecapture.identify import local_reference, name_references, name_rows
@@ -125,7 +126,7 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
         table = store.tables[item.table_id]
         named = keys[item.table_id]
         change = change_of(table, item.key, named[item.key])
-        change.captured_at = max(change.captured_at, item.captured_at)
+        change.captured_at = max(change.captured_at, _captured_at(table, item))
         if item.old_key is not None and named[item.old_key] != named[item.key]:
             left = change_of(table, item.old_key, named[item.old_key])
             left.captured_at = max(left.captured_at, item.captured_at)
@@ -237,6 +238,13 @@ def _add_update(change: Change, columns: dict[str, Any]) -> None:
         change.alive = True
 
 
+def _captured_at(table: SyncedTable, item: Captured) -> int:
+    """Return when a change was captured, of a row from before the installation when it was made."""
+    if item.operation != BACKFILL or table.modified_zone is None or item.captured_at <= 0:
+        return item.captured_at
+    return local_to_utc(table.modified_zone, item.captured_at)
+
+
 def _is_deleted(change: Change) -> bool:
     if change.alive is not None:
         return not change.alive
@@ -316,7 +324,7 @@ def _look(change: Change, late: LateRow | None, keys: Mapping[tuple[str, str], M
             shown = named[name] is not None and named[name] == keys.get(target, {}).get(value)
         else:
             now = named[name] if name in named else late.values[name]
-            shown = values.canonical(kind, value) == values.canonical(kind, now)
+            shown = values.canonical(kind, value) == values.canonical(kind, now)  # both are local
         if shown:
             change.columns[name] = value
             if not _is_deleted(change):
@@ -498,4 +506,4 @@ def translate(store: Store, changes: Sequence[Change]) -> None:
                 for change in group:
                     value = change.columns.get(column.wire)
                     if value is not None:
-                        change.columns[column.wire] = values.canonical(column.kind, value)
+                        change.columns[column.wire] = values.canonical(column.kind, value, column.zone)

@@ -9,6 +9,7 @@ from typing import Any
 from demo.screen import Screen
 from demo.site import Site
 from tests.support.eden import Record
+from tests.support.pairing import Pairing
 from tests.support.patience import Patience
 
 NAMES = ("camp", "city")
@@ -42,12 +43,25 @@ class Stage:
         return said
 
     def open_relays(self) -> None:
-        """Start both relays; their logs are printed as they come. Wait until they have met."""
+        """Start both relays; their logs are printed as they come. Wait until both are announced."""
         for site in self.sites:
             site.open_relay(self._hear)
         for site in self.sites:
-            site.relay.wait_for(f"in step with {self.other(site).name}", self._patience)
             site.relay.wait_for("announced to other sites", self._patience)
+
+    def pair(self) -> None:
+        """Pair both by a code, as two people would on the telephone. Wait until they are in step."""
+        pairing = Pairing(self.camp.relay.config, self.city.relay.config, self._patience)
+        try:
+            self._screen.site(self.camp.name, "$ changecapture-relay pair")
+            self._screen.detail(f"code: {pairing.show()}")
+            self._screen.site(self.city.name, f"$ changecapture-relay pair {pairing.code}")
+            for line in pairing.type():
+                self._screen.detail(line)
+        finally:
+            pairing.close()
+        for site in self.sites:
+            site.relay.wait_for(f"in step with {self.other(site).name}", self._patience)
 
     def close(self) -> None:
         """End everything."""

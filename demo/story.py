@@ -76,14 +76,16 @@ class Story:
 
     def _meet(self) -> None:
         screen = self._screen
-        screen.act("3. The relays find each other")
+        screen.act("3. The relays find each other, and are paired")
         screen.tell(
             "No address is written down anywhere: each relay announces itself on the network (zeroconf) and "
-            "looks for others. The family that was there before the installation travels first."
+            "looks for others. They speak to nobody until a person at each end has paired them by a one-time "
+            "code. The family that was there before the installation travels first."
         )
         for site in self._stage.sites:
             screen.site(site.name, f"$ changecapture-relay run --config {site.name}.toml")
         self._stage.open_relays()
+        self._stage.pair()
         self._stage.settle()
         screen.site("city", "now has")
         self._journeys.list(self._city.arrivals.read())

@@ -1,17 +1,14 @@
-"""Where a peer may be called: ``host:port``, and which hosts may be called at all.
-
-Until pairing and TLS exist, anyone who could reach the relay could read and write the whole
-database. So it listens on loopback and calls loopback, whatever the configuration or the network
-says. ``is_loopback`` is the one place that knows this rule.
-"""
+"""Where a peer may be called: ``host:port``; and where this machine is, as others see it."""
 
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
+
+import ifaddr
 
 from changecapture.errors import ConfigError
 
-WHY_LOOPBACK = "peers are not paired and the connection is not encrypted yet"
-MEND_LOOPBACK = "use 127.0.0.1 or ::1, through an SSH tunnel where the other site is elsewhere"
+ANY = "*"
+"""As a host to listen on: every address of this machine, IPv4 and IPv6."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,7 +53,23 @@ def parse_address(text: str) -> Address:
     return Address(normal_host(host), int(port))
 
 
-def require_loopback(host: str, what: str) -> None:
-    """Raise ConfigError unless the host is this machine; ``what`` names the setting."""
-    if not is_loopback(host):
-        raise ConfigError(f"{what} = '{host}' is refused", why=WHY_LOOPBACK, mend=MEND_LOOPBACK)
+def own_addresses(host: str) -> list[str]:
+    """Return where others find a relay that listens on a host: without ANY it is that host.
+
+    Without any network it is loopback: relays of one machine find each other all the same. An address
+    of IPv6 that is valid on one link only (fe80::) is announced as it is; who hears of it knows the link.
+    """
+    if host != ANY:
+        return [host]
+    found: set[str] = set()
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            found.add(str(ip_address(ip.ip if isinstance(ip.ip, str) else ip.ip[0])))
+    outside = sorted((h for h in found if not is_loopback(h)), key=_preference)
+    return outside or ["127.0.0.1"]
+
+
+def _preference(host: str) -> tuple[bool, bool, str]:
+    """Return the order in which addresses are told: IPv4, IPv6, IPv6 of one link."""
+    address = ip_address(host)
+    return isinstance(address, IPv6Address), address.is_link_local, host

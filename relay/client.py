@@ -8,24 +8,27 @@ then no two pieces may lie more than ``SILENCE_S`` apart, so that a slow link ma
 payload and a deaf one may not. A greeting or a poke is small: a peer that does not answer it within
 ``SHORT_S`` is not there.
 
+Each connection is to one device: TLS pins it (``relay.trust.tls``), each call asks first whether that
+device is still paired, and what is kept of an unpaired one is closed.
+
 Raises PeerError when the peer answers what it must not, RetryLater for everything else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
     FileBodyProducer,
     HTTPConnectionPool,
     ResponseDone,
-    ResponseFailed,
-    ResponseNeverReceived,
 )
 from twisted.web.http_headers import Headers
 
@@ -33,6 +36,8 @@ from changecapture.errors import PeerError, RetryLater
 from relay import messages
 from relay.address import Address
 from relay.clock import Clock, Timer, cancel
+from relay.trust.identity import SHORT, Identity
+from relay.trust.tls import Contexts
 
 CONNECT_S = 10.0
 ANSWER_S = 60.0
@@ -40,6 +45,8 @@ SHORT_S = 20.0
 SILENCE_S = 30.0
 KEEP_S = 240
 """How long an idle connection is kept; below the server's own limit (``relay.resource``)."""
+REFUSED = "it does not let this site in: pair them again"
+UNPINNED = "another device answers there"
 CONNECTIONS = 2
 """To one peer: the pull that it holds, and another call beside it."""
 
@@ -47,41 +54,104 @@ CONNECTIONS = 2
 class Client:
     """The methods of ``relay.messages``, as coroutines."""
 
-    def __init__(self, reactor: Any, body_limit: int = messages.BODY_LIMIT) -> None:
-        """Make it; connections are made when needed."""
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        identity: Identity,
+        is_paired: Callable[[str], bool],
+        body_limit: int = messages.BODY_LIMIT,
+    ) -> None:
+        """``identity`` is this device's; ``is_paired`` tells whom it may speak with."""
+        self._reactor = reactor
         self._clock: Clock = reactor
+        self._identity = identity
+        self._is_paired = is_paired
         self._body_limit = body_limit
-        self._pool: Any = HTTPConnectionPool(reactor, persistent=True)
-        self._pool.maxPersistentPerHost = CONNECTIONS
-        self._pool.cachedConnectionTimeout = KEEP_S
-        self._agent = Agent(reactor, connectTimeout=CONNECT_S, pool=self._pool)
+        self._lines: dict[str, _Line] = {}
 
-    async def hello(self, address: Address, greeting: str, name: str) -> tuple[str, str]:
-        """Return the greeting (JSON) and the name of the site at that address."""
-        return messages.read_greeting(await self._call(address, SHORT_S, "hello", greeting, name))
+    async def identify(self, address: Address) -> str:
+        """Return which device answers at an address; it is told nothing, not even who asks."""
+        seen: list[str] = []
 
-    async def pull(self, address: Address, request: str, wait_s: int) -> bytes:
+        def look(device: str) -> bool:
+            seen.append(device)
+            return False
+
+        endpoint = _endpoint(self._reactor, address, Contexts(self._identity, look))
+        ended: Deferred[None] = Deferred()
+        timer: Timer = self._clock.callLater(CONNECT_S, ended.cancel)
+        connection: Any = None
+        try:
+            connection = await endpoint.connect(Factory.forProtocol(lambda: _Glance(ended)))
+            await ended
+        except CancelledError:
+            if timer.active():
+                raise
+            raise RetryLater("no answer in time") from None
+        except Exception as error:
+            raise _link_error(error) from error
+        finally:
+            cancel(timer)
+            if connection is not None and not connection.lost:
+                connection.transport.abortConnection()
+        if not seen:
+            raise RetryLater("what answers there is no relay")
+        return seen[0]
+
+    async def hello(
+        self, address: Address, device: str, greeting: str, name: str, introduction: str
+    ) -> tuple[str, str, str]:
+        """Return greeting (JSON), name and introduction of the device at that address."""
+        body = await self._call(address, device, SHORT_S, "hello", greeting, name, introduction)
+        return messages.read_greeting(body)
+
+    async def pull(self, address: Address, device: str, request: str, wait_s: int) -> bytes:
         """Return a payload; empty when the peer has news but wants to be asked again."""
-        return messages.read_payload(await self._call(address, wait_s + ANSWER_S, "pull", request, wait_s))
+        body = await self._call(address, device, wait_s + ANSWER_S, "pull", request, wait_s)
+        return messages.read_payload(body)
 
-    async def push(self, address: Address, site: str, payload: bytes) -> str:
+    async def push(self, address: Address, device: str, site: str, payload: bytes) -> str:
         """Carry a payload (or nothing) there; return what the peer lacks then, as its request (JSON)."""
-        return messages.read_wants(await self._call(address, ANSWER_S, "push", site, payload))
+        return messages.read_wants(await self._call(address, device, ANSWER_S, "push", site, payload))
 
-    async def poke(self, address: Address, site: str) -> None:
+    async def poke(self, address: Address, device: str, site: str) -> None:
         """Tell the peer that there is news here."""
-        messages.read_done(await self._call(address, SHORT_S, "poke", site))
+        messages.read_done(await self._call(address, device, SHORT_S, "poke", site))
+
+    async def pair(self, address: Address, device: str, message: str, name: str) -> tuple[str, str, str]:
+        """Return message, name and proof of a device that shows a code: of one that is not paired yet."""
+        return messages.read_guess(await self._call(address, device, SHORT_S, "pair", message, name))
+
+    async def confirm(self, address: Address, device: str, proof: str) -> bool:
+        """Return whether that device has paired this one."""
+        return messages.read_done(await self._call(address, device, SHORT_S, "confirm", proof))
 
     async def close(self) -> None:
         """Close the connections that are kept."""
-        await self._pool.closeCachedConnections()
+        lines, self._lines = self._lines, {}
+        for line in lines.values():
+            await line.close()
 
-    async def _call(self, address: Address, within_s: float, method: str, *parameters: Any) -> bytes:
+    def forget(self, device: str) -> None:
+        """Close the connections to a device."""
+        line = self._lines.pop(device, None)
+        if line is not None:
+            Deferred.fromCoroutine(line.close())
+
+    async def _call(
+        self, address: Address, device: str, within_s: float, method: str, *parameters: Any
+    ) -> bytes:
+        if not self._is_paired(device) and method not in messages.PAIRING:
+            raise PeerError(f"device {device[:SHORT]} is not paired")
+        line = self._lines.get(device)
+        if line is None:
+            line = self._lines[device] = _Line(self._reactor, self._identity, device)
         upload = Upload(messages.write_call(method, *parameters))
         body: Any = FileBodyProducer(upload)
         headers = Headers({b"Content-Type": [b"text/xml"]})
-        url = b"http://" + str(address).encode() + messages.PATH
-        answering = self._agent.request(b"POST", url, headers, body)
+        url = b"https://" + str(address).encode() + messages.PATH
+        answering = line.agent.request(b"POST", url, headers, body)
         timer: Timer = self._clock.callLater(within_s, answering.cancel)
         upload.taken = lambda: timer.reset(within_s) if timer.active() else None
         try:
@@ -95,6 +165,8 @@ class Client:
         collected = Body(self._body_limit, self._clock)
         response.deliverBody(collected)
         content = await collected.done
+        if response.code == 403:
+            raise RetryLater(REFUSED)
         if response.code != 200:
             raise PeerError(f"HTTP status {response.code}")
         return content
@@ -109,6 +181,47 @@ class Upload(BytesIO):
         """Return the next piece."""
         self.taken()
         return super().read(size)
+
+
+class _Line:
+    """The connections to one device, whatever its addresses are."""
+
+    def __init__(self, reactor: Any, identity: Identity, device: str) -> None:
+        self._reactor = reactor
+        self._contexts = Contexts(identity, lambda other: other == device)
+        self._pool: Any = HTTPConnectionPool(reactor, persistent=True)
+        self._pool.maxPersistentPerHost = CONNECTIONS
+        self._pool.cachedConnectionTimeout = KEEP_S
+        factory: Any = self
+        self.agent = Agent.usingEndpointFactory(reactor, factory, self._pool)
+
+    def endpointForURI(self, uri: Any) -> Any:
+        """Return where the agent connects to."""
+        return _endpoint(self._reactor, Address(uri.host.decode(), uri.port), self._contexts)
+
+    async def close(self) -> None:
+        """Close those that are kept."""
+        await self._pool.closeCachedConnections()
+
+
+class _Glance(Protocol):
+    """Waits for the end of a connection."""
+
+    def __init__(self, ended: "Deferred[None]") -> None:
+        self.lost = False
+        self._ended = ended
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        """Take it."""
+        self.lost = True
+        if not self._ended.called:
+            self._ended.callback(None)
+
+
+def _endpoint(reactor: Any, address: Address, contexts: Contexts) -> Any:
+    creator: Any = contexts
+    plain: Any = HostnameEndpoint(reactor, address.host, address.port, CONNECT_S)
+    return wrapClientTLS(creator, plain)
 
 
 class Body(Protocol):
@@ -163,15 +276,35 @@ class Body(Protocol):
 
 def _link_error(error: BaseException) -> Exception:
     """Return what a person can read of an error of the connection."""
-    if isinstance(error, ResponseNeverReceived | ResponseFailed) and error.reasons:
-        causes = [reason.value for reason in error.reasons if reason.value is not None]
-        # Whoever was cancelled must not take it for a bad link and go on.
-        cancelled = [cause for cause in causes if isinstance(cause, CancelledError)]
-        error = (cancelled or causes or [error])[0]
+    causes = list(_find_causes(error))
+    # Whoever was cancelled must not take it for a bad link and go on.
+    cancelled = [cause for cause in causes if isinstance(cause, CancelledError)]
+    error = (cancelled or causes)[0]
     if isinstance(error, CancelledError):
         return error
+    if isinstance(error, SSL.Error):
+        return RetryLater(_tls_reason(error))
     if isinstance(error, ConnectionLost | ConnectionDone):
         return RetryLater("the connection was lost")
     if isinstance(error, ConnectError):
         return RetryLater((type(error).__doc__ or str(error)).strip().rstrip("."))
     return RetryLater(messages.clean(str(error) or type(error).__name__, 200))
+
+
+def _find_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what Twisted has wrapped, once for each part of a request that failed of it."""
+    reasons = [reason.value for reason in getattr(error, "reasons", None) or ()]
+    for reason in reasons:
+        yield from _find_causes(reason)
+    if not reasons:
+        yield error
+
+
+def _tls_reason(error: SSL.Error) -> str:
+    """Return what a broken handshake means: either end may have refused the other's device."""
+    reasons = str(error)
+    if "certificate verify failed" in reasons:
+        return UNPINNED
+    if "alert" in reasons or "tlsv1" in reasons:
+        return REFUSED
+    return "what answers there is no relay"

@@ -2,21 +2,22 @@
 
     [site]
     name = "camp-north"                 # what people at other sites read in their logs
+    state = "relay.state"               # directory for this site's key and its peers; beside this file
 
     [database]
     url_env = "CHANGECAPTURE_URL"       # the variable that holds the URL; or url = "postgresql://.."
 
     [listen]
-    host = "127.0.0.1"                  # loopback only, until peers are paired
-    port = 0                            # 0: any free port
+    host = "*"                          # every address of this machine; "127.0.0.1": this machine only
+    port = 7480                         # 0: any free port, another one at each start
 
     [discovery]
     enabled = true
-    interfaces = ["127.0.0.1"]
+    interfaces = []                     # addresses of this machine to be found on; empty: all of them
     service = "_sahana-sync._tcp.local."    # another one keeps an exercise apart from the real sites
 
     [[peer]]                            # any number: sites that discovery does not reach
-    address = "127.0.0.1:8001"
+    address = "10.8.0.2:7480"
 
 Only [site] and [database] are needed. Whatever is not known, of the wrong type or missing raises
 ConfigError with the place and what to write: a misspelt setting must not be a silent default.
@@ -27,21 +28,23 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from changecapture.config import parse_url
 from changecapture.errors import ConfigError
-from relay.address import Address, normal_host, parse_address, require_loopback
+from relay.address import ANY, Address, normal_host, parse_address
 from relay.messages import NAME_LIMIT, clean
 
 TYPES: dict[str, dict[str, type]] = {
-    "site": {"name": str},
+    "site": {"name": str, "state": str},
     "database": {"url": str, "url_env": str},
     "listen": {"host": str, "port": int},
     "discovery": {"enabled": bool, "interfaces": list, "service": str},
     "peer": {"address": str},
 }
+PORT = 7480
 SERVICE = "_sahana-sync._tcp.local."
 SERVICE_FORM = re.compile(r"_(?=[a-z0-9-]{1,15}\.)(?=[^.]*[a-z])[a-z0-9]+(-[a-z0-9]+)*\._tcp\.local\.")
 SPELLED = {str: "a text", int: "a whole number", bool: "true or false", list: "a list of texts"}
@@ -54,16 +57,18 @@ class RelayConfig:
     name: str
     url: str = field(repr=False)
     """The database URL, its password included; ``env:NAME`` is resolved by then."""
-    host: str = "127.0.0.1"
-    port: int = 0
+    state: Path = Path("relay.state")
+    host: str = ANY
+    port: int = PORT
     discovery: bool = True
-    interfaces: tuple[str, ...] = ("127.0.0.1",)
+    interfaces: tuple[str, ...] = ()
+    """Addresses that discovery speaks on; empty: all interfaces."""
     service: str = SERVICE
     peers: tuple[Address, ...] = ()
 
 
-def read_config(path: Path, environ: Mapping[str, str] = os.environ) -> RelayConfig:
-    """Return the configuration in a file; raise ConfigError."""
+def read_config(path: Path, environ: Mapping[str, str] = os.environ, *, database: bool = True) -> RelayConfig:
+    """Return the configuration in a file; raise ConfigError. ``database``: whether its URL is needed."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -73,13 +78,19 @@ def read_config(path: Path, environ: Mapping[str, str] = os.environ) -> RelayCon
     except ValueError as error:
         raise ConfigError(f"{path} is not TOML", why=str(error)) from error
     try:
-        return make_config(tables, environ)
+        return make_config(tables, environ, path, database=database)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error.what}", why=error.why, mend=error.mend) from error
 
 
-def make_config(tables: Mapping[str, Any], environ: Mapping[str, str]) -> RelayConfig:
-    """Return the configuration in parsed TOML; raise ConfigError."""
+def make_config(
+    tables: Mapping[str, Any],
+    environ: Mapping[str, str],
+    path: Path = Path("relay.toml"),
+    *,
+    database: bool = True,
+) -> RelayConfig:
+    """Return the configuration in parsed TOML; raise ConfigError. ``path``: where it stands."""
     _check_names(tables)
     site = _table(tables, "site")
     listen = _table(tables, "listen")
@@ -87,13 +98,15 @@ def make_config(tables: Mapping[str, Any], environ: Mapping[str, str]) -> RelayC
     peers = tables.get("peer", [])
     if not isinstance(peers, list):
         raise ConfigError("peer must be a list of tables", mend="write [[peer]]")
+    host = _host(listen)
     return RelayConfig(
         name=_name(site),
-        url=_url(_table(tables, "database"), environ),
-        host=_host(listen),
+        url=_url(_table(tables, "database"), environ) if database else "",
+        state=path.parent / site.get("state", path.with_suffix(".state").name),
+        host=host,
         port=_port(listen),
         discovery=discovery.get("enabled", True),
-        interfaces=_interfaces(discovery),
+        interfaces=_interfaces(discovery, host),
         service=_service(discovery),
         peers=tuple(_peer(_checked("[[peer]]", "peer", peer)) for peer in peers),
     )
@@ -147,25 +160,40 @@ def _url(database: Mapping[str, Any], environ: Mapping[str, str]) -> str:
 
 
 def _host(listen: Mapping[str, Any]) -> str:
-    host = listen.get("host", "127.0.0.1")
-    require_loopback(host, "[listen] host")
+    host = listen.get("host", ANY)
+    if host == ANY or _own_address("[listen] host", host) in ("0.0.0.0", "::"):
+        return ANY
     return normal_host(host)
 
 
 def _port(listen: Mapping[str, Any]) -> int:
-    port = int(listen.get("port", 0))
+    port = int(listen.get("port", PORT))
     if not 0 <= port < 65536:
         raise ConfigError("[listen] port cannot be used", why="it must be 0 to 65535")
     return port
 
 
-def _interfaces(discovery: Mapping[str, Any]) -> tuple[str, ...]:
-    interfaces = discovery.get("interfaces", ["127.0.0.1"])
-    if not interfaces or not all(type(i) is str for i in interfaces):
-        raise ConfigError("[discovery] interfaces must be a list of texts, of one at least")
-    for interface in interfaces:
-        require_loopback(interface, "[discovery] interfaces")
-    return tuple(normal_host(interface) for interface in interfaces)
+def _interfaces(discovery: Mapping[str, Any], host: str) -> tuple[str, ...]:
+    """Return where to be found: nowhere else than where the relay listens."""
+    interfaces = discovery.get("interfaces", [])
+    if not all(type(i) is str for i in interfaces):
+        raise ConfigError("[discovery] interfaces must be a list of texts")
+    if host != ANY and not interfaces:
+        return (host,)
+    return tuple(_own_address("[discovery] interfaces", interface) for interface in interfaces)
+
+
+def _own_address(place: str, host: str) -> str:
+    """Return a numeric address as it is; names may mean another machine tomorrow."""
+    normal = normal_host(host)
+    try:
+        ip_address(normal)
+    except ValueError:
+        raise ConfigError(
+            f"{place} = '{host}' is not an address",
+            mend='write "*", "127.0.0.1" or an address of this machine',
+        ) from None
+    return normal
 
 
 def _service(discovery: Mapping[str, Any]) -> str:
@@ -180,7 +208,5 @@ def _service(discovery: Mapping[str, Any]) -> str:
 
 def _peer(peer: Mapping[str, Any]) -> Address:
     if "address" not in peer:
-        raise ConfigError("[[peer]] address is missing", mend='write address = "127.0.0.1:8001"')
-    address = parse_address(peer["address"])
-    require_loopback(address.host, "[[peer]] address")
-    return address
+        raise ConfigError("[[peer]] address is missing", mend='write address = "10.8.0.2:7480"')
+    return parse_address(peer["address"])

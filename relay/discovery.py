@@ -5,9 +5,11 @@
 - Everything that takes time (opening 0.3 s, registering 1.7 s, resolving up to 3 s, closing) runs
   in the reactor's thread pool.
 - A camp boots without a network: opening is tried again in the background, for ever.
-- The text record carries the site's id and the protocol, nothing about the organisation: everybody
-  on the network reads it. The name is the beginning of the id, a label that may be changed on a
-  clash.
+- The text record carries the device's id and the protocol, nothing about the organisation: everybody
+  on the network reads it, and anybody may announce anything: who answers proves its id by TLS. The
+  name is the beginning of the id, a label that may be changed on a clash.
+- Sockets are a snapshot of the interfaces at the opening, and nothing of zeroconf looks again: we do, and
+  announce the new addresses when they have stood still for one look (Wi-Fi flaps).
 - An announcement says nothing about life: a site that was killed stays announced for up to 75
   minutes. Whether a peer is there is known from calls alone.
 """
@@ -17,18 +19,28 @@ from random import Random
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
-from zeroconf import ServiceBrowser, ServiceInfo, ServiceStateChange, Zeroconf
+from zeroconf import (
+    InterfaceChoice,
+    IPVersion,
+    ServiceBrowser,
+    ServiceInfo,
+    ServiceStateChange,
+    Zeroconf,
+)
 
-from relay.address import WHY_LOOPBACK, Address, is_loopback, normal_host
+from relay.address import Address, normal_host
 from relay.clock import Reactor, cancelled, pause
 from relay.log import Log
-from relay.messages import SITE, clean
+from relay.messages import DEVICE, clean
 from relay.session import MAX_WAIT_S, back_off
 
 RESOLVE_MS = 3000
 TRIES = 3
 TRY_AGAIN_S = 2.0
+LOOK_S = 5.0
+"""Between two looks at this machine's addresses."""
 MAX_NAMES = 256
+MAX_ADDRESSES = 16
 
 Handler = Callable[..., None]
 InThread = Callable[..., Deferred[Any]]
@@ -43,6 +55,9 @@ class Network(Protocol):
     def resolve(self, zeroconf: Any, service: str, name: str) -> ServiceInfo | None:
         """Return the port, the addresses and the text record of a name."""
 
+    def update(self, zeroconf: Any, interfaces: list[str], info: ServiceInfo) -> None:
+        """Speak on the interfaces of now, and announce the addresses of now. Raises anything."""
+
     def close(self, zeroconf: Any) -> None:
         """Say goodbye and end the threads."""
 
@@ -52,7 +67,7 @@ class ZeroconfNetwork:
 
     def open(self, interfaces: list[str], info: ServiceInfo, handler: Handler) -> Zeroconf:
         """See Network. Browses first: others are found while the name is being probed."""
-        zeroconf = Zeroconf(interfaces=interfaces)
+        zeroconf = _open_zeroconf(interfaces)
         try:
             ServiceBrowser(zeroconf, info.type, handlers=[handler])
             zeroconf.register_service(info, allow_name_change=True)
@@ -65,30 +80,46 @@ class ZeroconfNetwork:
         """See Network."""
         return zeroconf.get_service_info(service, name, RESOLVE_MS)
 
+    def update(self, zeroconf: Zeroconf, interfaces: list[str], info: ServiceInfo) -> None:
+        """See Network."""
+        zeroconf.update_interfaces(interfaces or InterfaceChoice.All)
+        zeroconf.update_service(info)
+
     def close(self, zeroconf: Zeroconf) -> None:
         """See Network."""
         zeroconf.close()
 
 
-class Found(Protocol):
-    """Takes what was found (``relay.roster``)."""
+def _open_zeroconf(interfaces: list[str]) -> Zeroconf:
+    """Return it on these addresses, or on all; with IPv6 where this machine has it."""
+    if interfaces:
+        return Zeroconf(interfaces=interfaces)
+    try:
+        return Zeroconf(interfaces=InterfaceChoice.All, ip_version=IPVersion.All)
+    except (OSError, RuntimeError):
+        return Zeroconf(interfaces=InterfaceChoice.All)
 
-    def announce(self, source: str, addresses: list[Address], site: str | None = None) -> None:
-        """The name stands for a site at these addresses."""
+
+class Found(Protocol):
+    """Takes what was found (``relay.neighbours``)."""
+
+    def announce(self, source: str, addresses: list[Address], device: str) -> None:
+        """The name stands for a device at these addresses."""
 
     def forget(self, source: str) -> None:
         """It does no longer."""
 
 
 class Discovery:
-    """Announces this site and hands the addresses of others to ``found``, until ``stop``."""
+    """Announces this device and hands the addresses of others to ``found``, until ``stop``."""
 
     def __init__(
         self,
         *,
-        site: str,
+        device: str,
         protocol: int,
-        address: Address,
+        port: int,
+        addresses: Callable[[], list[str]],
         service: str,
         interfaces: tuple[str, ...],
         found: Found,
@@ -98,9 +129,14 @@ class Discovery:
         log: Log,
         network: Network | None = None,
     ) -> None:
-        """``address`` is where this site listens; ``in_thread`` is deferToThread."""
-        self._site = site
-        self._info = describe(service, site, protocol, address)
+        """``addresses`` tells where this device is found, now; ``in_thread`` is deferToThread."""
+        self._device = device
+        self._protocol = protocol
+        self._port = port
+        self._addresses = addresses
+        self._service = service
+        self._announced: list[str] = []
+        self._name = ""
         self._interfaces = list(interfaces)
         self._found = found
         self._reactor = reactor
@@ -109,7 +145,7 @@ class Discovery:
         self._log = log
         self._network: Network = network or ZeroconfNetwork()
         self._zeroconf: Any = None
-        self._opening: Deferred[None] | None = None
+        self._running: Deferred[None] | None = None
         self._nap: Deferred[None] | None = None
         self._stopped = False
         self._resolving: dict[str, Deferred[None]] = {}
@@ -117,7 +153,7 @@ class Discovery:
 
     def start(self) -> None:
         """Begin to open, in the background."""
-        self._opening = Deferred.fromCoroutine(self._open())
+        self._running = Deferred.fromCoroutine(self._run())
 
     async def stop(self) -> None:
         """Say goodbye, and wait until the threads have ended."""
@@ -127,12 +163,10 @@ class Discovery:
         # Not the opening itself: what a thread is about to open must be closed.
         if self._nap is not None:
             self._nap.cancel()
-        opening, self._opening = self._opening, None
-        if opening is not None:
-            await opening
-        zeroconf, self._zeroconf = self._zeroconf, None
-        if zeroconf is not None:
-            await self._in_thread(self._network.close, zeroconf)
+        running, self._running = self._running, None
+        if running is not None:
+            await running
+        await self._close()
 
     def changed(self, zeroconf: Any, service_type: str, name: str, state_change: ServiceStateChange) -> None:
         """Take what the browser says, in its thread. Never raises."""
@@ -142,27 +176,69 @@ class Discovery:
             # The reactor is gone; so will be the browser in a moment.
             pass
 
+    async def _run(self) -> None:
+        """Open, watch over this machine's addresses; open again when that is what it takes."""
+        while not self._stopped:
+            await self._open()
+            try:
+                await self._follow_addresses()
+            except Exception as error:
+                self._tell(f"discovery begins anew: {type(error).__name__}: {error}")
+                await self._close()
+                await self._sleep(TRY_AGAIN_S)
+
     async def _open(self) -> None:
         failures = 0
         told = ""
         while not self._stopped:
             try:
+                info = self._describe(await self._in_thread(self._addresses))
                 self._zeroconf = await self._in_thread(
-                    self._network.open, self._interfaces, self._info, self.changed
+                    self._network.open, self._interfaces, info, self.changed
                 )
             except Exception as error:
                 if told != (told := clean(f"{type(error).__name__}: {error}", 200)):
                     self._log.warning(f"other sites cannot be discovered yet, trying on: {told}")
                 failures += 1
-                self._nap = pause(self._reactor, back_off(failures, MAX_WAIT_S, self._rng))
-                try:
-                    await self._nap
-                except CancelledError:
-                    return
+                await self._sleep(back_off(failures, MAX_WAIT_S, self._rng))
             else:
+                self._name = info.name
                 if not self._stopped:
-                    self._log.info(f"announced to other sites as {self._info.name}")
+                    self._log.info(f"announced to other sites as {info.name}")
                 return
+
+    async def _follow_addresses(self) -> None:
+        """Announce the addresses of now whenever they have changed and stand still."""
+        before = self._announced
+        while not self._stopped:
+            await self._sleep(LOOK_S)
+            if self._stopped:
+                return
+            now = await self._in_thread(self._addresses)
+            if now == before and now != self._announced:
+                info = self._describe(now, self._name)
+                await self._in_thread(self._network.update, self._zeroconf, self._interfaces, info)
+                self._log.info(f"announced at {', '.join(now)}")
+            before = now
+
+    def _describe(self, addresses: list[str], name: str = "") -> ServiceInfo:
+        self._announced = addresses
+        return describe(self._service, self._device, self._protocol, self._port, addresses, name)
+
+    async def _close(self) -> None:
+        zeroconf, self._zeroconf = self._zeroconf, None
+        if zeroconf is not None:
+            await self._in_thread(self._network.close, zeroconf)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, or until the stop."""
+        if self._stopped:
+            return
+        self._nap = pause(self._reactor, seconds)
+        try:
+            await self._nap
+        except CancelledError:
+            pass
 
     def _note(self, zeroconf: Any, name: str, state_change: ServiceStateChange) -> None:
         """Take a change, in the reactor's thread."""
@@ -182,7 +258,7 @@ class Discovery:
     async def _resolve(self, zeroconf: Any, name: str) -> None:
         for _ in range(TRIES):
             try:
-                info = await self._in_thread(self._network.resolve, zeroconf, self._info.type, name)
+                info = await self._in_thread(self._network.resolve, zeroconf, self._service, name)
             except CancelledError:
                 raise
             except Exception as error:
@@ -196,19 +272,15 @@ class Discovery:
         self._resolving.pop(name, None)
 
     def _take(self, name: str, info: ServiceInfo) -> None:
-        """Hand a site's addresses on, those that may be called."""
-        site = (info.properties.get(b"id") or b"").decode("ascii", "replace")
-        if not SITE.fullmatch(site):
-            self._tell(f"an announcement without a site id is ignored: {name}")
+        """Hand a device's addresses on."""
+        device = (info.properties.get(b"id") or b"").decode("ascii", "replace")
+        if not DEVICE.fullmatch(device):
+            self._tell(f"an announcement without a device id is ignored: {name}")
             return
-        if site == self._site:
+        if device == self._device or not info.port:
             return
-        hosts = [normal_host(host) for host in info.parsed_scoped_addresses()]
-        if not any(is_loopback(host) for host in hosts):
-            self._tell(f"site {site} at {', '.join(hosts)} is not called: {WHY_LOOPBACK}")
-            return
-        port = info.port or 0
-        self._found.announce(name, [Address(h, port) for h in hosts if is_loopback(h)], site)
+        hosts = [normal_host(host) for host in info.parsed_scoped_addresses()[:MAX_ADDRESSES]]
+        self._found.announce(name, [Address(host, info.port) for host in hosts], device)
 
     def _tell(self, text: str) -> None:
         """Say it once."""
@@ -218,13 +290,15 @@ class Discovery:
             self._log.warning(text)
 
 
-def describe(service: str, site: str, protocol: int, address: Address) -> ServiceInfo:
-    """Return the announcement of a site."""
+def describe(
+    service: str, device: str, protocol: int, port: int, addresses: list[str], name: str = ""
+) -> ServiceInfo:
+    """Return the announcement of a device; ``name``: the one that it has already."""
     return ServiceInfo(
         service,
-        f"{site[:16]}.{service}",
-        port=address.port,
-        properties={"id": site, "protocol": str(protocol)},
-        server=f"sahana-{site[:16]}.local.",
-        parsed_addresses=[address.host],
+        name or f"{device[:16]}.{service}",
+        port=port,
+        properties={"id": device, "protocol": str(protocol)},
+        server=f"sahana-{device[:16]}.local.",
+        parsed_addresses=addresses,
     )

@@ -6,6 +6,7 @@ peer is malformed); ``open`` may raise ConfigError and DriftError too. ``Databas
 real one; tests bring their own.
 """
 
+from pathlib import Path
 from typing import Protocol
 
 from changecapture import publish, sync
@@ -125,10 +126,10 @@ class DatabaseConnection:
 class DatabaseExchange:
     """The database at a URL, with changecapture installed in it."""
 
-    def __init__(self, url: str | DatabaseURL) -> None:
-        """Nothing is opened yet."""
+    def __init__(self, url: str | DatabaseURL, state: Path | None = None) -> None:
+        """Nothing is opened yet. ``state``: where the memo is kept, None: where this user keeps such."""
         self._url = parse_url(url) if isinstance(url, str) else url
-        self._memo = find_memo(self._url)
+        self._memo = find_memo(self._url, state)
 
     def open(self) -> DatabaseConnection:
         """See Exchange."""

@@ -2,13 +2,17 @@
 
 | method | parameters                     | answer                                                 |
 |--------|--------------------------------|--------------------------------------------------------|
-| hello  | greeting (JSON), name          | greeting (JSON), name                                  |
+| hello  | greeting, name, introduction   | greeting, name, introduction                           |
 | pull   | request (JSON), wait_s         | payload; empty: "I have news, ask again"               |
 | push   | site, payload (may be empty)   | what the called site lacks, as the request (JSON) that |
 |        |                                | it would pull with; empty: "I pull from you myself"    |
 | poke   | site                           | true: heard ("I have news" or "try me again")          |
+| pair   | message, name                  | message, name, proof (``relay.trust.pairing``)         |
+| confirm | proof                         | true: paired                                           |
 
-``site`` is the caller's. 64-bit numbers stand inside the JSON texts (XML-RPC has 32 bits).
+Greetings are JSON; an introduction is a signed text, or empty. ``site`` is the caller's. Who is not paired
+may call pair and confirm only, and only while a code is shown. 64-bit numbers stand inside the JSON
+texts (XML-RPC has 32 bits).
 
 Everything here comes from outside: a document type is refused (entities could expand it without
 bound), so are deep nesting and anything but the types above. The size is bounded by who reads the
@@ -38,12 +42,19 @@ BROKEN = 3
 
 Parameters = tuple[Any, ...]
 CALLS: dict[str, tuple[type, ...]] = {
-    "hello": (str, str),
+    "hello": (str, str, str),
     "pull": (str, int),
     "push": (str, bytes),
     "poke": (str,),
+    "pair": (str, str),
+    "confirm": (str,),
 }
+PAIRING = ("pair", "confirm")
+"""The calls of who is not paired."""
+STRANGER_LIMIT = 64 * 1024
+"""Bytes of a call of who is not paired."""
 SITE = re.compile(r"[0-9a-f]{32}")
+DEVICE = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,17 +156,28 @@ def read_wants(body: bytes) -> str:
     return answer
 
 
-def read_greeting(body: bytes) -> tuple[str, str]:
-    """Return greeting (JSON) and name in the answer to a hello; raise PeerError or RetryLater."""
+def read_greeting(body: bytes) -> tuple[str, str, str]:
+    """Return greeting, name and introduction in the answer to a hello; raise PeerError or RetryLater."""
+    greeting, name, introduction = _read_texts(body, "hello")
+    return greeting, clean(name, NAME_LIMIT), introduction
+
+
+def read_guess(body: bytes) -> tuple[str, str, str]:
+    """Return message, name and proof in the answer to a pair; raise PeerError or RetryLater."""
+    message, name, proof = _read_texts(body, "pair")
+    return message, clean(name, NAME_LIMIT), proof
+
+
+def _read_texts(body: bytes, method: str) -> tuple[str, str, str]:
     answer = _read_answer(body)
-    if not isinstance(answer, list) or [type(a) for a in answer] != [str, str]:
-        raise PeerError("the answer to a hello is not a greeting and a name")
-    return answer[0], clean(answer[1], NAME_LIMIT)
+    if not isinstance(answer, list) or [type(a) for a in answer] != [str, str, str]:
+        raise PeerError(f"the answer to a {method} is not three texts")
+    return answer[0], answer[1], answer[2]
 
 
-def read_done(body: bytes) -> None:
-    """Read the answer to a poke; raise PeerError or RetryLater."""
-    _read_answer(body)
+def read_done(body: bytes) -> bool:
+    """Return whether a poke or a confirm was answered with true; raise PeerError or RetryLater."""
+    return _read_answer(body) is True
 
 
 def _read_answer(body: bytes) -> Any:

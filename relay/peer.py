@@ -27,6 +27,8 @@ from relay.log import Log
 from relay.messages import check_site
 from relay.push import Pusher
 from relay.session import Session
+from relay.trust.identity import SHORT
+from relay.trust.peers import Peers
 from relay.watch import Watch
 
 POKE_S = 1.0
@@ -55,6 +57,8 @@ class Peer:
         *,
         name: str,
         own_site: str,
+        device: str | None,
+        peers: Peers,
         client: Client,
         database: Database,
         watch: Watch,
@@ -64,11 +68,15 @@ class Peer:
         clock: Clock,
         log: Log,
     ) -> None:
-        """``name`` and ``own_site`` are this site's."""
+        """``name`` and ``own_site`` are this site's; ``device`` is who was announced here, if anyone was."""
         self.address = address
+        self.announced = device
+        self.device = device
+        """Who is spoken to here, once it is known."""
         self.session = session
         self._name = name
         self._own_site = own_site
+        self._peers = peers
         self._client = client
         self._database = database
         self._watch = watch
@@ -87,6 +95,12 @@ class Peer:
         self._load = Load(timing.aim_s)
         self._poking: Deferred[None] | None = None
         self._poked_at = float("-inf")
+
+    @property
+    def _known(self) -> str:
+        """Return the device that was greeted."""
+        assert self.device is not None
+        return self.device
 
     def handle(self, event: states.Event) -> None:
         """Give the session an event, after those that wait, and obey."""
@@ -120,7 +134,7 @@ class Peer:
         if not self.session.leads or self._poking is not None or now < self._poked_at + POKE_S:
             return
         self._poked_at = now
-        self._poking = Deferred.fromCoroutine(self._client.poke(self.address, self._own_site))
+        self._poking = Deferred.fromCoroutine(self._client.poke(self.address, self._known, self._own_site))
         self._poking.addBoth(self._poke_done)
 
     def _poke_done(self, _: Failure | None) -> None:
@@ -139,7 +153,7 @@ class Peer:
                 self._timer = self._clock.callLater(seconds, self.handle, states.Woken())
             case states.Lead(site):
                 self._leaders.lead(site, self.address)
-                self._pusher.start(site)
+                self._pusher.start(site, self._known)
             case states.Release(site):
                 self._pusher.stop()
                 self._leaders.release(site, self.address)
@@ -172,12 +186,19 @@ class Peer:
         if known is not None and self._leaders.taken(known, self.address):
             return states.Taken(known)
         own = await self._database.greet(known or "")
+        device = self.device = self.announced or await self._client.identify(self.address)
+        if device == self._peers.own:
+            return states.Greeted(own.site, self._name, own.protocol)
+        if not self._peers.is_paired(device):
+            return states.Stranger(device[:SHORT])
         began = self._clock.seconds()
-        text, name = await self._client.hello(self.address, own.to_json(), self._name)
+        text, name, _ = await self._client.hello(self.address, device, own.to_json(), self._name, "")
         took = int((self._clock.seconds() - began) * 1_000_000)
         greeting = self._database.exchange.read_greeting(text)
         site = check_site(greeting.site)
         await self._database.meet(greeting, Measured(own.clock, took))
+        if site != own.site:
+            self._peers.claim(device, site)
         if self._leaders.taken(site, self.address):
             return states.Taken(site)
         return states.Greeted(site, name, greeting.protocol)
@@ -193,7 +214,7 @@ class Peer:
         """Return the answer, and learn from it how much the next should carry."""
         began = self._clock.seconds()
         try:
-            payload = await self._client.pull(self.address, request.to_json(), wait_s)
+            payload = await self._client.pull(self.address, self._known, request.to_json(), wait_s)
         except RetryLater:
             self._load.failed()
             raise

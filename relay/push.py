@@ -61,11 +61,13 @@ class Pusher:
         self._patience_s = timing.patience_s
         self._load = Load(timing.aim_s)
         self._told = ""
+        self._device = ""
         self._running: Deferred[None] | None = None
 
-    def start(self, site: str) -> None:
-        """Begin: the site at the address was greeted."""
+    def start(self, site: str, device: str) -> None:
+        """Begin: the site at the address was greeted; ``device`` is who speaks for it."""
         self.stop()
+        self._device = device
         self._running = Deferred.fromCoroutine(self._push_for_ever(site))
         self._running.addErrback(cancelled)
 
@@ -118,7 +120,7 @@ class Pusher:
 
     async def _send(self, site: str, payload: bytes) -> PullRequest | None:
         """Carry a payload there; return what the site lacks then, None when it pulls itself."""
-        text = await self._client.push(self._address, self._own_site, payload)
+        text = await self._client.push(self._address, self._device, self._own_site, payload)
         if not text:
             return None
         wanted = self._database.exchange.read_request(text)

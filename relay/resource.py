@@ -1,48 +1,53 @@
 # mypy: untyped-calls-exclude=twisted
-"""What other relays may call: ``relay.messages`` over HTTP, with long polls.
+"""What other relays may call: ``relay.messages`` over HTTP inside TLS, with long polls.
 
 Nothing that arrives may stop or fill the server: bodies are bounded before they are read, only
 calls of the exact form are heard, a mistake answers a fault without a traceback, held polls are
-bounded and end with their connection. Web pages cannot call it: they cannot send ``text/xml`` to
-another host without asking first, and their ``Host`` is not this machine.
+bounded and end with their connection. Whether the device may call is asked for each call, not only
+when it connects. Web pages cannot call it, under whatever name: a browser has no paired device.
 """
 
-from collections.abc import Callable
+import errno
+import socket
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.protocols.policies import WrappingFactory
+from twisted.internet.error import CannotListenError
+from twisted.internet.tcp import Port
 from twisted.web import pages
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from changecapture.errors import OutOfStep, PeerError, RetryLater
-from changecapture.sync import Received
+from changecapture.errors import PeerError, RetryLater
 from relay import messages
-from relay.address import is_loopback
-from relay.clock import Clock, cancelled
-from relay.database import Database
+from relay.address import ANY
+from relay.calls import Calls
+from relay.clock import cancelled
+from relay.door import Door, Step
 from relay.log import Log
-from relay.polls import Outcome, Polls
+from relay.pace import Pace
+from relay.trust.desk import Desk
+from relay.trust.identity import Identity
+from relay.trust.peers import Peers
 
-LONGEST_HOLD_S = 60
 IDLE_CONNECTION_S = 600
+TRIES = 16
+"""Of free ports, until one is free for IPv4 and for IPv6."""
 
 
 class BoundedRequest(Request):
     """A request whose body is refused unread when it is too long, or of unknown length."""
 
-    limit = messages.BODY_LIMIT
     _refused = False
 
     def gotLength(self, length: int | None) -> None:
         """Answer 413 and hang up, or prepare for the body."""
-        if length is not None and length <= self.limit:
+        transport: Any = self.channel.transport
+        if length is not None and length <= transport.limit:
             Request.gotLength(self, length)
             return
         Request.gotLength(self, 0)
         self._refused = True
-        transport: Any = self.channel.transport
         transport.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         self.channel.loseConnection()
 
@@ -58,53 +63,44 @@ class BoundedRequest(Request):
 
 
 class Api(Resource):
-    """The methods, one ``_name`` each, at one path."""
+    """All calls, at one path: those of paired devices, and the two that pair."""
 
     isLeaf = True
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        polls: Polls,
-        name: str,
-        heard: Callable[[str], None],
-        pulled: Callable[[str], bool],
-        received: Callable[[str, Received], None],
-        clock: Clock,
-        log: Log,
-    ) -> None:
-        """``name`` is this site's, for people; ``heard`` is told the site that called us, ``received`` what
-        it pushed; ``pulled`` tells whether we pull from that site ourselves."""
+    def __init__(self, *, desk: Desk, peers: Peers, pace: Pace, log: Log) -> None:
+        """``calls`` is set once there is a site to speak of."""
         Resource.__init__(self)
-        self._database = database
-        self._polls = polls
-        self._name = name
-        self._heard = heard
-        self._pulled = pulled
-        self._received = received
-        self._clock = clock
+        self.calls: Calls | None = None
+        self._desk = desk
+        self._peers = peers
+        self._pace = pace
         self._log = log
 
     def render(self, request: Request) -> int | bytes:
         """Answer a call, now or later."""
-        refused = _refuse(request)
-        if refused:
+        device = _find_device(request)
+        refused = 403 if device is None or not self._may_call(device) else _refuse(request)
+        if device is None or refused:
+            channel = request.channel
             request.setResponseCode(refused)
-            return b""
+            request.setHeader("Content-Length", "0")
+            request.finish()
+            channel.loseConnection()
+            return NOT_DONE_YET
         content = request.content
         body = content.read() if content is not None else b""
-        answering = Deferred.fromCoroutine(self.answer(body))
+        answering = Deferred.fromCoroutine(self.answer(device, body))
         gone: Deferred[Any] = request.notifyFinish()
         gone.addErrback(lambda _: answering.cancel())
         answering.addCallbacks(_send, cancelled, callbackArgs=(request,))
         return NOT_DONE_YET
 
-    async def answer(self, body: bytes) -> bytes:
+    async def answer(self, device: str, body: bytes) -> bytes:
         """Return the body of the answer to the call in ``body``: its answer or a fault."""
         try:
             call = messages.read_call(body)
-            result = await getattr(self, f"_{call.method}")(*call.parameters)
+            await self._pace.wait(device)
+            result = await self._find(device, call.method)(device, *call.parameters)
             return messages.write_answer(result)
         except CancelledError:
             raise
@@ -116,44 +112,18 @@ class Api(Resource):
             self._log.failure("a mistake in the relay, while it answered a peer")
             return messages.write_fault(messages.BROKEN, "a mistake at this site, see its log")
 
-    async def _hello(self, greeting: str, name: str) -> list[str]:
-        theirs = self._database.exchange.read_greeting(greeting)
-        await self._database.meet(theirs)
-        own = await self._database.greet(theirs.site)
-        if theirs.site != own.site:
-            self._heard(messages.check_site(theirs.site))
-        return [own.to_json(), self._name]
+    def _may_call(self, device: str) -> bool:
+        return self._peers.is_paired(device) or self._desk.is_open
 
-    async def _poke(self, site: str) -> bool:
-        self._heard(messages.check_site(site))
-        return True
-
-    async def _push(self, site: str, payload: bytes) -> str:
-        if self._pulled(messages.check_site(site)):
-            return ""
-        if payload:
-            try:
-                self._received(site, await self._database.receive(site, payload))
-            except OutOfStep:
-                # It came twice, or we pulled meanwhile: the answer says where to go on.
-                pass
-        return (await self._database.next_request(site)).to_json()
-
-    async def _pull(self, text: str, wait_s: int) -> bytes:
-        request = self._database.exchange.read_request(text)
-        poll = self._polls.open(messages.check_site(request.site))
-        try:
-            answer = await self._database.answer(request)
-            if answer.entries or not answer.last or wait_s <= 0:
-                return answer.payload
-            # Not kept while the poll is held: there may be many.
-            del answer
-            outcome = await poll.hold(min(wait_s, LONGEST_HOLD_S), self._clock)
-            if outcome is Outcome.ASK:
-                return b""
-            return (await self._database.answer(request)).payload
-        finally:
-            self._polls.close(poll)
+    def _find(self, device: str, method: str) -> Any:
+        """Return what answers a method, if this device may call it."""
+        if method in messages.PAIRING:
+            return getattr(self._desk, method)
+        if not self._peers.is_paired(device):
+            raise PeerError("this device is not paired")
+        if self.calls is None:
+            raise RetryLater("there is no site here yet")
+        return getattr(self.calls, method)
 
 
 class _Root(Resource):
@@ -174,43 +144,88 @@ class _QuietSite(Site):
         """Stay silent."""
 
 
-class Server:
-    """The resource on a port, with the connections that it has."""
+class _OneFamilyPort(Port):
+    """A port that is of IPv6 alone when its address is: some systems would take IPv4's too."""
 
-    def __init__(self, api: Api, reactor: Any) -> None:
+    def createInternetSocket(self) -> Any:
+        """Return the socket."""
+        base: Any = super()
+        made = base.createInternetSocket()
+        if self.addressFamily == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        return made
+
+
+class Server:
+    """The calls on a port, with the connections that it has."""
+
+    def __init__(self, api: Api, *, identity: Identity, peers: Peers, desk: Desk, reactor: Any) -> None:
         """Make it; ``listen`` opens the port."""
         make_root: Any = _Root
         root = make_root()
         root.putChild(messages.PATH.removeprefix(b"/"), api)
         quiet: Any = _QuietSite
         site = quiet(root, requestFactory=BoundedRequest, timeout=IDLE_CONNECTION_S, reactor=reactor)
-        self._factory = WrappingFactory(site)
-        self._factory.noisy = False
+        self.door = Door(site, is_paired=peers.is_paired, pairs=lambda: desk.is_open, clock=reactor)
+        self._step = Step(self.door, identity, reactor)
         self._reactor = reactor
-        self._port: Any = None
+        self._ports: list[Any] = []
 
     def listen(self, host: str, port: int) -> int:
         """Open the port; return its number. Raises CannotListenError."""
-        self._port = self._reactor.listenTCP(port, self._factory, interface=host)
-        number: int = self._port.getHost().port
+        if host != ANY:
+            return self._listen(host, port)
+        for left in reversed(range(TRIES)):
+            number = self._listen("0.0.0.0", port)
+            if self._listen_ipv6(number, may_fail=left > 0 and port == 0):
+                return number
+            Deferred.fromCoroutine(self._stop_listening())
+        raise AssertionError
+
+    def _listen(self, host: str, port: int) -> int:
+        make_port: Any = _OneFamilyPort
+        opened = make_port(port, self._step, 50, host, self._reactor)
+        opened.startListening()
+        self._ports.append(opened)
+        number: int = opened.getHost().port
         return number
+
+    def _listen_ipv6(self, port: int, *, may_fail: bool) -> bool:
+        """Return whether the port is open for IPv6 too, or this machine has none."""
+        try:
+            self._listen("::", port)
+        except CannotListenError as error:
+            if error.socketError.errno != errno.EADDRINUSE:
+                return True
+            if not may_fail:
+                raise
+            return False
+        except OSError:
+            return True
+        return True
 
     async def close(self) -> None:
         """Close the port and every connection."""
-        if self._port is not None:
-            port, self._port = self._port, None
+        await self._stop_listening()
+        self.door.close()
+
+    async def _stop_listening(self) -> None:
+        ports, self._ports = self._ports, []
+        for port in ports:
             await port.stopListening()
-        for connection in list(self._factory.protocols):
-            connection.transport.abortConnection()
+
+
+def _find_device(request: Request) -> str | None:
+    """Return which device calls; TLS has proved it."""
+    transport: Any = request.channel.transport
+    device: str | None = transport.device
+    return device
 
 
 def _refuse(request: Request) -> int:
     """Return the HTTP status for a request that no relay sends, 0 for one that may be a call."""
     if request.method != b"POST":
         return 405
-    host = (request.getHeader("host") or "").rpartition(":")[0]
-    if not is_loopback(host):
-        return 403
     kind = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
     return 0 if kind == "text/xml" else 415
 

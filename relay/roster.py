@@ -2,7 +2,7 @@
 
 Sources are the configuration and, by name, what discovery finds; one address may have several. An
 address that nobody names any more is dropped, but not while it leads: whether a peer is alive is
-known from calls, and an announcement may get lost on a bad network.
+known from calls, and an announcement may get lost on a bad network. Only what is unpaired ends at once.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ class Roster:
 
     def __init__(
         self,
-        make_peer: Callable[["Roster", Address], Peer],
+        make_peer: Callable[["Roster", Address, str | None], Peer],
         *,
         holds_poll: Callable[[str], bool],
         log: Log,
@@ -33,16 +33,17 @@ class Roster:
         self._peers: dict[Address, Peer] = {}
         self._leaders: dict[str, Address] = {}
 
-    def announce(self, source: str, addresses: Iterable[Address], site: str | None = None) -> None:
-        """Try these addresses, in place of those that the source named before."""
+    def announce(self, source: str, addresses: Iterable[Address], device: str | None = None) -> None:
+        """Try these addresses, in place of those that the source named before; ``device`` is there."""
         self._sources[source] = frozenset(addresses)
-        for address in sorted(self._sources[source] - self._peers.keys()):
-            if len(self._peers) >= MAX_PEERS:
+        for address in sorted(self._sources[source]):
+            peer = self._peers.get(address)
+            if peer is not None:
+                self._meet(peer, device)
+            elif len(self._peers) >= MAX_PEERS:
                 self._log.warning(f"{address} is not tried: there are {MAX_PEERS} already")
-                continue
-            peer = self._peers[address] = self._make_peer(self, address)
-            peer.session.site = site
-            peer.handle(Started())
+            else:
+                self._try(address, device)
         self._drop_unnamed()
 
     def forget(self, source: str) -> None:
@@ -82,6 +83,17 @@ class Roster:
             if site != source and not self._holds_poll(site):
                 self._peers[address].poke()
 
+    def changed(self, device: str, *, paired: bool) -> None:
+        """The device was paired, or unpaired: end what is said to it at once."""
+        for peer in [p for p in self._peers.values() if p.device == device]:
+            if paired:
+                peer.handle(Poked())
+                continue
+            peer.stop()
+            self._peers.pop(peer.address, None)
+            if peer.address in self._named():
+                self._try(peer.address, None)
+
     def stop(self) -> None:
         """End all sessions."""
         self._sources.clear()
@@ -90,8 +102,21 @@ class Roster:
         for peer in peers.values():
             peer.stop()
 
+    def _try(self, address: Address, device: str | None) -> None:
+        peer = self._peers[address] = self._make_peer(self, address, device)
+        peer.handle(Started())
+
+    def _meet(self, peer: Peer, device: str | None) -> None:
+        """An address that is tried already is announced: by another device than before, perhaps."""
+        if device is not None and peer.announced not in (None, device):
+            peer.announced = device
+            peer.handle(Poked())
+
     def _drop_unnamed(self) -> None:
-        named = frozenset[Address]().union(*self._sources.values())
+        named = self._named()
         for address in [a for a in self._peers if a not in named]:
             if address not in self._leaders.values():
                 self._peers.pop(address).stop()
+
+    def _named(self) -> frozenset[Address]:
+        return frozenset[Address]().union(*self._sources.values())

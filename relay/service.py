@@ -2,8 +2,8 @@
 """The relay of one database, built from a configuration, as a Twisted service.
 
 It comes up whatever is missing. The port is opened first, so that a wrong configuration is seen at
-once; then it waits for the database, which alone knows who this site is; only then does it look
-for others.
+once; then it waits for the database, which alone knows who this site is; only then does it speak
+to others.
 """
 
 from collections.abc import Callable
@@ -12,33 +12,32 @@ from typing import Any
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import CannotListenError
-from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
-from changecapture.errors import ConfigError
 from changecapture.greeting import Greeting
 from changecapture.sync import Received
 from relay.address import Address
-from relay.client import Client
+from relay.calls import Calls
 from relay.clock import Reactor, pause
 from relay.config import RelayConfig
+from relay.control import Control
 from relay.database import Database, DatabaseAway
-from relay.discovery import Discovery, Network
+from relay.discovery import Network
 from relay.exchange import Exchange
 from relay.load import Timing
 from relay.log import Log
+from relay.node import Node
+from relay.orders import Orders
 from relay.peer import Peer
 from relay.polls import Polls
 from relay.push import Pusher
-from relay.resource import Api, Server
 from relay.roster import Roster
 from relay.session import MAX_WAIT_HERE_S, Session, back_off, describe
 from relay.watch import Watch
 
 
 class SiteService(Service):
-    """One site: its database, its port, its peers."""
+    """One site: its database and its peers, on the node that it makes for itself."""
 
     def __init__(
         self,
@@ -52,48 +51,43 @@ class SiteService(Service):
         timing: Timing | None = None,
     ) -> None:
         """Make the parts; nothing is opened before ``startService``."""
-        self.port = 0
-        """The port that it listens on, once started."""
         self.site: str | None = None
         """The id of this site, once the database has told it."""
         self._config = config
         self._reactor: Reactor = reactor
         self._rng = rng
         self._log = log
-        self._network = network
         self._timing = timing or Timing()
         self._polls = Polls()
         self._roster: Roster | None = None
-        self._discovery: Discovery | None = None
         self._meeting: Deferred[None] | None = None
+        self.node = Node(config, reactor=reactor, rng=rng, log=log, network=network)
+        self._control = Control(config.state, Orders(self.node), reactor=reactor, log=log)
         self._database = Database(exchange, reactor=reactor, log=log)
         self._watch = Watch(self._database, news=self._news, clock=reactor, rng=rng, log=log)
-        self._client = Client(reactor)
-        api = Api(
+        self.node.api.calls = Calls(
             database=self._database,
             polls=self._polls,
+            pace=self.node.pace,
+            bindings=self.node.peers,
             name=config.name,
             heard=self._heard,
             pulled=self._pulled,
             received=self._received,
             clock=reactor,
-            log=log,
         )
-        self._server = Server(api, reactor)
+        self.node.peers.on_change(self._changed)
+
+    @property
+    def port(self) -> int:
+        """Return the port that it listens on, once started."""
+        return self.node.port
 
     def startService(self) -> None:
         """Open the port and begin; raise ConfigError when the port cannot be had."""
-        host = self._config.host
-        try:
-            self.port = self._server.listen(host, self._config.port)
-        except CannotListenError as error:
-            raise ConfigError(
-                f"cannot listen on {Address(host, self._config.port)}",
-                why=str(error.socketError),
-                mend="stop what holds the port, or set another [listen] port",
-            ) from error
+        self.node.start()
+        self._control.start()
         Service.startService(self)
-        self._log.info(f"listening on {Address(host, self.port)}")
         self._database.start()
         self._watch.start()
         self._meeting = Deferred.fromCoroutine(self._meet())
@@ -111,10 +105,8 @@ class SiteService(Service):
         if self._roster is not None:
             self._roster.stop()
         self._polls.let_go()
-        if self._discovery is not None:
-            await self._discovery.stop()
-        await self._client.close()
-        await self._server.close()
+        await self._control.stop()
+        await self.node.stop()
         await self._database.stop()
 
     async def _meet(self) -> None:
@@ -123,26 +115,12 @@ class SiteService(Service):
         self.site = greeting.site
         self._log.info(f"this is {self._config.name}, site {self.site}")
         self._roster = Roster(
-            lambda roster, address: self._make_peer(roster, address, greeting),
+            lambda roster, address, device: self._make_peer(roster, address, device, greeting),
             holds_poll=self._polls.holds,
             log=self._log,
         )
         self._roster.announce("configuration", self._config.peers)
-        if self._config.discovery:
-            self._discovery = Discovery(
-                site=greeting.site,
-                protocol=greeting.protocol,
-                address=Address(self._config.host, self.port),
-                service=self._config.service,
-                interfaces=self._config.interfaces,
-                found=self._roster,
-                reactor=self._reactor,
-                in_thread=deferToThread,
-                rng=self._rng,
-                log=self._log,
-                network=self._network,
-            )
-            self._discovery.start()
+        self.node.neighbours.attach(self._roster)
 
     async def _first_greeting(self) -> Greeting:
         failures = 0
@@ -157,20 +135,25 @@ class SiteService(Service):
         if failure.check(CancelledError) is None:
             self._log.warning(f"other sites are not looked for: {failure.getErrorMessage()}")
 
-    def _make_peer(self, roster: Roster, address: Address, own: Greeting) -> Peer:
+    def _make_peer(self, roster: Roster, address: Address, device: str | None, own: Greeting) -> Peer:
         session = Session(str(address), own_site=own.site, protocol=own.protocol, rng=self._rng)
+        known = self.node.peers.get(device or "")
+        if known is not None and known.sites:
+            session.site = known.sites[-1]
         return Peer(
             address,
             session,
             name=self._config.name,
             own_site=own.site,
-            client=self._client,
+            device=device,
+            peers=self.node.peers,
+            client=self.node.client,
             database=self._database,
             watch=self._watch,
             pusher=Pusher(
                 address,
                 own_site=own.site,
-                client=self._client,
+                client=self.node.client,
                 database=self._database,
                 polls=self._polls,
                 timing=self._timing,
@@ -188,6 +171,11 @@ class SiteService(Service):
         self._polls.tell(source)
         if self._roster is not None:
             self._roster.news(source)
+
+    def _changed(self, device: str) -> None:
+        """A device was paired, changed or unpaired."""
+        if self._roster is not None:
+            self._roster.changed(device, paired=self.node.peers.is_paired(device))
 
     def _pulled(self, site: str) -> bool:
         return self._roster is not None and self._roster.leads(site)

@@ -55,6 +55,7 @@ class State(Enum):
     BACKING_OFF = "backing off"
     STANDING_BY = "standing by"
     REFUSED = "refused"
+    UNPAIRED = "not paired"
     STOPPED = "stopped"
 
 
@@ -77,6 +78,13 @@ class Taken:
     """The site at this address is spoken to over another one."""
 
     site: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """The device at this address is not paired; it was told nothing."""
+
+    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +127,12 @@ class Stopped:
     """The end."""
 
 
-Event = Started | Greeted | Taken | Answered | Received | Failed | Woken | Poked | Stopped
+Event = Started | Greeted | Taken | Stranger | Answered | Received | Failed | Woken | Poked | Stopped
 
 
 @dataclass(frozen=True, slots=True)
 class Greet:
-    """Exchange greetings: Greeted, Taken or Failed follows."""
+    """Exchange greetings: Greeted, Taken, Stranger or Failed follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +260,11 @@ class Session:
         self.state, self.site = State.STANDING_BY, event.site
         return ()
 
+    def _stranger(self, event: Stranger, now: float) -> Commands:
+        self.state = State.UNPAIRED
+        told = self._tell(f"{self._address} is device {event.device}, not paired: it is not spoken to")
+        return (*told, self._sleep(REFUSED_S, now))
+
     def _answered(self, event: Answered, now: float) -> Commands:
         assert self.site is not None
         if not event.payload:
@@ -337,6 +350,7 @@ class Session:
         (State.IDLE, Started): _greet,
         (State.GREETING, Greeted): _greeted,
         (State.GREETING, Taken): _taken,
+        (State.GREETING, Stranger): _stranger,
         (State.GREETING, Failed): _failed,
         (State.PULLING, Answered): _answered,
         (State.PULLING, Failed): _failed,
@@ -349,6 +363,8 @@ class Session:
         (State.BACKING_OFF, Poked): _poked_asleep,
         (State.STANDING_BY, Poked): _greet,
         (State.REFUSED, Woken): _greet,
+        (State.UNPAIRED, Woken): _greet,
+        (State.UNPAIRED, Poked): _poked_asleep,
     }
     _ALWAYS: ClassVar[dict[type[Event], Callable[..., Commands]]] = {
         Poked: _ignored,

@@ -1,20 +1,18 @@
 """From rows as they travel to rows as they are written here: keys become local values, or wait."""
 
-from base64 import b64decode
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from changecapture.apply.work import REFERENCE, Parked, Waiting, Work
+from changecapture.apply.work import REFERENCE, Parked, Waiting, Work, by_table
 from changecapture.core.change import Row
 from changecapture.core.codec import KEY_LENGTH
+from changecapture.core.fit import COATS, Fit, find_fit, find_key_fit
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.core.wire import check_text
 from changecapture.identify import place_keys
 from changecapture.store.interface import Store
 
-COATED_KINDS = ("bytes", "geometry")
-"""Kinds whose values travel as base64 in an object."""
 PLAIN_TYPES = frozenset((str, int, float, bool, type(None)))
 
 
@@ -25,7 +23,9 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
     """
     names = {column.wire: column.name for column in table.columns}
     same = all(wire == name for wire, name in names.items())
-    special = {c.name: c for c in table.columns if c.reference is not None or c.kind in COATED_KINDS}
+    references = {c.name for c in table.columns if c.reference is not None}
+    fits = _find_fits(store, table)
+    coated = {c.name for c in table.columns if c.kind in COATS}
     rows: dict[Row, dict[str, Any]] = {}
     for work in works:
         assert work.decision is not None
@@ -35,7 +35,7 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
             row = row.copy()
         else:
             row = {names[wire]: value for wire, value in row.items() if wire in names}
-        if _check_values(work, row, special):
+        if _check_values(work, row, references, fits, coated):
             rows[work.row] = row
     works = [work for work in works if work.row in rows]
     for column in table.columns:
@@ -52,37 +52,54 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
     return rows
 
 
-def _check_values(work: Work, row: Mapping[str, Any], special: Mapping[str, SyncedColumn]) -> bool:
-    """Park a row with a value that no column of the kind can have had anywhere; return whether it fits.
+def find_stray(store: Store, works: Iterable[Work]) -> list[Work]:
+    """Return the rows that are here and are to refer, as they must, to a row that is not (R4)."""
+    found: list[Work] = []
+    for table, group in by_table(work for work in works if work.local_key is not None):
+        required = {c.wire for c in table.columns if c.reference is not None and c.reference.required}
+        concerned = [
+            w for w in group if w.decision and w.decision.alive and required & w.decision.values.keys()
+        ]
+        if concerned:
+            rows = localise(store, table, concerned)
+            found += [work for work in concerned if work.row not in rows and work.parked is None]
+    return found
 
-    ``special`` are the columns that hold references or values in a coat.
-    """
-    if PLAIN_TYPES.issuperset(map(type, row.values())):
-        concerned: Iterable[str] = row.keys() & special.keys()
-    else:
-        concerned = row.keys()
-    for name in concerned:
-        value = row[name]
+
+def _find_fits(store: Store, table: SyncedTable) -> dict[str, Fit]:
+    """Return what tells whether a column shows a value, for the columns that do not show all."""
+    found = {
+        c.name: find_fit(c, store.engine, quiet=c.wire in table.quiet)
+        for c in table.columns
+        if c.reference is None or c.reference.by_key
+    }
+    return {name: fit for name, fit in found.items() if fit is not None}
+
+
+def _check_values(
+    work: Work,
+    row: dict[str, Any],
+    references: Collection[str],
+    fits: Mapping[str, Fit],
+    coated: Collection[str],
+) -> bool:
+    """Park a row with a value that its column would not show, or that none of its kind can have had
+    anywhere; return whether all fit, now as they are written."""
+    plain = PLAIN_TYPES.issuperset(map(type, row.values()))
+    for name, value in row.items():
         if value is None:
             continue
         try:
-            if name in special:
-                _check_special(value, special[name])
-            elif type(value) not in PLAIN_TYPES:
+            if name in references and type(value) is not int:
+                check_text(value, KEY_LENGTH)
+            if not plain and type(value) not in PLAIN_TYPES and name not in coated:
                 raise ValueError(f"{value!r:.80} is not a plain value")
+            if name in fits:
+                row[name] = fits[name](value)
         except (ValueError, TypeError, AttributeError) as error:
             work.parked = Parked("value", f"{name}: {error}")
             return False
     return True
-
-
-def _check_special(value: Any, column: SyncedColumn) -> None:
-    """Raise an error when a reference is no key, or a value in a coat not what its kind travels as."""
-    if column.reference is None:
-        (coated,) = value.values()
-        b64decode(coated, validate=True)
-    elif type(value) is not int:
-        check_text(value, KEY_LENGTH)
 
 
 def _refer(
@@ -118,11 +135,17 @@ def _identify(
                     work.waiting.append(_wait(store, column, items[index]))
                 items[index] = found.get(items[index])
     names = [column.name for column in table.identity.columns]
+    fits = [find_key_fit(c, store.engine) for c in table.identity.columns]
     for work in works:
-        if work.row.key in keys:
-            rows[work.row].update(zip(names, keys[work.row.key], strict=True))
-        else:
-            work.parked = Parked("key", f"the key does not fit {table.name}")
+        try:
+            values = keys[work.row.key]
+            for fit, value, column in zip(fits, values, table.identity.columns, strict=True):
+                if fit is not None and value is not None and column.reference is None:
+                    fit(value)
+            rows[work.row].update(zip(names, values, strict=True))
+        except (KeyError, ValueError) as error:
+            why = f": {error}" if isinstance(error, ValueError) else ""
+            work.parked = Parked("key", f"the key does not fit {table.name}{why}")
             del rows[work.row]
 
 

@@ -5,6 +5,7 @@ Nothing is left to the database's cascades.
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from changecapture.apply.localise import find_stray, park_reference
 from changecapture.apply.work import BUSY, REFERENCE, Parked, Waiting, Work, attempt, by_table
 from changecapture.apply.write import hold_present
 from changecapture.core.change import Row
@@ -14,13 +15,16 @@ from changecapture.store.interface import Store
 
 
 def must_go(work: Work) -> bool:
-    return work.local_key is not None and work.decision is not None and not work.decision.alive
+    if work.local_key is None or work.decision is None:
+        return False
+    return work.stray or not work.decision.alive
 
 
 def hold_children(store: Store, works: Sequence[Work]) -> list[Work]:
     """Step 4: lock the rows that will go, against those who would refer to them as well, and find and
     lock the rows that refer to them, and theirs, to the end."""
     front = [work for work in works if must_go(work) and work.table.deleted_flag is None]
+    front += find_stray(store, works)
     if not front:
         return []
     hold_present(store, front, leaving=True)
@@ -82,12 +86,12 @@ def delete_dead(store: Store, works: Sequence[Work], held: Mapping[Row, Work]) -
 
     ``held`` are all rows that are locked: those of the batch, and those that referred to rows that go.
     """
-    flagged = [work for work in works if work.table.deleted_flag is not None]
-    for table, group in by_table(flagged):
+    flagged = {work.row for work in works if work.table.deleted_flag is not None and not work.stray}
+    for table, group in by_table(work for work in works if work.row in flagged):
         flag = table.deleted_flag
         assert flag is not None
         store.update_rows(table, [(work.local_key, {flag.column: flag.deleted}) for work in group])
-    gone = [work for work in works if work.table.deleted_flag is None and work.parked is None]
+    gone = [work for work in works if work.row not in flagged and work.parked is None]
     # Looked for again: the batch has moved some to other parents, and brought others.
     waiting = _find_children(store, gone)
     if waiting.keys() - held.keys():
@@ -96,8 +100,8 @@ def delete_dead(store: Store, works: Sequence[Work], held: Mapping[Row, Work]) -
         return
     leaving = [*gone, *_part(store, waiting, held)]
     for work in gone:
-        assert work.decision is not None
-        store.keep_image(work.table, work.row, work.local_key, work.decision.version)
+        if work.decision is not None and not work.stray:
+            store.keep_image(work.table, work.row, work.local_key, work.decision.version)
     leaving.sort(key=lambda work: -store.ranks.get(work.table.name, 0))
     _let_go(store, leaving)
     for table, group in by_table(leaving):
@@ -110,6 +114,8 @@ def delete_dead(store: Store, works: Sequence[Work], held: Mapping[Row, Work]) -
         )
         for work in group:
             work.parked = refused.get(work.row, work.parked)
+            if work.stray and work.parked is None:
+                park_reference(work)
     children = [held[row] for row in waiting]
     store.write_parked({child.row: child.parked for child in children if child.parked is not None})
     store.add_waiting({child.row: child.waiting for child in children})

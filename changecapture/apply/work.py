@@ -43,6 +43,8 @@ class Work:
     parked: Parked | None = None
     waiting: list[Waiting] = field(default_factory=list)
     inserted: bool = False
+    stray: bool = False
+    """True when the row is here and is to refer, as it must, to a row that is not: it leaves."""
 
 
 def attempt(

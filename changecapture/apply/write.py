@@ -96,12 +96,14 @@ def _is_reference(table: SyncedTable, wire: str) -> bool:
 
 
 def update_present(store: Store, works: Sequence[Work]) -> None:
-    """Step 6, rows that stay: write the columns that the merge gave, the flag of a revived row too."""
+    """Step 6, rows that stay: write the columns that the merge gave, the flag of a revived row too.
+
+    A row that must refer to one that is not here turns out to be stray: it is left to ``delete_dead``.
+    """
     for table, group in by_table(works):
         rows = localise(store, table, group)
         for work in group:
-            if work.row not in rows and work.parked is None:
-                park_reference(work)
+            work.stray = work.row not in rows and work.parked is None
         changes: list[tuple[Work, dict[str, Any]]] = []
         for work in group:
             if work.row in rows:

@@ -13,6 +13,7 @@ import click
 
 from changecapture import __version__
 from changecapture.cli import (
+    compact,
     conflicts,
     doctor,
     install,
@@ -56,7 +57,7 @@ def commands(debug: bool) -> None:
     """Capture the changes of a Sahana database and bring sites in step."""
 
 
-for module in (plan, install, uninstall, status, doctor, reconcile, sync, conflicts, parked, site):
+for module in (plan, install, uninstall, status, doctor, reconcile, sync, conflicts, parked, compact, site):
     commands.add_command(module.command)
 
 

@@ -46,6 +46,8 @@ class SyncedColumn:
     kind: str
     nullable: bool
     reference: Reference | None = None
+    zone: str | None = None
+    """The time zone by whose clocks a datetime is written here; None: UTC."""
 
     @property
     def wire(self) -> str:
@@ -93,6 +95,8 @@ class SyncedTable:
     deleted_flag: DeletedFlag | None = None
     modified: str | None = None
     """A datetime column that the application sets on change; only backfill reads it."""
+    modified_zone: str | None = None
+    """By whose clocks it is written, None for UTC."""
     fill: tuple[tuple[str, str], ...] = ()
     """(column, literal) for NOT NULL columns that do not travel and have no default."""
     touch: tuple[str, ...] = ()
@@ -147,6 +151,7 @@ class SyncedTable:
             columns=_columns(data["columns"]),
             deleted_flag=None if flag is None else DeletedFlag(**flag),
             modified=data["modified"],
+            modified_zone=data.get("modified_zone"),
             fill=tuple((name, literal) for name, literal in data["fill"]),
             touch=tuple(data["touch"]),
             quiet=tuple(data["quiet"]),
@@ -165,6 +170,7 @@ def _columns(items: list[Mapping[str, Any]]) -> tuple[SyncedColumn, ...]:
             item["kind"],
             item["nullable"],
             None if item["reference"] is None else Reference(**item["reference"]),
+            item.get("zone"),
         )
         for item in items
     )

@@ -11,14 +11,16 @@
 | json      | string: the JSON text as it stands          | json, jsonb           | json, longtext        |
 | date      | string YYYY-MM-DD                           | date                  | date                  |
 | time      | string HH:MM:SS[.ffffff]                    | time                  | time                  |
-| datetime  | string YYYY-MM-DDTHH:MM:SS[.ffffff]         | timestamp             | datetime              |
+| datetime  | string YYYY-MM-DDTHH:MM:SS[.ffffff], in UTC | timestamp             | datetime              |
 | instant   | the same, in UTC                            | timestamptz           | timestamp             |
 | bytes     | {"base64": string}                          | bytea                 | binary, blob          |
-| geometry  | {"wkb": string, base64}                     | -                     | geometry              |
+| geometry  | {"geometry": base64 of SRID, then WKB}      | -                     | geometry              |
 
 NULL is null for every kind. A reference is the key (a string) of the row that it names. NaN and
-infinities are the strings "NaN", "Infinity", "-Infinity". A kind that is not listed is ``text``: the
-database's own text of it.
+infinities are the strings "NaN", "Infinity", "-Infinity"; -0 is 0. Any other type is ``text``, its own text:
+enum, set (members in their order), uuid, inet, interval, ranges, arrays, PostgreSQL's bit strings. Dates that
+one engine has alone (0000-00-00, infinity, 0044-03-15 BC) and times beyond a day (-01:00:00, 838:59:59) are
+their own text too. Local times: zones.py. What a column does not show exactly: fit.py.
 """
 
 import json
@@ -27,7 +29,10 @@ import struct
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Any
+
+from changecapture.core.zones import to_utc
 
 KINDS = (
     "integer",
@@ -54,12 +59,16 @@ def dump(value: Any) -> str:
     return text
 
 
-def canonical(kind: str, raw: Any) -> Any:
-    """Return the canonical value of what a trigger or a late read gave for a column of that kind."""
+def canonical(kind: str, raw: Any, zone: str | None = None) -> Any:
+    """Return the canonical value of what a trigger or a late read gave for a column of that kind.
+
+    ``zone``: by whose clocks a datetime is written there, None for UTC.
+    """
     if raw is None:
         return None
     convert = _CANONICAL.get(kind)
-    return raw if convert is None else convert(raw)
+    value = raw if convert is None else convert(raw)
+    return value if zone is None else to_utc(zone, value)
 
 
 def needs_canonical(kind: str) -> bool:
@@ -104,19 +113,20 @@ def _decimal(raw: Any) -> str:
 
 
 def _float64(raw: Any) -> Any:
-    if isinstance(raw, str):
-        return raw
     number = float(raw)
+    if not isfinite(number):
+        return _NOT_FINITE[str(number)]
     return int(number) if number.is_integer() and abs(number) < 1e15 else number
 
 
 def _float32(raw: Any) -> Any:
-    if isinstance(raw, str):
-        return raw
+    number = float(raw)
     try:
-        single = struct.unpack("<f", struct.pack("<f", float(raw)))[0]
+        single = struct.unpack("<f", struct.pack("<f", number))[0]
     except OverflowError:
-        return _float64(raw)
+        return _float64(number)
+    if not isfinite(single):
+        return _NOT_FINITE[str(single)]
     for digits in range(6, 10):
         short = float(f"{single:.{digits}g}")
         if struct.unpack("<f", struct.pack("<f", short))[0] == single:
@@ -130,6 +140,9 @@ def _fraction(raw: Any) -> Any:
     if space and rest[0].isdigit():
         text = f"{day}T{rest}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
 def _boolean(raw: Any) -> int:

@@ -64,8 +64,8 @@ def join_key(
 
 
 def is_native(column: SyncedColumn) -> bool:
-    """Return whether ``encode`` alone makes the canonical value."""
-    return True
+    """Return whether ``encode`` alone makes the canonical value: we tell local times."""
+    return column.zone is None
 
 
 def fixed_objects() -> tuple[str, ...]:

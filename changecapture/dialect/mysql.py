@@ -49,15 +49,15 @@ def session_settings(schema: str) -> tuple[str, ...]:
 def encode(column: SyncedColumn, expression: str) -> str:
     """Return an expression that is the JSON text of the column's canonical value, or nearly."""
     match column.kind:
-        case "integer" | "boolean":
-            plus = " + 0" if column.type.startswith("bit") else ""
+        case "integer" | "boolean" | "float64":
+            # Years and zerofill numbers are printed with leading zeros, which JSON has not.
+            plus = " + 0" if column.type.startswith(("bit", "year")) or "zerofill" in column.type else ""
             return f"CAST({expression}{plus} AS CHAR)"
-        case "float64":
-            return f"CAST({expression} AS CHAR)"
         case "float32":
             return f"CAST(CAST({expression} AS DOUBLE) AS CHAR)"
         case "decimal":
-            return f"CONCAT('\"', {_trim_zeros(column, expression)}, '\"')"
+            plus = " + 0" if "zerofill" in column.type else ""
+            return f"CONCAT('\"', {_trim_zeros(column, expression + plus)}, '\"')"
         case "date":
             return f"CONCAT('\"', {expression}, '\"')"
         case "time":
@@ -68,13 +68,14 @@ def encode(column: SyncedColumn, expression: str) -> str:
         case "instant":
             epoch = f"TIMESTAMPADD(MICROSECOND, UNIX_TIMESTAMP({expression}) * 1000000, '1970-01-01')"
             text = f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {epoch}))"
-            text = f"REPLACE(IF({epoch} LIKE '%.%', {text}, {epoch}), ' ', 'T')"
+            text = f"IF({epoch} LIKE '%.%', {text}, {epoch})"
+            # To UNIX_TIMESTAMP the zero timestamp is 1970.
+            text = f"REPLACE(IF({expression} = 0, '0000-00-00 00:00:00', {text}), ' ', 'T')"
             return f"CONCAT('\"', {text}, '\"')"
         case "bytes":
             return f"CONCAT('{{\"base64\":\"', REPLACE(TO_BASE64({expression}), '\\n', ''), '\"}}')"
         case "geometry":
-            wkb = f"TO_BASE64(ST_AsWKB({expression}))"
-            return f"CONCAT('{{\"wkb\":\"', REPLACE({wkb}, '\\n', ''), '\"}}')"
+            return f"CONCAT('{{\"geometry\":\"', REPLACE(TO_BASE64({expression}), '\\n', ''), '\"}}')"
         case _:
             return f"JSON_QUOTE(CONVERT({expression} USING utf8mb4))"
 
@@ -168,8 +169,8 @@ def _index_column(column: SyncedColumn, limit: int) -> str:
 
 
 def is_native(column: SyncedColumn) -> bool:
-    """Return whether ``encode`` alone makes the canonical value: 32 bit floats are rounded by us."""
-    return column.kind != "float32"
+    """Return whether ``encode`` alone makes the canonical value: not of 32 bit floats and local times."""
+    return column.kind != "float32" and column.zone is None
 
 
 def render_capture(table: SyncedTable, table_id: int, schema: str, definer: str = ACCOUNT) -> Capture:
@@ -279,7 +280,7 @@ def _render_history(table: SyncedTable, table_id: int, relation: str, definer: s
             table_id=table_id,
             wire=literal(table.wire),
             declarations=", ".join(quote(name) for name in names),
-            live_columns=", ".join(f"t.{quote(c.name)}" for c in shown),
+            live_columns=", ".join(_live_column(c) for c in shown),
             image_columns=", ".join(f"JSON_VALUE(d.image, {literal(f'$.{_json_name(c)}')})" for c in shown),
             row_key=key_array(table.key_columns, "t"),
             identity=identity_text(table, "t"),
@@ -287,6 +288,12 @@ def _render_history(table: SyncedTable, table_id: int, relation: str, definer: s
             flagged="FALSE" if flag is None else f"t.{quote(flag.column)} <=> {literal(flag.deleted)}",
         ),
     )
+
+
+def _live_column(column: SyncedColumn) -> str:
+    """Return a column as the history view reads it: texts of every character set side by side."""
+    name = f"t.{quote(column.name)}"
+    return f"CONVERT({name} USING utf8mb4)" if column.kind in ("text", "json") else name
 
 
 def _pending_identity(table: SyncedTable) -> str:

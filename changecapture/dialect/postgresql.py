@@ -65,6 +65,8 @@ def encode(column: SyncedColumn, expression: str) -> str:
                 f"CASE WHEN {expression} IS NOT NULL THEN jsonb_build_object('base64', "
                 f"replace(encode({expression}, 'base64'), E'\\n', '')) END"
             )
+        case _ if column.type == "inet":
+            return f"abbrev({expression})"  # as it is printed: its cast to text adds /32
         case _:
             return f"{expression}::text"
 
@@ -125,8 +127,8 @@ def create_index(name: str, table: SyncedTable, covered: Mapping[str, Sequence[s
 
 
 def is_native(column: SyncedColumn) -> bool:
-    """Return whether ``encode`` alone makes the canonical value."""
-    return True
+    """Return whether ``encode`` alone makes the canonical value: we tell local times."""
+    return column.zone is None
 
 
 def render_capture(table: SyncedTable, table_id: int, schema: str, definer: str = ACCOUNT) -> Capture:

@@ -29,6 +29,7 @@ def define_table(settled: Settled, name: str) -> Made:
     local = {c.name: why for c in candidates if (why := _why_local(settled, table, c))}
     columns = tuple(synced_column(settled, table, c) for c in candidates if c.name not in local)
     entity = settled.profile.super_entity(name)
+    modified = _modified(settled, table)
     definition = SyncedTable(
         name=name,
         scope=settled.profile.module_of(name),
@@ -36,7 +37,8 @@ def define_table(settled: Settled, name: str) -> Made:
         identity=_identity(settled, table, key),
         columns=columns,
         deleted_flag=flag,
-        modified=_modified(settled, table),
+        modified=modified.name if modified else None,
+        modified_zone=_zone(settled, table, modified) if modified else None,
         fill=_fill(settled, table, local),
         touch=tuple(c.name for c in table.columns if c.on_update),
         quiet=tuple(c.wire for c in columns if _is_quiet(settled, table, c)),
@@ -60,7 +62,17 @@ def synced_column(settled: Settled, table: Table, column: Column) -> SyncedColum
             by_key=settled.keys[link.target].holds(link.target_column),
             enforced=link.on_delete != "",
         )
-    return SyncedColumn(column.name, column.type, column.kind, column.nullable, reference)
+    zone = _zone(settled, table, column)
+    return SyncedColumn(column.name, column.type, column.kind, column.nullable, reference, zone)
+
+
+def _zone(settled: Settled, table: Table, column: Column) -> str | None:
+    """Return by whose clocks a column's times are written, None for UTC and for what is no datetime."""
+    if column.kind != "datetime":
+        return None
+    rule = settled.profile.column_rule(table.name, column.name)
+    zone = rule.time_zone if rule is not None and rule.time_zone else settled.profile.time_zone
+    return None if zone == "UTC" else zone
 
 
 def _identity(settled: Settled, table: Table, key: Key) -> Identity:
@@ -100,10 +112,10 @@ def _deleted_flag(settled: Settled, table: Table) -> DeletedFlag | None:
     return DeletedFlag(column.name, flag.deleted, flag.live)
 
 
-def _modified(settled: Settled, table: Table) -> str | None:
+def _modified(settled: Settled, table: Table) -> Column | None:
     name = settled.profile.modified
     column = table.column(name) if name else None
-    return column.name if column and column.kind in ("datetime", "instant") else None
+    return column if column and column.kind in ("datetime", "instant") else None
 
 
 def _why_local(settled: Settled, table: Table, column: Column) -> str | None:
@@ -165,6 +177,8 @@ def _remarks(settled: Settled, table: Table, definition: SyncedTable) -> list[st
     for column in identity.columns:
         if identity.kind == "composite" and column.kind == "integer" and not column.reference:
             remarks.append(f"the number {column.name} is part of its name, as it stands")
+    zones = {c.zone for c in (*definition.key_columns, *definition.columns) if c.zone}
+    remarks.extend(f"its times are those of the clocks in {zone}" for zone in sorted(zones))
     remarks.extend(_instance_remarks(settled, table))
     for key in settled.links[table.name].compound:
         remarks.extend(_compound_remarks(settled, key.target, key.columns, key.target_columns))

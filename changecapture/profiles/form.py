@@ -13,7 +13,7 @@ from changecapture.errors import ConfigError
 Kind = type[str] | type[bool] | type[list[str]]
 Keys = Mapping[str, Kind]
 
-VALUES: Keys = {"title": str, "extends": str, "module": str, "modified": str}
+VALUES: Keys = {"title": str, "extends": str, "module": str, "modified": str, "time_zone": str}
 
 RECORDS: dict[str, tuple[Keys, Keys]] = {
     "recognise": ({"tables": list}, {}),
@@ -23,7 +23,10 @@ RECORDS: dict[str, tuple[Keys, Keys]] = {
 
 LISTS: dict[str, tuple[Keys, Keys]] = {
     "table": ({"tables": list, "sync": bool, "why": str}, {"module": str}),
-    "column": ({"columns": list, "why": str}, {"travels": bool, "fill": str, "quiet": bool}),
+    "column": (
+        {"columns": list, "why": str},
+        {"travels": bool, "fill": str, "quiet": bool, "time_zone": str},
+    ),
     "key": ({"tables": list, "columns": list, "why": str}, {}),
     "reference": ({"column": str, "to": str, "why": str}, {}),
     "needs": ({"columns": list, "why": str}, {"on_delete": str}),

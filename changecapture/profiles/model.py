@@ -42,6 +42,8 @@ class ColumnRule:
     why: str
     fill: str | None = None
     quiet: bool = False
+    time_zone: str | None = None
+    """By whose clocks these datetimes are written, when not by those of the whole application."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ class Profile:
     uuid_unique: bool = True
     deleted: DeletedFlag | None = None
     modified: str | None = None
+    time_zone: str = "UTC"
+    """By whose clocks the application writes datetimes: an IANA name."""
     tables: tuple[TableRule, ...] = ()
     columns: tuple[ColumnRule, ...] = ()
     keys: tuple[KeyRule, ...] = ()

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from changecapture.core.table import DeletedFlag
+from changecapture.core.zones import find_zone
 from changecapture.errors import ConfigError
 from changecapture.profiles.form import check_form
 from changecapture.profiles.model import (
@@ -57,6 +58,7 @@ def _read_values(name: str, data: Record) -> Profile:
         uuid_unique=identity.get("unique", True),
         deleted=None if deleted is None else DeletedFlag(**deleted),
         modified=data.get("modified"),
+        time_zone=_zone(data.get("time_zone", "UTC")),
     )
 
 
@@ -96,6 +98,7 @@ def _read_column_rule(record: Record) -> ColumnRule:
         why=_line(record["why"]),
         fill=record.get("fill"),
         quiet=record.get("quiet", False),
+        time_zone=_zone(record["time_zone"]) if "time_zone" in record else None,
     )
 
 
@@ -105,6 +108,7 @@ def _extend(own: Profile, base: Profile, data: Record) -> Profile:
         "title": "title",
         "module": "module",
         "modified": "modified",
+        "time_zone": "time_zone",
         "recognise": "recognised_by",
         "deleted": "deleted",
     }
@@ -124,6 +128,15 @@ def _extend(own: Profile, base: Profile, data: Record) -> Profile:
         trees=own.trees + base.trees,
         super_entities=own.super_entities + base.super_entities,
     )
+
+
+def _zone(name: str) -> str:
+    try:
+        find_zone(name)
+    except ValueError as error:
+        mend = 'write a name like "Asia/Colombo"; if that is one, install the package tzdata'
+        raise ConfigError(str(error), mend=mend) from error
+    return name
 
 
 def _place(text: str) -> tuple[str, str]:

@@ -4,8 +4,6 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from changecapture.core.table import SyncedColumn
-
 
 def measure(value: Any) -> int:
     """Return a size that grows with that of the value, in characters; 0 for what is never long."""
@@ -19,13 +17,9 @@ def record(row: Iterable[Any]) -> str:
     return f"({','.join([_LITERALS[type(value)](value) for value in row])})"
 
 
-def app_record(columns: Sequence[SyncedColumn], row: Iterable[Any], ends: Sequence[str]) -> str:
-    """Return the record of a row of the application: ``row`` in the order of the columns."""
-    texts = [_LITERALS[type(value)](value) for value in row]
-    for place, column in enumerate(columns):
-        if column.kind == "geometry":
-            texts[place] = place_value(column) % texts[place]
-    return f"({','.join([*texts, *ends])})"
+def app_record(row: Iterable[Any], ends: Sequence[str]) -> str:
+    """Return the record of a row of the application; ``ends`` are literals that stand after it."""
+    return f"({','.join([*(_LITERALS[type(value)](value) for value in row), *ends])})"
 
 
 def _text(value: str) -> str:
@@ -47,8 +41,3 @@ _LITERALS: dict[type, Callable[[Any], str]] = {
     dict: _coated,
 }
 """How a value stands in a statement, under the sql_mode that a store sets."""
-
-
-def place_value(column: SyncedColumn) -> str:
-    """Return what stands for a value of a column: %s, with what it needs around it."""
-    return "ST_GeomFromWKB(%s)" if column.kind == "geometry" else "%s"

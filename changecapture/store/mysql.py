@@ -18,7 +18,7 @@ from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.dialect import mysql as dialect
 from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater
-from changecapture.store.literals import app_record, measure, place_value, record
+from changecapture.store.literals import app_record, measure, record
 from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
@@ -29,6 +29,8 @@ STATEMENT_CHARACTERS = 500_000
 """Of records that one statement carries: servers take 16 MB (max_allowed_packet), old ones 1 MB."""
 SHORT_VALUE = 4_000
 """Characters. Rows with longer values are updated one by one."""
+TINY_VALUE = 63
+"""The same where a column is a tinytext or tinyblob."""
 UNIQUE_ERRORS = (ER.DUP_ENTRY, 1586)
 REFERENCE_ERRORS = (1216, 1217, 1451, 1452)
 VALUE_ERRORS = (1048, 1264, 1265, 1292, 1364, 1366, 1406, 1411, 1416, 1425, 3819, 4025, 22001)
@@ -217,17 +219,15 @@ class MySQLStore(SqlStore):
         shapes: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
         for row in rows:
             shapes[tuple(row)].append(row)
-        known = _columns(table)
         constants = {name: value for name, value in table.fill}
         if table.deleted_flag is not None:
             constants[table.deleted_flag.column] = table.deleted_flag.live
         for names, group in shapes.items():
-            columns = [known[name] for name in names]
             targets = ", ".join(self._quote(name) for name in (*names, *constants))
             ends = [dialect.literal(value) for value in constants.values()]
             self._insert(
                 f"INSERT INTO {self._quote(table.name)} ({targets}) VALUES",
-                (app_record(columns, row.values(), ends) for row in group),
+                (app_record(row.values(), ends) for row in group),
             )
 
     def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:
@@ -246,9 +246,14 @@ class MySQLStore(SqlStore):
         locators = self._locators(table, [key for key, _ in rows if key is not None])
         # ON UPDATE CURRENT_TIMESTAMP columns move unless they are named.
         kept = {self._quote(name) for name in table.touch if name not in rows[0][1]}
+        limit = (
+            TINY_VALUE
+            if any(c.type.startswith("tiny") for c in columns if c.kind != "integer")
+            else SHORT_VALUE
+        )
         short: list[tuple[list[Any], Sequence[Any]]] = []
         for (_, row), locator in zip(rows, locators, strict=True):
-            if max(map(measure, row.values()), default=0) <= SHORT_VALUE:
+            if max(map(measure, row.values()), default=0) <= limit:
                 short.append((locator, (*row.values(),)))
             else:
                 self._update_row(table, locator, columns, row, kept)
@@ -263,7 +268,7 @@ class MySQLStore(SqlStore):
         row: Mapping[str, Any],
         kept: Collection[str],
     ) -> None:
-        sets = [f"t.{self._quote(c.name)} = {place_value(c)}" for c in columns]
+        sets = [f"t.{self._quote(c.name)} = %s" for c in columns]
         sets += [f"t.{name} = t.{name}" for name in kept]
         condition, parameters = self._matching(table, table.locator, [locator])
         self.execute(
@@ -293,10 +298,9 @@ class MySQLStore(SqlStore):
             for c, place in zip(table.locator, places, strict=True)
         )
         row_word = "" if self.mariadb else "ROW"  # mysql 8 only, not run
-        all_columns = (*table.locator, *columns)
         self._insert(
             f"UPDATE (WITH r ({', '.join([*places, *values_])}) AS (VALUES",
-            (f"{row_word}{app_record(all_columns, (*locator, *values), ())}" for locator, values in rows),
+            (f"{row_word}{app_record((*locator, *values), ())}" for locator, values in rows),
             f") SELECT * FROM r) AS r STRAIGHT_JOIN {self._quote(table.name)} AS t {indexes} ON {match} "
             f"SET {', '.join(sets)}",
         )

@@ -1,5 +1,6 @@
 """The store on PostgreSQL 13 and later. Twin: mysql.py."""
 
+import re
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ WRITERS_LOCK = 0x5A4A_4E43_4841_4E47
 """The advisory lock of publish and apply; advisory locks belong to one database."""
 ROW_WAIT_MS = 200
 """At most a fifth of deadlock_timeout: it is never the application that a deadlock kills."""
-DIRECT_TYPES = ("character varying", "character(", "character", "numeric", "timestamp", "time ")
+DIRECT_TYPES = ("character", "numeric", "timestamp", "time", "interval", "bit")
 CONNECT_SECONDS = 10
 
 
@@ -278,6 +279,7 @@ def _copied(value: Any) -> str:
     return str(value)
 
 
+_LENGTH = re.compile(r"\(\d+(,\d+)?\)")
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -303,9 +305,10 @@ def _record_type(column: SyncedColumn) -> str:
     """Return the type by which a value is read from JSON: by its input function, which never cuts."""
     if column.kind == "bytes":
         return "json"
-    if column.type in dialect.PLAIN_TYPES or column.type.startswith(DIRECT_TYPES):
+    if column.type in dialect.PLAIN_TYPES:
         return column.type
-    return "text"
+    # A JSON text is no array to the function that reads records.
+    return column.type if column.type.startswith(DIRECT_TYPES) and column.type[-1] != "]" else "text"
 
 
 def _read(column: SyncedColumn) -> str:
@@ -313,7 +316,8 @@ def _read(column: SyncedColumn) -> str:
     if column.kind == "bytes":
         return f"decode({expression}->>'base64', 'base64')"
     if _record_type(column) == "text" and column.type != "text":
-        return f"{expression}::{column.type}"
+        # Without the length in it: a cast cuts without a word, an assignment does not.
+        return f"{expression}::{_LENGTH.sub('', column.type)}"
     return expression
 
 

@@ -64,11 +64,13 @@ class RowStore(UpkeepStore):
             *(self._local_value(column) for column in special),
         ]
         wires = [column.wire for column in special]
+        texts = [column.wire for column in special if not _is_local(column)]
         found: dict[str, LateRow] = {}
         for local_key, text, marked, nameless, *rest in self._select_local(
             table, local_keys, ", ".join(asked), " ".join(joins)
         ):
             values = dict(zip(wires, rest, strict=True))
+            values.update((wire, json.loads(values[wire])) for wire in texts)
             if nameless is not None:
                 late = json.loads(text)
                 values.update((wire, v) for wire, v in json.loads(nameless).items() if late[wire] is None)
@@ -87,8 +89,7 @@ class RowStore(UpkeepStore):
 
     def _is_plain(self, column: SyncedColumn) -> bool:
         """Return whether the database alone can make the canonical value of a column."""
-        local = column.reference is not None and not column.reference.by_key
-        return not local and bool(self.dialect.is_native(column))
+        return not _is_local(column) and bool(self.dialect.is_native(column))
 
     def _nameless(self, table: SyncedTable, named: Mapping[str, tuple[SyncedColumn, str]]) -> str:
         """Return an expression: NULL, or the JSON object of the references when one has no key."""
@@ -103,10 +104,10 @@ class RowStore(UpkeepStore):
         return f"CASE WHEN {unnamed} THEN {self.dialect.row_object(columns, 't')} END"
 
     def _local_value(self, column: SyncedColumn) -> str:
-        """Return an expression: a value that is translated here, as the drivers give it."""
+        """Return an expression: a value that is translated here, a local one as the drivers give it, else
+        its JSON text."""
         expression = f"t.{self._quote(column.name)}"
-        local = column.reference is not None and not column.reference.by_key
-        encode = self.dialect.plain_text if local else self.dialect.encode
+        encode = self.dialect.plain_text if _is_local(column) else self.dialect.encode_json
         text: str = encode(column, expression)
         return text
 
@@ -329,6 +330,11 @@ class RowStore(UpkeepStore):
 def _place(values: Sequence[Any]) -> str:
     """Return a text that stands for a place, the same as the database's answer comes to."""
     return str(values[0]) if len(values) == 1 else dump(list(values))
+
+
+def _is_local(column: SyncedColumn) -> bool:
+    """Return whether a column refers to a row by a local value."""
+    return column.reference is not None and not column.reference.by_key
 
 
 def _column(table: SyncedTable, name: str) -> SyncedColumn:

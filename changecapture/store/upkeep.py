@@ -24,6 +24,10 @@ class UpkeepStore(LifeStore):
         columns = ("scanned", "reached", "swept_at")
         self._upsert("compaction", ("one",), columns, [(1, state.scanned, state.reached, state.swept_at)])
 
+    def count_entries(self) -> int:
+        """Return how many entries the changelog has."""
+        return int(self.query(f"SELECT count(*) FROM {self.prefix}changelog")[0][0])
+
     # How old an entry is here
     def note_tide(self, now: int) -> None:
         """Note how far the changelog reaches now; what a clock that was ahead has noted counts from now."""

@@ -13,6 +13,7 @@ from statistics import median
 from tests.benchmark.application import VALUES, Application
 from tests.benchmark.figure import Figure
 from tests.benchmark.machine import Machine, say
+from tests.support.pairing import pair_all
 from tests.support.patience import LOOK_S, Patience
 from tests.support.relays import Relay
 
@@ -38,6 +39,7 @@ def measure(machine: Machine) -> Iterator[Figure]:
     twin = Application(machine, "postgresql", "twin", installed=False)
     with ExitStack() as stack:
         relays = [Relay(name, a.url, machine.directory) for name, a in (("here", source), ("there", target))]
+        pair_all(*relays)
         for relay in relays:
             stack.callback(relay.stop)
             relay.start()

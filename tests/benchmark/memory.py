@@ -9,6 +9,7 @@ from tests.benchmark.figure import Figure
 from tests.benchmark.machine import KINDS, Kind, Machine, say
 from tests.benchmark.people import ROWS_EACH, load_people
 from tests.support.databases import fetch
+from tests.support.pairing import pair_all
 from tests.support.patience import Patience
 from tests.support.relays import Relay
 
@@ -35,6 +36,7 @@ def measure_direction(machine: Machine, source: Kind, target: Kind) -> Iterator[
     say(f"{name}: the relays carry them")
     with ExitStack() as stack:
         relays = [Relay(f"site{n}", url, machine.directory) for n, url in enumerate(urls)]
+        pair_all(*relays)
         before = time.monotonic()
         for relay in relays:
             stack.callback(relay.stop)

@@ -627,6 +627,27 @@ def test_child_that_was_moved_to_another_parent_outlives_the_first(families):
     assert_in_step(here, there)
 
 
+def test_child_that_is_moved_to_a_parent_deleted_elsewhere_leaves_at_every_site(families):
+    """R4: it is not shown under its old parent at the site that had deleted the new one, toys included."""
+    here, there = families
+    here.family.add_parent("old")
+    here.family.add_parent("new")
+    here.family.add_child("c", "old")
+    here.family.add_toy("t", "c")
+    exchange(here, there)
+    there.family.delete("parent", "new")
+    here.family("UPDATE child SET must = (SELECT id FROM parent WHERE uuid = 'new')")
+    exchange(here, there)
+    for site in families:
+        assert site.family.shown("child") == site.family.shown("toy") == {}
+        assert site.parked() == {Row("child", "c"): "reference", Row("toy", "t"): "reference"}
+    here.family.add_parent("new")
+    exchange(here, there)
+    for site in families:
+        assert set(site.family.shown("toy")) == {"t"}
+    assert_in_step(here, there)
+
+
 def test_parent_with_another_key_keeps_its_children(families):
     """R20."""
     here, there = families

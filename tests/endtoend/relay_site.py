@@ -1,10 +1,11 @@
-"""A relay over a site in memory, as a process of its own: python -m tests.endtoend.relay_site LETTER SERVICE
+"""A relay over a site in memory, as a process: python -m tests.endtoend.relay_site LETTER SERVICE STATE
 
 Its application wrote one line, "from LETTER". Prints ``has: ..`` to stdout whenever its changelog has
 changed; everything else is what ``changecapture-relay run`` does.
 """
 
 import sys
+from pathlib import Path
 
 import relay.cli
 import relay.config
@@ -26,11 +27,19 @@ class PrintingSite(FakeSite):
             print(says, flush=True)
 
 
-def main(letter: str, service: str) -> None:
+def main(letter: str, service: str, state: str) -> None:
     site = PrintingSite(site_id(letter))
     site.write(f"from {letter}")
-    relay.config.read_config = lambda _: RelayConfig(f"camp {letter}", "", service=service)
-    relay.exchange.DatabaseExchange = lambda _: site
+    relay.config.read_config = lambda _: RelayConfig(
+        f"camp {letter}",
+        "",
+        Path(state),
+        host="127.0.0.1",
+        port=0,
+        interfaces=("127.0.0.1",),
+        service=service,
+    )
+    relay.exchange.DatabaseExchange = lambda *_: site
     relay.cli.main(["run", "--config", "none"])
 
 

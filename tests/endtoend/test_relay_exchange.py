@@ -1,20 +1,25 @@
 """Relays over sites in memory, on loopback, in one process: what travels, and what they survive."""
 
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from relay.address import Address
+from relay.address import ANY, Address
 from relay.clock import pause
 from relay.config import RelayConfig
 from relay.load import Timing
 from relay.service import SiteService
+from relay.trust.peers import Peers
+from tests.support.pairing import pair_states
 from tests.unit.relay_fake import FakeLog, FakeSite, site_id
 
 BOUND_S = 20.0
+HOST = "127.0.0.1"
 
 
 class Relays(TestCase):
@@ -23,16 +28,25 @@ class Relays(TestCase):
 
     def setUp(self) -> None:
         self.running: dict[str, SiteService] = {}
+        scratch = TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.directory = Path(scratch.name)
+        letters = "abcd"
+        pair_states(*((f"camp {letter}", self.directory / letter) for letter in letters))
         self.logs: dict[str, FakeLog] = {}
         self.addCleanup(self.stop_all)
 
-    def start(self, site: FakeSite, *peers: FakeSite | Address, port: int = 0) -> SiteService:
+    def start(
+        self, site: FakeSite, *peers: FakeSite | Address, port: int = 0, host: str = HOST
+    ) -> SiteService:
         """Start a relay for a site that calls these peers."""
         letter = site.id[0]
         log = self.logs.setdefault(letter, FakeLog())
         config = RelayConfig(
             name=f"camp {letter}",
             url="",
+            state=self.directory / letter,
+            host=host,
             port=port,
             discovery=False,
             peers=tuple(p if isinstance(p, Address) else self.address(p) for p in peers),
@@ -155,7 +169,7 @@ class TwoSites(Relays):
     async def test_two_addresses_of_a_site_are_one_peer(self):
         self.start(self.a)
         port = self.running["a"].port
-        self.start(self.b, Address("127.0.0.1", port), Address("127.0.0.2", port))
+        self.start(self.b, Address("127.0.0.1", port), Address("localhost", port))
         await self.until(lambda: self.told(self.b, "in step"))
         self.a.write("one")
         await self.until_equal(self.b, texts={"one"})
@@ -181,6 +195,66 @@ class TwoSites(Relays):
         await self.stop(self.a)
         await self.stop(self.b)
         assert reactor.seconds() - before < 5
+
+
+class Trust(Relays):
+    """Who is not paired, or no longer."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.a, self.b = FakeSite(site_id("a")), FakeSite(site_id("b"))
+
+    def peers(self, site: FakeSite) -> Peers:
+        return self.running[site.id[0]].node.peers
+
+    def device(self, site: FakeSite) -> str:
+        return self.running[site.id[0]].node.identity.device
+
+    async def in_step(self) -> None:
+        self.start(self.a)
+        self.start(self.b, self.a)
+        await self.until(lambda: self.told(self.b, "in step"))
+
+    async def test_unpairing_at_the_asked_site_acts_at_once(self):
+        await self.in_step()
+        self.peers(self.a).remove(self.device(self.b))
+        self.a.write("secret")
+        await self.until_equal(self.a, texts={"secret"})
+        await self.until(lambda: self.told(self.b, "does not let this site in"))
+        assert self.b.texts == set() and self.a.sent == 0
+
+    async def test_unpairing_at_the_asking_site_acts_at_once(self):
+        await self.in_step()
+        self.a.write("one")
+        await self.until_equal(self.b, texts={"one"})
+        self.peers(self.b).remove(self.device(self.a))
+        await self.until(lambda: self.told(self.b, "not paired: it is not spoken to"))
+        self.a.write("two")
+        await self.until_equal(self.a, texts={"one", "two"})
+        assert self.b.texts == {"one"}
+
+    async def test_who_is_paired_again_gets_what_it_missed(self):
+        await self.in_step()
+        device = self.device(self.b)
+        peer = self.peers(self.a).get(device)
+        self.peers(self.a).remove(device)
+        self.a.write("meanwhile")
+        await self.until(lambda: self.told(self.b, "does not let this site in"))
+        self.peers(self.a).put(peer)
+        await self.until_equal(self.b, texts={"meanwhile"})
+
+    async def test_a_stranger_at_a_configured_address_is_told_nothing(self):
+        self.start(self.a)
+        other = FakeSite(site_id("e"))
+        self.start(other, self.a)
+        await self.until(lambda: self.told(other, "not paired: it is not spoken to"))
+        assert self.a.sent == 0
+
+    async def test_it_speaks_over_ipv6_and_ipv4(self):
+        self.start(self.a, host=ANY)
+        for host in ("127.0.0.1", "::1"):
+            device = await self.running["a"].node.client.identify(Address(host, self.running["a"].port))
+            assert device == self.device(self.a)
 
 
 class ManySites(Relays):

@@ -98,7 +98,7 @@ WITH pending AS (
     JOIN (SELECT MAX(id) AS id FROM changecapture_captured
           WHERE table_id = 2 GROUP BY `key`) AS latest ON latest.id = c.id
 )
-SELECT t.`id`, t.`uuid`, t.`name`, t.`level`, t.`parent`, t.`gis_feature_type`, t.`lat`, t.`lon`, t.`radius`, t.`wkt`, t.`inherited`, t.`lat_min`, t.`lat_max`, t.`lon_min`, t.`lon_max`, t.`elevation`, t.`addr_street`, t.`addr_postcode`, t.`start_date`, t.`end_date`, t.`comments`, t.`l5`, t.`l4`, t.`l3`, t.`l2`, t.`l1`, t.`l0`, t.`created_on`, t.`modified_on`,
+SELECT t.`id`, CONVERT(t.`uuid` USING utf8mb4), CONVERT(t.`name` USING utf8mb4), CONVERT(t.`level` USING utf8mb4), t.`parent`, t.`gis_feature_type`, t.`lat`, t.`lon`, t.`radius`, CONVERT(t.`wkt` USING utf8mb4), CONVERT(t.`inherited` USING utf8mb4), t.`lat_min`, t.`lat_max`, t.`lon_min`, t.`lon_max`, t.`elevation`, CONVERT(t.`addr_street` USING utf8mb4), CONVERT(t.`addr_postcode` USING utf8mb4), t.`start_date`, t.`end_date`, CONVERT(t.`comments` USING utf8mb4), CONVERT(t.`l5` USING utf8mb4), CONVERT(t.`l4` USING utf8mb4), CONVERT(t.`l3` USING utf8mb4), CONVERT(t.`l2` USING utf8mb4), CONVERT(t.`l1` USING utf8mb4), CONVERT(t.`l0` USING utf8mb4), t.`created_on`, t.`modified_on`,
        TIMESTAMPADD(MICROSECOND, COALESCE(p.captured_at, v.stamp), TIMESTAMP'1970-01-01 00:00:00'),
        t.`deleted` <=> 'T',
        IF(p.`key` IS NULL, v.origin, s.origin)

@@ -74,7 +74,7 @@ WITH pending AS (
     JOIN (SELECT MAX(id) AS id FROM changecapture_captured
           WHERE table_id = 3 GROUP BY `key`) AS latest ON latest.id = c.id
 )
-SELECT t.`pe_id`, t.`uuid`, t.`instance_type`, t.`type`, t.`pe_label`,
+SELECT t.`pe_id`, CONVERT(t.`uuid` USING utf8mb4), CONVERT(t.`instance_type` USING utf8mb4), CONVERT(t.`type` USING utf8mb4), CONVERT(t.`pe_label` USING utf8mb4),
        TIMESTAMPADD(MICROSECOND, COALESCE(p.captured_at, v.stamp), TIMESTAMP'1970-01-01 00:00:00'),
        t.`deleted` <=> 'T',
        IF(p.`key` IS NULL, v.origin, s.origin)

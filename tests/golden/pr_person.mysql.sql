@@ -83,7 +83,7 @@ WITH pending AS (
     JOIN (SELECT MAX(id) AS id FROM changecapture_captured
           WHERE table_id = 1 GROUP BY `key`) AS latest ON latest.id = c.id
 )
-SELECT t.`id`, t.`uuid`, t.`pe_id`, t.`track_id`, t.`location_id`, t.`pe_label`, t.`first_name`, t.`middle_name`, t.`last_name`, t.`gender`, t.`date_of_birth`, t.`comments`, t.`created_on`, t.`modified_on`,
+SELECT t.`id`, CONVERT(t.`uuid` USING utf8mb4), t.`pe_id`, t.`track_id`, t.`location_id`, CONVERT(t.`pe_label` USING utf8mb4), CONVERT(t.`first_name` USING utf8mb4), CONVERT(t.`middle_name` USING utf8mb4), CONVERT(t.`last_name` USING utf8mb4), t.`gender`, t.`date_of_birth`, CONVERT(t.`comments` USING utf8mb4), t.`created_on`, t.`modified_on`,
        TIMESTAMPADD(MICROSECOND, COALESCE(p.captured_at, v.stamp), TIMESTAMP'1970-01-01 00:00:00'),
        t.`deleted` <=> 'T',
        IF(p.`key` IS NULL, v.origin, s.origin)

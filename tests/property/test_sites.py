@@ -1,365 +1,98 @@
-"""Whole sites, on real servers: whatever people do and however the sites meet, they end equal.
+"""Whole sites: whatever people do and however the sites meet, they end equal (machine.py).
 
-Three sites, of both engines, with wrong clocks. After each run everybody exchanges until it is quiet:
-the sites show the same rows, nothing is parked, a further round moves nothing, and what each site
-knows of its rows is what its log says.
+Hundreds of runs in memory, some on real servers of both engines; thousands and more with `make test-all`.
 """
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import replace
-from itertools import permutations
+from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from changecapture.apply import retry
-from changecapture.errors import PeerError
-from changecapture.pair import pull
-from changecapture.sync import answer, next_request, receive
+from tests.property.machine import PEOPLE, PROFILE, FamilyMachine, PeopleMachine, run_machine
 from tests.support import family
-from tests.support.compare import compare_sites
-from tests.support.databases import DatabaseServer, run_script
-from tests.support.sites import Site, assert_sound_log
+from tests.support.databases import run_script
+from tests.support.memory import MemorySite
+from tests.support.sites import AnySite, Site
 
-TABLES = """
-CREATE TABLE person (
-    id {serial} PRIMARY KEY,
-    uuid varchar(64) NOT NULL UNIQUE,
-    a varchar(20),
-    b varchar(20),
-    boss integer,
-    deleted char(1),
-    FOREIGN KEY (boss) REFERENCES person (id) ON DELETE SET NULL
-){engine};
-CREATE TABLE item (
-    code varchar(20) PRIMARY KEY,
-    a varchar(20),
-    b varchar(20)
-){engine}
-"""
-PROFILE = """
-extends = "generic"
-title = "A flag and a natural key"
-
-[deleted]
-column = "deleted"
-deleted = "T"
-live = "F"
-"""
-SITES = ("postgresql", "mariadb", "postgresql")
-MINUTE = 60_000_000
-
-places = st.integers(0, len(SITES) - 1)
-people = st.sampled_from(["p1", "p2", "p3"])
-parents = st.sampled_from(["p1", "p2"])
-children = st.sampled_from(["c1", "c2"])
-codes = st.sampled_from(["i1", "i2"])
-columns = st.sampled_from(["a", "b"])
-texts = st.sampled_from(["x", "y", ""]) | st.none()
-
-
-def build_sites(servers: dict[str, DatabaseServer], script: Callable[[str], str], profile: str) -> list[Site]:
-    made = []
-    for number, kind in enumerate(SITES):
-        url = servers[kind].create_database(f"cc_{os.getpid()}_machine_{number}")
-        run_script(url, script(kind))
-        made.append(Site(url, profile))
-    return made
-
-
-def drop_sites(servers: dict[str, DatabaseServer], made: list[Site]) -> None:
-    for number, (site, kind) in enumerate(zip(made, SITES, strict=True)):
-        site.close()
-        servers[kind].drop_database(f"cc_{os.getpid()}_machine_{number}")
-
-
-def people_script(kind: str) -> str:
-    serial, engine = (
-        ("serial", "")
-        if kind == "postgresql"
-        else ("integer AUTO_INCREMENT", " ENGINE=InnoDB CHARSET=utf8mb4")
-    )
-    return TABLES.format(serial=serial, engine=engine)
+KINDS = ("postgresql", "mariadb", "postgresql")
 
 
 @pytest.fixture
-def people_sites(postgres, mariadb, tmp_path) -> Iterator[list[Site]]:
-    profile = tmp_path / "flagged.toml"
-    profile.write_text(PROFILE)
-    servers = {"postgresql": postgres, "mariadb": mariadb}
-    made = build_sites(servers, people_script, str(profile))
-    yield made
-    drop_sites(servers, made)
+def flagged(tmp_path) -> str:
+    """A profile with a deleted flag."""
+    path = tmp_path / "flagged.toml"
+    path.write_text(PROFILE)
+    return str(path)
 
 
 @pytest.fixture
-def family_sites(postgres, mariadb) -> Iterator[list[Site]]:
+def real_sites(postgres, mariadb) -> Iterator:
+    """Make sites on real servers, dropped after the test."""
     servers = {"postgresql": postgres, "mariadb": mariadb}
-    made = build_sites(servers, family.script, "generic")
-    yield made
-    drop_sites(servers, made)
+    made: list[tuple[str, str, Site]] = []
 
+    def make(tables: str, profile: str) -> Callable[[], list[AnySite]]:
+        for number, kind in enumerate(KINDS):
+            name = f"cc_{os.getpid()}_machine_{number}"
+            url = servers[kind].create_database(name)
+            run_script(url, family.spell(tables, kind))
+            made.append((kind, name, Site(url, profile)))
+        return begin_anew
 
-class SitesMachine(RuleBasedStateMachine):
-    """What can happen between sites. ``sites`` are set by the test."""
-
-    sites: list[Site]
-    may_stay_parked: frozenset[str] = frozenset()
-    """Reasons for which a row may stay parked in the end, at every site alike."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.clocks = [0] * len(SITES)
-        self.payloads: list[tuple[int, int, bytes]] = []
-        for site in self.sites:
+    def begin_anew() -> list[AnySite]:
+        for _, _, site in made:
             site.clean()
+        return [site for _, _, site in made]
 
-    @rule(place=places, minutes=st.integers(-60, 60))
-    def skew_clock(self, place, minutes):
-        self.clocks[place] = minutes * MINUTE
-
-    @rule(place=places)
-    def publish(self, place):
-        self.set_times(place)
-        self.sites[place].publish()
-
-    @rule(source=places, to=places)
-    def exchange(self, source, to):
-        if source != to:
-            self.set_times(source)
-            self.set_times(to)
-            pull(self.sites[source].store, self.sites[to].store)
-
-    @rule(source=places, to=places, limit=st.integers(1, 3))
-    def cut_exchange(self, source, to, limit):
-        """The line breaks after a few entries."""
-        if source == to:
-            return
-        self.publish(source)
-        self.set_times(to)
-        left, right = self.sites[source], self.sites[to]
-        request = replace(next_request(right.store, left.origin), limit=limit)
-        payload = answer(left.store, request).payload
-        self.payloads.append((source, to, payload))
-        receive(right.store, left.origin, payload)
-
-    @rule(data=st.data())
-    def repeat_exchange(self, data):
-        """A batch arrives again: it does not follow what has come, or it changes nothing."""
-        if self.payloads:
-            source, to, payload = data.draw(st.sampled_from(self.payloads))
-            self.set_times(to)
-            with suppress(PeerError):
-                receive(self.sites[to].store, self.sites[source].origin, payload)
-
-    @rule(place=places)
-    def try_parked_rows_again(self, place):
-        self.set_times(place)
-        retry(self.sites[place].store)
-
-    def set_times(self, place):
-        """Let what was captured have been captured by this site's clock."""
-        site = self.sites[place]
-        if self.clocks[place]:
-            site.family(
-                f"UPDATE {site.prefix}captured SET captured_at = captured_at + %s", self.clocks[place]
-            )
-
-    def teardown(self):
-        self.clocks = [0] * len(SITES)
-        for _ in range(4):
-            moved = sum(pull(a.store, b.store) for a, b in permutations(self.sites, 2))
-            for site in self.sites:
-                retry(site.store)
-            if not moved:
-                break
-        assert moved == 0, "it does not come to rest"
-        first = self.sites[0]
-        for site in self.sites:
-            assert site.parked() == first.parked()
-            assert set(site.parked().values()) <= self.may_stay_parked
-        for other in self.sites[1:]:
-            assert compare_sites(first.url, other.url).differences == ()
-        for site in self.sites:
-            assert_sound_log(site)
-            assert site.fetch("SELECT count(*) FROM {p}captured") == [(0,)]
+    yield make
+    for kind, name, site in made:
+        site.close()
+        servers[kind].drop_database(name)
 
 
-class PeopleMachine(SitesMachine):
-    """People, archived by a flag or deleted, and items named by a code, deleted for good."""
+def memory_sites(tables: str, profile: str) -> Callable[[], list[AnySite]]:
+    """Make sites in memory; their clocks tick, and are all the same one."""
+    script = family.spell(tables, "memory")
 
-    @rule(place=places, key=people, text=texts)
-    def insert_person(self, place, key, text):
-        run = self.sites[place].family
-        if not run.rows("SELECT 1 FROM person WHERE uuid = %s", key):
-            run("INSERT INTO person (uuid, a, deleted) VALUES (%s, %s, 'F')", key, text)
+    def make() -> list[AnySite]:
+        ticks = count(1_700_000_000_000_000)
+        return [MemorySite(script, profile, lambda: next(ticks) // 8, origin) for origin in "abc"]
 
-    @rule(place=places, key=people, column=columns, text=texts)
-    def write_person(self, place, key, column, text):
-        self.sites[place].family(f"UPDATE person SET {column} = %s WHERE uuid = %s", text, key)
-
-    @rule(place=places, key=people, boss=people)
-    def set_boss(self, place, key, boss):
-        """Eden does not offer archived rows."""
-        run = self.sites[place].family
-        found = run.rows("SELECT id FROM person WHERE uuid = %s AND deleted = 'F'", boss)
-        if found:
-            run("UPDATE person SET boss = %s WHERE uuid = %s", found[0][0], key)
-
-    @rule(place=places, key=people)
-    def archive_person(self, place, key):
-        run = self.sites[place].family
-        run("UPDATE person SET deleted = 'T', boss = NULL WHERE uuid = %s AND deleted = 'F'", key)
-
-    @rule(place=places, key=people, text=texts)
-    def bring_person_back(self, place, key, text):
-        run = self.sites[place].family
-        run("UPDATE person SET deleted = 'F', a = %s WHERE uuid = %s AND deleted = 'T'", text, key)
-
-    @rule(place=places, key=people)
-    def delete_person(self, place, key):
-        """References are emptied first: MariaDB's own cascade is not captured yet (part 2)."""
-        run = self.sites[place].family
-        for (id_,) in run.rows("SELECT id FROM person WHERE uuid = %s", key):
-            run("UPDATE person SET boss = NULL WHERE boss = %s", id_)
-            run("DELETE FROM person WHERE id = %s", id_)
-
-    @rule(place=places, key=codes, text=texts)
-    def insert_item(self, place, key, text):
-        run = self.sites[place].family
-        if not run.rows("SELECT 1 FROM item WHERE code = %s", key):
-            run("INSERT INTO item (code, a) VALUES (%s, %s)", key, text)
-
-    @rule(place=places, key=codes, column=columns, text=texts)
-    def write_item(self, place, key, column, text):
-        self.sites[place].family(f"UPDATE item SET {column} = %s WHERE code = %s", text, key)
-
-    @rule(place=places, key=codes)
-    def delete_item(self, place, key):
-        self.sites[place].family("DELETE FROM item WHERE code = %s", key)
-
-    @rule(place=places, key=codes, new=codes)
-    def rename_item(self, place, key, new):
-        run = self.sites[place].family
-        if not run.rows("SELECT 1 FROM item WHERE code = %s", new):
-            run("UPDATE item SET code = %s WHERE code = %s", new, key)
+    return make
 
 
-class FamilyMachine(SitesMachine):
-    """Children that cannot be without a parent, toys that cannot be without a child, links of both.
-
-    The application deletes as one does who knows the database: what refers first.
-    """
-
-    may_stay_parked = frozenset(["reference"])
-
-    @rule(place=places, key=parents, text=texts)
-    def insert_parent(self, place, key, text):
-        if key not in self.sites[place].family.shown("parent"):
-            self.sites[place].family.add_parent(key)
-            self.sites[place].family.note("parent", key, text)
-
-    @rule(place=places, key=parents, boss=parents)
-    def set_boss(self, place, key, boss):
-        self.set_reference(place, "parent", key, "boss", boss)
-
-    @rule(place=places, key=children, parent=parents)
-    def insert_child(self, place, key, parent):
-        run = self.sites[place].family
-        if parent in run.shown("parent") and key not in run.shown("child"):
-            run.add_child(key, parent)
-
-    @rule(place=places, key=children, parent=parents, column=st.sampled_from(["must", "may", "keep"]))
-    def set_parent(self, place, key, parent, column):
-        self.set_reference(place, "child", key, column, parent)
-
-    @rule(place=places, key=children)
-    def insert_toy(self, place, key):
-        run = self.sites[place].family
-        if key in run.shown("child") and f"toy of {key}" not in run.shown("toy"):
-            run.add_toy(f"toy of {key}", key)
-
-    @rule(place=places, parent=parents, child=children, text=texts)
-    def link(self, place, parent, child, text):
-        run = self.sites[place].family
-        if parent in run.shown("parent") and child in run.shown("child"):
-            if not self.links(place, parent, child):
-                run.add_link(parent, child, text)
-
-    @rule(place=places, table=st.sampled_from(["parent", "child"]), key=parents | children, text=texts)
-    def write_note(self, place, table, key, text):
-        self.sites[place].family.note(table, key, text)
-
-    @rule(place=places, key=children)
-    def delete_child(self, place, key):
-        run = self.sites[place].family
-        for (id_,) in run.rows("SELECT id FROM child WHERE uuid = %s", key):
-            run("DELETE FROM toy WHERE owner = %s", id_)
-            run("DELETE FROM link WHERE child_id = %s", id_)
-            run("DELETE FROM child WHERE id = %s", id_)
-
-    @rule(place=places, key=parents)
-    def delete_parent(self, place, key):
-        run = self.sites[place].family
-        for (id_,) in run.rows("SELECT id FROM parent WHERE uuid = %s", key):
-            for (child,) in run.rows("SELECT uuid FROM child WHERE must = %s", id_):
-                self.delete_child(place, child)
-            run("DELETE FROM link WHERE parent_id = %s", id_)
-            run("UPDATE child SET may = NULL WHERE may = %s", id_)
-            run("UPDATE child SET keep = NULL WHERE keep = %s", id_)
-            run("UPDATE parent SET boss = NULL WHERE boss = %s", id_)
-            run("DELETE FROM parent WHERE id = %s", id_)
-
-    @rule(place=places, key=parents, new=parents)
-    def rename_parent(self, place, key, new):
-        run = self.sites[place].family
-        if new not in run.shown("parent"):
-            run("UPDATE parent SET uuid = %s WHERE uuid = %s", new, key)
-
-    def set_reference(self, place, table, key, column, parent):
-        run = self.sites[place].family
-        for (id_,) in run.rows("SELECT id FROM parent WHERE uuid = %s", parent):
-            run(f"UPDATE {table} SET {column} = %s WHERE uuid = %s", id_, key)
-
-    def links(self, place, parent, child):
-        return self.sites[place].family.rows(
-            "SELECT 1 FROM link l JOIN parent p ON p.id = l.parent_id JOIN child c ON c.id = l.child_id "
-            "WHERE p.uuid = %s AND c.uuid = %s",
-            parent,
-            child,
-        )
+def test_sites_with_people_and_items_end_equal_in_memory(flagged):
+    run_machine(PeopleMachine, memory_sites(PEOPLE, flagged), examples=150, steps=30)
 
 
-def run_machine(machine, sites, examples, steps):
-    machine.sites = sites
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+def test_sites_with_families_end_equal_in_memory():
+    run_machine(FamilyMachine, memory_sites(family.TABLES, "generic"), examples=150, steps=30)
 
 
-def test_sites_with_people_and_items_end_equal(people_sites):
-    run_machine(PeopleMachine, people_sites, examples=12, steps=20)
+def test_sites_with_people_and_items_end_equal(real_sites, flagged):
+    run_machine(PeopleMachine, real_sites(PEOPLE, flagged), examples=8, steps=20)
 
 
-def test_sites_with_families_end_equal(family_sites):
-    run_machine(FamilyMachine, family_sites, examples=12, steps=20)
+def test_sites_with_families_end_equal(real_sites):
+    run_machine(FamilyMachine, real_sites(family.TABLES, "generic"), examples=8, steps=20)
 
 
 @pytest.mark.long
-def test_sites_with_people_and_items_end_equal_for_a_long_time(people_sites):
-    run_machine(PeopleMachine, people_sites, examples=150, steps=40)
+def test_sites_with_people_and_items_end_equal_in_memory_for_a_long_time(flagged):
+    run_machine(PeopleMachine, memory_sites(PEOPLE, flagged), examples=3000, steps=50)
 
 
 @pytest.mark.long
-def test_sites_with_families_end_equal_for_a_long_time(family_sites):
-    run_machine(FamilyMachine, family_sites, examples=150, steps=40)
+def test_sites_with_families_end_equal_in_memory_for_a_long_time():
+    run_machine(FamilyMachine, memory_sites(family.TABLES, "generic"), examples=3000, steps=50)
+
+
+@pytest.mark.long
+def test_sites_with_people_and_items_end_equal_for_a_long_time(real_sites, flagged):
+    run_machine(PeopleMachine, real_sites(PEOPLE, flagged), examples=150, steps=40)
+
+
+@pytest.mark.long
+def test_sites_with_families_end_equal_for_a_long_time(real_sites):
+    run_machine(FamilyMachine, real_sites(family.TABLES, "generic"), examples=150, steps=40)

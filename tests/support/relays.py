@@ -1,6 +1,7 @@
 """A relay process of one site: ``changecapture-relay run --config FILE``, its log read as it comes.
 
-Relays of one process of ours find each other by zeroconf on 127.0.0.1, and no others.
+Relays of one process of ours find each other by zeroconf on 127.0.0.1, and no others; they speak to
+each other once they are paired (tests/support/pairing.py).
 """
 
 import json
@@ -75,6 +76,7 @@ class Relay:
         self.name = name
         self.lines: list[str] = []
         self.config = directory / f"{name}.toml"
+        self.state = directory / f"{name}.state"
         service = f"_sahana-{os.getpid() % 10**8}._tcp.local."
         text = CONFIG.format(name=name, service=service)
         if peers is not None:

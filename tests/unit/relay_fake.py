@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -15,6 +16,7 @@ from changecapture.core.codec import PROTOCOL
 from changecapture.errors import PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
 from changecapture.sync import PullRequest, Received
+from relay.trust.identity import Identity, make_identity, read_identity
 
 T = TypeVar("T")
 PAGE = 10
@@ -26,6 +28,38 @@ class FakeAnswer:
     entries: int
     last: bool
     raises: bool
+
+
+@dataclass
+class FakePeers:
+    """Paired devices and the sites that they speak for, kept nowhere."""
+
+    paired: set[str] = field(default_factory=set)
+    sites: dict[str, str] = field(default_factory=dict)
+    own: str = "0" * 64
+
+    def is_paired(self, device: str) -> bool:
+        return device in self.paired
+
+    def claim(self, device: str, site: str) -> None:
+        if self.sites.setdefault(site, device) != device:
+            raise PeerError("another device speaks for this site")
+
+
+def new_identity() -> Identity:
+    """Return the identity of a device that nobody knows."""
+    return read_identity(make_identity())
+
+
+def write_pem(identity: Identity) -> bytes:
+    """Return key and certificate as other TLS libraries read them."""
+    key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return key + identity.certificate.public_bytes(Encoding.PEM)
+
+
+def device_id(letter: str) -> str:
+    """Return the id of device "a" to "f"."""
+    return letter * 64
 
 
 def site_id(letter: str) -> str:

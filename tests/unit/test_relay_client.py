@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import ResponseDone
@@ -17,7 +18,8 @@ from changecapture.errors import PeerError, RetryLater
 from relay import messages
 from relay.address import Address
 from relay.client import SILENCE_S, Body, Client
-from tests.unit.relay_fake import FakeReactor, result
+from relay.trust.tls import Contexts
+from tests.unit.relay_fake import FakeReactor, new_identity, result
 
 SITE = "a" * 32
 
@@ -26,21 +28,39 @@ class Scripted(Protocol):
     """Answers every request with what the test gave."""
 
     def dataReceived(self, data: bytes) -> None:
-        self.factory.requests += 1
-        self.factory.answer(self.transport)
+        if data.rstrip().endswith(b"</methodCall>"):
+            self.factory.requests += 1
+            self.factory.answer(self.transport)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.factory.lost.append(self)
+
+
+class Deaf(Protocol):
+    """Speaks something else."""
+
+    def connectionMade(self) -> None:
+        self.transport.write(b"220 mail ready\r\n")
+        self.transport.loseConnection()
 
 
 class ClientTest(TestCase):
     timeout = 30
 
     def setUp(self) -> None:
-        self.client = Client(reactor, body_limit=10_000)
+        self.here, self.there = new_identity(), new_identity()
+        self.device = self.there.device
+        self.paired = {self.device}
+        self.client = Client(
+            reactor, identity=self.here, is_paired=self.paired.__contains__, body_limit=10_000
+        )
         self.addCleanup(lambda: Deferred.fromCoroutine(self.client.close()))
 
     def serve(self, answer: Callable[[Any], None]) -> Address:
         """Open a port that gives this answer; it is closed with all its connections."""
         self.factory = factory = Factory.forProtocol(Scripted)
         factory.requests, factory.connections, factory.answer = 0, [], answer
+        factory.lost = []
         build = factory.buildProtocol
 
         def remember(address: Any) -> Any:
@@ -48,11 +68,14 @@ class ClientTest(TestCase):
             return factory.connections[-1]
 
         factory.buildProtocol = remember
-        port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        contexts = Contexts(self.there, lambda device: device == self.here.device)
+        tls = TLSMemoryBIOFactory(contexts, False, factory)
+        port = reactor.listenTCP(0, tls, interface="127.0.0.1")
 
         def close() -> Any:
             for connection in factory.connections:
-                connection.transport.abortConnection()
+                if connection not in factory.lost:
+                    connection.transport.abortConnection()
             return port.stopListening()
 
         self.addCleanup(close)
@@ -68,7 +91,7 @@ class ClientTest(TestCase):
     async def test_calls_to_one_peer_share_a_connection(self):
         address = self.serve_body(messages.write_answer(b"payload"))
         for _ in range(5):
-            assert await self.client.pull(address, "{}", 0) == b"payload"
+            assert await self.client.pull(address, self.device, "{}", 0) == b"payload"
         assert (self.factory.requests, len(self.factory.connections)) == (5, 1)
 
     async def test_nobody_there_is_for_later(self):
@@ -76,37 +99,69 @@ class ClientTest(TestCase):
             unused.bind(("127.0.0.1", 0))
             address = Address(*unused.getsockname())
             # Bound, not listening: nobody else can take the port meanwhile.
-            error = await self.fails(self.client.poke(address, SITE), RetryLater)
+            error = await self.fails(self.client.poke(address, self.device, SITE), RetryLater)
         assert "refused" in str(error) and "\n" not in str(error)
 
     async def test_a_peer_that_hangs_up_is_for_later(self):
         address = self.serve(lambda transport: transport.loseConnection())
-        await self.fails(self.client.poke(address, SITE), RetryLater)
+        await self.fails(self.client.poke(address, self.device, SITE), RetryLater)
 
     async def test_an_answer_that_is_cut_is_for_later(self):
         def cut(transport: Any) -> None:
             transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
             transport.loseConnection()
 
-        await self.fails(self.client.poke(self.serve(cut), SITE), RetryLater)
+        await self.fails(self.client.poke(self.serve(cut), self.device, SITE), RetryLater)
 
     async def test_an_answer_above_the_limit_is_the_peers_fault(self):
         address = self.serve_body(b"x" * 10_001)
-        await self.fails(self.client.poke(address, SITE), PeerError)
+        await self.fails(self.client.poke(address, self.device, SITE), PeerError)
 
     async def test_another_status_is_the_peers_fault(self):
         address = self.serve_body(b"", b"404 Not Found")
-        error = await self.fails(self.client.poke(address, SITE), PeerError)
+        error = await self.fails(self.client.poke(address, self.device, SITE), PeerError)
         assert "404" in str(error)
+
+    async def test_who_answers_is_told_before_anything_is_said(self):
+        address = self.serve(lambda transport: None)
+        assert await Deferred.fromCoroutine(self.client.identify(address)) == self.device
+        assert self.factory.requests == 0
+
+    async def test_who_is_not_paired_is_not_called_not_even_on_a_kept_connection(self):
+        address = self.serve_body(messages.write_answer(b"payload"))
+        await self.client.pull(address, self.device, "{}", 0)
+        self.paired.clear()
+        error = await self.fails(self.client.pull(address, self.device, "{}", 0), PeerError)
+        assert "not paired" in str(error) and self.factory.requests == 1
+
+    async def test_another_device_than_the_one_expected_is_told_nothing(self):
+        address = self.serve_body(messages.write_answer(b"payload"))
+        other = new_identity().device
+        self.paired.add(other)
+        error = await self.fails(self.client.pull(address, other, "{}", 0), RetryLater)
+        assert "another device" in str(error) and self.factory.requests == 0
+
+    async def test_a_peer_that_does_not_know_us_says_so(self):
+        address = self.serve_body(messages.write_answer(b"payload"))
+        self.here = new_identity()
+        error = await self.fails(self.client.pull(address, self.device, "{}", 0), RetryLater)
+        assert "does not let this site in" in str(error) and self.factory.requests == 0
+
+    async def test_what_does_not_speak_tls_is_for_later(self):
+        port = reactor.listenTCP(0, Factory.forProtocol(Deaf), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        address = Address("127.0.0.1", port.getHost().port)
+        await self.fails(self.client.poke(address, self.device, SITE), RetryLater)
+        await self.fails(self.client.identify(address), RetryLater)
 
     async def test_what_does_not_speak_http_is_for_later(self):
         address = self.serve(lambda transport: transport.write(b"220 mail ready\r\n\r\n"))
-        await self.fails(self.client.poke(address, SITE), RetryLater)
+        await self.fails(self.client.poke(address, self.device, SITE), RetryLater)
 
     async def test_a_deaf_peer_is_given_up(self):
         address = self.serve(lambda transport: None)
         self.client._clock = clock = FakeReactor()
-        calling = self.fails(self.client.pull(address, "{}", 25), RetryLater)
+        calling = self.fails(self.client.pull(address, self.device, "{}", 25), RetryLater)
         while not self.factory.requests:
             await self.turn()
         clock.advance(84)
@@ -117,13 +172,12 @@ class ClientTest(TestCase):
 
     async def test_a_cancelled_call_ends_its_connection(self):
         address = self.serve(lambda transport: None)
-        calling = Deferred.fromCoroutine(self.client.pull(address, "{}", 25))
+        calling = Deferred.fromCoroutine(self.client.pull(address, self.device, "{}", 25))
         while not self.factory.requests:
             await self.turn()
         calling.cancel()
         await self.assertFailure(calling, CancelledError)
-        (connection,) = self.factory.connections
-        while connection.transport.connected:
+        while not self.factory.lost:
             await self.turn()
 
     def turn(self) -> Deferred[None]:

@@ -16,9 +16,10 @@ from relay.database import DatabaseAway
 from relay.load import Load, Timing
 from relay.peer import POKE_S, Peer
 from relay.session import MIN_WAIT_S, Poked, Session, Started, State
-from tests.unit.relay_fake import FakeLog, FakeReactor, FakeSite, site_id
+from tests.unit.relay_fake import FakeLog, FakePeers, FakeReactor, FakeSite, device_id, site_id
 
 A, B = site_id("a"), site_id("b")
+DEVICE, OTHER = device_id("d"), device_id("e")
 HERE = Address("127.0.0.1", 1)
 
 
@@ -28,6 +29,7 @@ class ScriptedPeer:
     def __init__(self) -> None:
         self.site = FakeSite(B)
         self.calls: list[str] = []
+        self.identified = 0
         self.asked: list[str] = []
         self.outcomes: dict[str, list[Any]] = {}
 
@@ -41,14 +43,23 @@ class ScriptedPeer:
             raise outcome
         return outcome
 
-    async def hello(self, address: Address, greeting: str, name: str) -> tuple[str, str]:
+    async def identify(self, address: Address) -> str:
+        self.identified += 1
+        return DEVICE
+
+    async def hello(
+        self, address: Address, device: str, greeting: str, name: str, introduction: str
+    ) -> tuple[str, str, str]:
+        assert device == DEVICE
         return await self._next("hello")
 
-    async def pull(self, address: Address, request: str, wait_s: int) -> bytes:
+    async def pull(self, address: Address, device: str, request: str, wait_s: int) -> bytes:
+        assert device == DEVICE
         self.asked.append(request)
         return await self._next("pull")
 
-    async def poke(self, address: Address, site: str) -> None:
+    async def poke(self, address: Address, device: str, site: str) -> None:
+        assert device == DEVICE
         await self._next("poke")
 
 
@@ -105,7 +116,8 @@ class FakePusher:
     def __init__(self) -> None:
         self.site: str | None = None
 
-    def start(self, site: str) -> None:
+    def start(self, site: str, device: str) -> None:
+        assert device == DEVICE
         self.site = site
 
     def stop(self) -> None:
@@ -113,8 +125,9 @@ class FakePusher:
 
 
 class Fixture:
-    def __init__(self) -> None:
+    def __init__(self, device: str | None = None) -> None:
         self.clock, self.log = FakeReactor(), FakeLog()
+        self.peers = FakePeers({DEVICE})
         self.other, self.database = ScriptedPeer(), ScriptedDatabase(FakeSite(A))
         self.watch, self.leaders = FakeWatch(), FakeLeaders()
         self.pusher = FakePusher()
@@ -124,6 +137,8 @@ class Fixture:
             self.session,
             name="north",
             own_site=A,
+            device=device,
+            peers=self.peers,  # type: ignore[arg-type]
             client=self.other,  # type: ignore[arg-type]
             database=self.database,  # type: ignore[arg-type]
             watch=self.watch,  # type: ignore[arg-type]
@@ -134,8 +149,8 @@ class Fixture:
             log=self.log,
         )
 
-    def greeting(self, site: str = B) -> tuple[str, str]:
-        return FakeSite(site).open().greet("").to_json(), "south"
+    def greeting(self, site: str = B) -> tuple[str, str, str]:
+        return FakeSite(site).open().greet("").to_json(), "south", ""
 
     def meet(self) -> None:
         """Go on until the peer holds our poll."""
@@ -182,7 +197,7 @@ def test_our_own_absent_database_is_not_the_peers_fault():
 
 def test_an_answer_that_is_no_greeting_is_the_peers_fault():
     f = Fixture()
-    f.other.outcomes["hello"] = [("nonsense", "x"), (f.greeting("x")[0], "x")]
+    f.other.outcomes["hello"] = [("nonsense", "x", ""), (f.greeting("x")[0], "x", "")]
     f.peer.handle(Started())
     f.clock.advance(MIN_WAIT_S)
     assert f.log.count("answers wrongly") == 2
@@ -326,6 +341,39 @@ def test_stop_while_a_pull_ahead_is_under_way():
     f, _, _, _ = start_of_long_answer(cancelled.append)
     f.peer.stop()
     assert len(cancelled) == 1
+
+
+def test_who_is_not_paired_is_told_nothing():
+    f = Fixture()
+    f.peers.paired.clear()
+    f.peer.handle(Started())
+    assert f.session.state is State.UNPAIRED
+    assert f.other.identified == 1 and f.other.calls == []
+    assert f.log.count("not paired: it is not spoken to") == 1
+
+
+def test_who_was_paired_meanwhile_is_greeted_when_poked():
+    f = Fixture()
+    f.peers.paired.clear()
+    f.peer.handle(Started())
+    f.peers.paired.add(DEVICE)
+    f.clock.advance(MIN_WAIT_S)
+    f.peer.handle(Poked())
+    assert f.other.calls == ["hello"]
+
+
+def test_whoever_was_announced_is_called_without_asking_who_it_is():
+    f = Fixture(DEVICE)
+    f.peer.handle(Started())
+    assert f.other.identified == 0 and f.other.calls == ["hello"]
+
+
+def test_a_device_that_says_it_is_the_site_of_another_is_not_believed():
+    f = Fixture()
+    f.peers.sites[B] = OTHER
+    f.other.outcomes["hello"] = [f.greeting()]
+    f.peer.handle(Started())
+    assert f.leaders.leading == [] and f.log.count("another device speaks for this site") == 1
 
 
 def test_a_payload_that_a_push_overtook_is_asked_for_anew():

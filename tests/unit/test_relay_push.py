@@ -12,9 +12,10 @@ from relay.address import Address
 from relay.load import Timing
 from relay.polls import Polls
 from relay.push import HOLD_S, Pusher
-from tests.unit.relay_fake import FakeLog, FakeReactor, FakeSite, site_id
+from tests.unit.relay_fake import FakeLog, FakeReactor, FakeSite, device_id, site_id
 
 A, B, C = site_id("a"), site_id("b"), site_id("c")
+DEVICE = device_id("d")
 PATIENCE_S = Timing().patience_s
 
 
@@ -27,7 +28,8 @@ class FarSite:
         self.pulls = False
         self.outcomes: list[Exception | Deferred[None]] = []
 
-    async def push(self, address: Address, site: str, payload: bytes) -> str:
+    async def push(self, address: Address, device: str, site: str, payload: bytes) -> str:
+        assert device == DEVICE
         self.pushed.append(payload)
         outcome = self.outcomes.pop(0) if self.outcomes else None
         if isinstance(outcome, Exception):
@@ -80,7 +82,7 @@ class Fixture:
             rng=Random(1),
             log=self.log,
         )
-        self.pusher.start(B)
+        self.pusher.start(B, DEVICE)
 
     def wait(self) -> None:
         self.clock.advance(PATIENCE_S)

@@ -2,8 +2,10 @@
 
 import json
 import socket
+import ssl
 import xmlrpc.client
 import zlib
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from twisted.internet import reactor
@@ -14,12 +16,73 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import PullRequest
 from relay import messages
+from relay.calls import LONGEST_HOLD_S, Calls
 from relay.database import DatabaseAway
+from relay.door import MAX_PER_DEVICE, MAX_UNKNOWN_PER_HOST
+from relay.pace import BURST, Pace
 from relay.polls import Polls
-from relay.resource import LONGEST_HOLD_S, Api, BoundedRequest, Server
-from tests.unit.relay_fake import FakeLog, FakeReactor, FakeSite, result, site_id
+from relay.resource import Api, Server
+from relay.trust.desk import Desk
+from relay.trust.identity import Identity
+from tests.unit.relay_fake import (
+    FakeLog,
+    FakePeers,
+    FakeReactor,
+    FakeSite,
+    device_id,
+    new_identity,
+    result,
+    site_id,
+    write_pem,
+)
 
 A, B = site_id("a"), site_id("b")
+DEVICE, OTHER = device_id("d"), device_id("e")
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Return what comes until the end, whatever the end is."""
+    answer = b""
+    try:
+        while piece := connection.recv(65536):
+            answer += piece
+    except OSError:
+        pass
+    return answer
+
+
+class Service:
+    """The calls of a site without a network; ``DEVICE`` is paired."""
+
+    def __init__(self, clock: Any) -> None:
+        self.site = FakeSite(A)
+        self.database = DirectDatabase(self.site)
+        self.polls = Polls()
+        self.peers = FakePeers({DEVICE})
+        self.heard: list[str] = []
+        self.pulled: set[str] = set()
+        self.received: list[tuple[str, int]] = []
+        self.log = FakeLog()
+        self.desk = Desk(own=self.peers.own, name="north", peers=self.peers, clock=clock)
+        pace = Pace(clock)
+        self.api = Api(desk=self.desk, peers=self.peers, pace=pace, log=self.log)
+        self.api.calls = Calls(
+            database=self.database,  # type: ignore[arg-type]
+            polls=self.polls,
+            pace=pace,
+            bindings=self.peers,
+            name="north",
+            heard=self.heard.append,
+            pulled=lambda site: site in self.pulled,
+            received=lambda site, received: self.received.append((site, received.entries)),
+            clock=clock,
+        )
+
+    def open_desk(self, test: SynchronousTestCase) -> None:
+        """Show a code, until the end of the test."""
+        _, done = self.desk.open()
+        done.addErrback(lambda _: None)
+        test.addCleanup(self.desk.close)
 
 
 def asks(site: str) -> str:
@@ -35,6 +98,7 @@ class DirectDatabase:
         self.connection = site.open()
         self.answers = 0
         self.met: list[str] = []
+        self.coming: Deferred[None] | None = None
         self.fails: Exception | None = None
 
     async def meet(self, theirs: Any) -> None:
@@ -48,6 +112,8 @@ class DirectDatabase:
 
     async def answer(self, request: PullRequest) -> Any:
         self.answers += 1
+        if self.coming is not None:
+            await self.coming
         return self.connection.answer(request)
 
     async def next_request(self, peer: str) -> PullRequest:
@@ -63,28 +129,16 @@ class ApiTest(SynchronousTestCase):
     """The methods, without a network."""
 
     def setUp(self) -> None:
-        self.site = FakeSite(A)
-        self.database = DirectDatabase(self.site)
-        self.polls = Polls()
-        self.heard: list[str] = []
-        self.pulled: set[str] = set()
-        self.received: list[tuple[str, int]] = []
         self.clock = FakeReactor()
-        self.log = FakeLog()
-        self.api = Api(
-            database=self.database,  # type: ignore[arg-type]
-            polls=self.polls,
-            name="north",
-            heard=self.heard.append,
-            pulled=lambda site: site in self.pulled,
-            received=lambda site, received: self.received.append((site, received.entries)),
-            clock=self.clock,
-            log=self.log,
-        )
+        self.service = Service(self.clock)
+        self.site, self.database = self.service.site, self.service.database
+        self.polls, self.heard = self.service.polls, self.service.heard
+        self.received = self.service.received
+        self.peers, self.log, self.api = self.service.peers, self.service.log, self.service.api
 
-    def call(self, method: str, *parameters: Any) -> Deferred[bytes]:
+    def call(self, method: str, *parameters: Any, device: str = DEVICE) -> Deferred[bytes]:
         body = messages.write_call(method, *parameters)
-        return Deferred.fromCoroutine(self.api.answer(body))
+        return Deferred.fromCoroutine(self.api.answer(device, body))
 
     def greeting(self, site: str) -> str:
         return FakeSite(site).open().greet("").to_json()
@@ -98,13 +152,52 @@ class ApiTest(SynchronousTestCase):
         return [text for _, _, text in json.loads(zlib.decompress(payload))["entries"]]
 
     def test_hello_says_who_this_is_and_hears_who_called(self):
-        text, name = messages.read_greeting(result(self.call("hello", self.greeting(B), "south")))
+        text, name, _ = messages.read_greeting(result(self.call("hello", self.greeting(B), "south", "")))
         assert (json.loads(text)["site"], name) == (A, "north")
         assert self.heard == self.database.met == [B]
 
-    def test_a_hello_of_our_own_wakes_nobody(self):
-        messages.read_greeting(result(self.call("hello", self.greeting(A), "me")))
-        assert self.heard == []
+    def test_nobody_else_is_this_site(self):
+        with self.assertRaises(PeerError):
+            messages.read_greeting(result(self.call("hello", self.greeting(A), "me", "")))
+        assert self.heard == [] and self.peers.sites == {}
+
+    def test_a_site_is_spoken_for_by_the_device_that_did_so_first(self):
+        self.peers.paired.add(OTHER)
+        messages.read_done(result(self.call("poke", B)))
+        for call in (("hello", self.greeting(B), "south", ""), ("pull", asks(B), 0), ("poke", B)):
+            with self.assertRaises(PeerError):
+                messages.read_payload(result(self.call(*call, device=OTHER)))
+        assert self.heard == [B]
+
+    def test_who_is_not_paired_gets_no_answer_but_to_a_pairing(self):
+        self.service.open_desk(self)
+        for call in (("hello", self.greeting(B), "south", ""), ("pull", asks(B), 0), ("poke", B)):
+            with self.assertRaises(PeerError) as caught:
+                messages.read_payload(result(self.call(*call, device=OTHER)))
+            assert "not paired" in str(caught.exception)
+        assert self.heard == [] and self.database.answers == 0
+
+    def test_who_was_unpaired_gets_no_further_answer(self):
+        messages.read_done(result(self.call("poke", B)))
+        self.peers.paired.clear()
+        with self.assertRaises(PeerError):
+            messages.read_done(result(self.call("poke", B)))
+
+    def test_who_calls_without_end_waits_and_the_others_do_not(self):
+        self.peers.paired.add(OTHER)
+        calls = [self.call("poke", B) for _ in range(BURST + 20)]
+        assert sum(call.called for call in calls) == BURST
+        assert self.call("poke", site_id("c"), device=OTHER).called
+        self.clock.advance(1)
+        assert all(call.called for call in calls)
+
+    def test_one_call_of_a_device_at_a_time_is_with_the_database(self):
+        coming = self.database.coming = Deferred()
+        first, second = self.call("pull", asks(B), 0), self.call("pull", asks(B), 0)
+        assert self.database.answers == 1
+        self.database.coming = None
+        coming.callback(None)
+        assert first.called and second.called and self.database.answers == 2
 
     def test_a_poke_is_heard(self):
         messages.read_done(result(self.call("poke", B)))
@@ -172,7 +265,7 @@ class ApiTest(SynchronousTestCase):
         assert self.received == [(B, 2)]
 
     def test_who_is_pulled_from_need_not_push(self):
-        self.pulled = {B}
+        self.service.pulled = {B}
         assert self.push(self.payload("one")) == ""
         assert self.site.texts == set()
 
@@ -187,8 +280,8 @@ class ApiTest(SynchronousTestCase):
 
     def test_nonsense_is_a_fault_that_says_why(self):
         for call in (
-            ("hello", "nonsense", "x"),
-            ("hello", self.greeting("x"), "x"),
+            ("hello", "nonsense", "x", ""),
+            ("hello", self.greeting("x"), "x", ""),
             ("pull", "nonsense", 0),
             ("pull", asks("b"), 0),
             ("poke", ""),
@@ -201,7 +294,7 @@ class ApiTest(SynchronousTestCase):
     def test_an_absent_database_is_a_fault_that_says_later_and_no_more(self):
         self.site.away = True
         with self.assertRaises(RetryLater) as caught:
-            messages.read_greeting(result(self.call("hello", self.greeting(B), "x")))
+            messages.read_greeting(result(self.call("hello", self.greeting(B), "x", "")))
         assert "refused" not in str(caught.exception)
 
     def test_a_mistake_is_logged_here_and_not_told_there(self):
@@ -226,48 +319,64 @@ class ServerTest(TestCase):
     timeout = 30
 
     def setUp(self) -> None:
-        self.polls = Polls()
-        self.site = FakeSite(A)
-        api = Api(
-            database=DirectDatabase(self.site),  # type: ignore[arg-type]
-            polls=self.polls,
-            name="north",
-            heard=lambda _: None,
-            pulled=lambda _: False,
-            received=lambda *_: None,
-            clock=reactor,
-            log=FakeLog(),
+        self.service = Service(reactor)
+        self.site, self.polls, self.peers = self.service.site, self.service.polls, self.service.peers
+        self.here, self.caller = new_identity(), new_identity()
+        self.peers.paired = {self.caller.device}
+        self.server = Server(
+            self.service.api,
+            identity=self.here,
+            peers=self.peers,
+            desk=self.service.desk,
+            reactor=reactor,
         )
-        self.server = Server(api, reactor)
         self.port = self.server.listen("127.0.0.1", 0)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.server.close()))
 
-    def talk(self, raw: bytes, *, last: bool = True) -> Deferred[bytes]:
+    def connect(self, caller: Identity | None = None) -> ssl.SSLSocket:
+        """Return a connection of a device, the handshake done as far as this end can see."""
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return self.context(caller or self.caller).wrap_socket(plain)
+
+    def context(self, caller: Identity | None = None) -> ssl.SSLContext:
+        """Return what the standard library needs to be a device."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with NamedTemporaryFile() as pem:
+            pem.write(write_pem(caller or self.caller))
+            pem.flush()
+            context.load_cert_chain(pem.name)
+        return context
+
+    def talk(self, raw: bytes, *, last: bool = True, caller: Identity | None = None) -> Deferred[bytes]:
         """Send bytes in a thread; return what comes back until the other end closes.
 
-        ``last``: say that nothing follows, so that it closes whatever it thinks of them.
+        ``last``: say that nothing follows, and hear no more.
         """
 
         def speak() -> bytes:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=10) as s:
-                s.sendall(raw)
-                if last:
-                    s.shutdown(socket.SHUT_WR)
-                answer = b""
-                while piece := s.recv(65536):
-                    answer += piece
-                return answer
+            answer = b""
+            with self.connect(caller) as s:
+                try:
+                    s.sendall(raw)
+                    if last:
+                        s.unwrap()
+                    while piece := s.recv(65536):
+                        answer += piece
+                except OSError:
+                    pass
+            return answer
 
         return deferToThread(speak)
 
-    def post(self, body: bytes, *headers: bytes, host: bytes = b"127.0.0.1:1") -> Deferred[bytes]:
+    def post(self, body: bytes, *headers: bytes, caller: Identity | None = None) -> Deferred[bytes]:
         lines = [
             b"POST /RPC2 HTTP/1.1",
-            b"Host: " + host,
+            b"Host: any",
             b"Connection: close",
             *(headers or (b"Content-Type: text/xml", b"Content-Length: %d" % len(body))),
         ]
-        return self.talk(b"\r\n".join(lines) + b"\r\n\r\n" + body, last=False)
+        return self.talk(b"\r\n".join(lines) + b"\r\n\r\n" + body, last=False, caller=caller)
 
     @inlineCallbacks
     def still_serves(self):
@@ -277,15 +386,117 @@ class ServerTest(TestCase):
     @inlineCallbacks
     def test_any_xml_rpc_client_can_call_it(self):
         def call() -> Any:
-            with xmlrpc.client.ServerProxy(f"http://127.0.0.1:{self.port}/RPC2") as proxy:
+            address = f"https://127.0.0.1:{self.port}/RPC2"
+            with xmlrpc.client.ServerProxy(address, context=self.context()) as proxy:
                 return proxy.pull(asks(B), 0)
 
         payload = yield deferToThread(call)
         assert json.loads(zlib.decompress(payload.data))["last"] is True
 
     @inlineCallbacks
+    def test_a_device_that_is_not_paired_gets_no_answer(self):
+        body = messages.write_call("poke", B)
+        stranger = new_identity()
+        assert (yield self.post(body, caller=stranger)) == b""
+        self.service.open_desk(self)
+        answer = yield self.post(body, caller=stranger)
+        assert b"200 OK" in answer and b"not paired" in answer and self.service.heard == []
+
+    @inlineCallbacks
+    def test_a_device_without_a_certificate_gets_no_answer(self):
+        def speak() -> bytes:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            try:
+                with context.wrap_socket(socket.create_connection(("127.0.0.1", self.port), 10)) as s:
+                    s.sendall(b"POST /RPC2 HTTP/1.1\r\nHost: x\r\n\r\n")
+                    return s.recv(1)
+            except OSError:
+                return b""
+
+        self.service.open_desk(self)
+        assert (yield deferToThread(speak)) == b""
+
+    @inlineCallbacks
+    def test_what_is_older_than_tls_1_3_is_refused(self):
+        def speak() -> str:
+            context = self.context()
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            try:
+                context.wrap_socket(socket.create_connection(("127.0.0.1", self.port), 10))
+            except ssl.SSLError as error:
+                return str(error)
+            return ""
+
+        assert "protocol version" in (yield deferToThread(speak)).lower().replace("_", " ")
+
+    @inlineCallbacks
+    def test_who_is_unpaired_is_cut_at_once_in_the_middle_of_a_poll(self):
+        body = messages.write_call("pull", asks(B), 60)
+        coming = self.post(body)
+        while not self.polls.holds(B):
+            yield deferToThread(lambda: None)
+        self.peers.paired.clear()
+        self.server.door.forget(self.caller.device)
+        assert (yield coming) == b""
+        assert not self.polls.holds(B)
+
+    @inlineCallbacks
+    def test_who_is_unpaired_gets_no_answer_on_a_connection_that_it_has(self):
+        connection = yield deferToThread(self.connect)
+        while not self.server.door.count(self.caller.device):
+            yield deferToThread(lambda: None)
+        self.peers.paired.clear()
+
+        def speak() -> bytes:
+            body = messages.write_call("poke", B)
+            head = b"POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\n"
+            connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+            return answer
+
+        answer = yield deferToThread(speak)
+        connection.close()
+        assert answer.startswith(b"HTTP/1.1 403") and self.service.heard == []
+
+    @inlineCallbacks
+    def test_connections_without_a_handshake_are_few_and_leave_room_for_others(self):
+        idle = [socket.create_connection(("127.0.0.1", self.port)) for _ in range(MAX_UNKNOWN_PER_HOST)]
+        while not self.server.door.is_full("127.0.0.1"):
+            yield deferToThread(lambda: None)
+        with socket.create_connection(("127.0.0.1", self.port), 10) as more:
+            assert (yield deferToThread(more.recv, 1)) == b""
+        assert not self.server.door.is_full("10.0.0.1")
+        for connection in idle:
+            connection.close()
+        while self.server.door.is_full("127.0.0.1"):
+            yield deferToThread(lambda: None)
+        yield self.still_serves()
+
+    @inlineCallbacks
+    def test_a_connection_too_many_of_one_device_ends_its_oldest(self):
+        held = []
+        for number in range(MAX_PER_DEVICE + 1):
+            held.append((yield deferToThread(self.connect)))
+            while self.server.door.count(self.caller.device) < min(number + 1, MAX_PER_DEVICE):
+                yield deferToThread(lambda: None)
+        assert (yield deferToThread(read_all, held[0])) == b""
+        assert self.server.door.count(self.caller.device) == MAX_PER_DEVICE
+        for connection in held:
+            connection.close()
+
+    @inlineCallbacks
+    def test_a_body_of_who_is_not_paired_is_small(self):
+        self.service.open_desk(self)
+        length = b"Content-Length: %d" % (messages.STRANGER_LIMIT + 1)
+        answer = yield self.post(b"", b"Content-Type: text/xml", length, caller=new_identity())
+        assert answer.startswith(b"HTTP/1.1 413")
+
+    @inlineCallbacks
     def test_a_body_above_the_limit_is_refused_unread(self):
-        length = b"Content-Length: %d" % (BoundedRequest.limit + 1)
+        length = b"Content-Length: %d" % (messages.BODY_LIMIT + 1)
         answer = yield self.post(b"", b"Content-Type: text/xml", length)
         assert answer.startswith(b"HTTP/1.1 413")
         yield self.still_serves()
@@ -299,13 +510,11 @@ class ServerTest(TestCase):
         yield self.still_serves()
 
     @inlineCallbacks
-    def test_a_web_page_cannot_call_it(self):
+    def test_only_a_post_of_xml_is_a_call(self):
         body = messages.write_call("poke", B)
         length = b"Content-Length: %d" % len(body)
         answer = yield self.post(body, b"Content-Type: text/plain", length)
         assert answer.startswith(b"HTTP/1.1 415")
-        answer = yield self.post(body, host=b"evil.example.org:80")
-        assert answer.startswith(b"HTTP/1.1 403")
         answer = yield self.talk(b"GET /RPC2 HTTP/1.0\r\n\r\n", last=False)
         assert answer.startswith(b"HTTP/1.0 405")
 
@@ -320,7 +529,8 @@ class ServerTest(TestCase):
 
     @inlineCallbacks
     def test_a_poll_whose_connection_is_gone_is_forgotten(self):
-        with socket.create_connection(("127.0.0.1", self.port)) as s:
+        connection = yield deferToThread(self.connect)
+        with connection as s:
             body = messages.write_call("pull", asks(B), 60)
             s.sendall(
                 b"POST /RPC2 HTTP/1.1\r\nHost: 127.0.0.1:1\r\nContent-Type: text/xml\r\n"

@@ -8,6 +8,7 @@ from relay.session import Event, Poked, Started, Stopped
 from tests.unit.relay_fake import FakeLog
 
 A = "a" * 32
+DEVICE, OTHER = "d" * 64, "e" * 64
 ONE, TWO, THREE = (Address("127.0.0.1", port) for port in (1, 2, 3))
 
 
@@ -22,6 +23,8 @@ class FakePeer:
     session: FakeSession = field(default_factory=FakeSession)
     events: list[Event] = field(default_factory=list)
     pokes: int = 0
+    announced: str | None = None
+    device: str | None = None
 
     def handle(self, event: Event) -> None:
         self.events.append(event)
@@ -40,23 +43,23 @@ class Fixture:
         self.log = FakeLog()
         self.roster = Roster(self.make, holds_poll=self.holding.__contains__, log=self.log)
 
-    def make(self, _: Roster, address: Address) -> FakePeer:
-        self.peers[address] = FakePeer(address)
+    def make(self, _: Roster, address: Address, device: str | None) -> FakePeer:
+        self.peers[address] = FakePeer(address, announced=device, device=device)
         return self.peers[address]
 
 
 def test_each_address_is_started_once_whoever_names_it():
     f = Fixture()
     f.roster.announce("configuration", [ONE, TWO])
-    f.roster.announce("found", [TWO, THREE], A)
+    f.roster.announce("found", [TWO, THREE], DEVICE)
     assert all(peer.events == [Started()] for peer in f.peers.values())
-    assert f.peers[THREE].session.site == A
+    assert f.peers[THREE].announced == DEVICE
 
 
 def test_an_address_that_nobody_names_any_more_is_dropped():
     f = Fixture()
     f.roster.announce("configuration", [ONE])
-    f.roster.announce("found", [ONE, TWO], A)
+    f.roster.announce("found", [ONE, TWO], DEVICE)
     f.roster.forget("found")
     assert f.peers[ONE].events == [Started()]
     assert f.peers[TWO].events == [Started(), Stopped()]
@@ -64,15 +67,15 @@ def test_an_address_that_nobody_names_any_more_is_dropped():
 
 def test_a_changed_address_takes_the_place_of_the_old_one():
     f = Fixture()
-    f.roster.announce("found", [ONE], A)
-    f.roster.announce("found", [TWO], A)
+    f.roster.announce("found", [ONE], DEVICE)
+    f.roster.announce("found", [TWO], DEVICE)
     assert f.peers[ONE].events[-1] == Stopped()
     assert f.peers[TWO].events == [Started()]
 
 
 def test_an_announcement_that_is_lost_does_not_end_a_talk():
     f = Fixture()
-    f.roster.announce("found", [ONE], A)
+    f.roster.announce("found", [ONE], DEVICE)
     f.roster.lead(A, ONE)
     f.roster.forget("found")
     assert f.peers[ONE].events == [Started()]
@@ -103,6 +106,43 @@ def test_when_the_leader_fails_the_others_of_its_site_are_tried():
     f.roster.release(A, ONE)
     assert f.peers[TWO].events[-1] == Poked()
     assert f.peers[ONE].events == f.peers[THREE].events == [Started()]
+
+
+def test_what_is_unpaired_is_ended_at_once_though_it_leads():
+    f = Fixture()
+    f.roster.announce("found", [ONE], DEVICE)
+    f.roster.lead(A, ONE)
+    f.roster.forget("found")
+    f.roster.changed(DEVICE, paired=False)
+    assert f.peers[ONE].events == [Started(), Stopped()]
+    f.roster.release(A, ONE)
+    f.roster.announce("found", [ONE], OTHER)
+    assert f.peers[ONE].announced == OTHER
+
+
+def test_an_unpaired_device_at_an_address_of_the_configuration_is_looked_at_anew():
+    f = Fixture()
+    f.roster.announce("configuration", [ONE])
+    before = f.peers[ONE]
+    before.device = DEVICE
+    f.roster.changed(DEVICE, paired=False)
+    assert before.events[-1] == Stopped()
+    assert f.peers[ONE] is not before and f.peers[ONE].events == [Started()]
+
+
+def test_a_device_that_was_paired_is_tried_at_once():
+    f = Fixture()
+    f.roster.announce("configuration", [ONE, TWO])
+    f.peers[ONE].device = DEVICE
+    f.roster.changed(DEVICE, paired=True)
+    assert [f.peers[a].events[-1] for a in (ONE, TWO)] == [Poked(), Started()]
+
+
+def test_another_device_at_a_known_address_is_the_one_to_be_spoken_to():
+    f = Fixture()
+    f.roster.announce("found", [ONE], DEVICE)
+    f.roster.announce("other", [ONE], OTHER)
+    assert f.peers[ONE].announced == OTHER and f.peers[ONE].events[-1] == Poked()
 
 
 def test_news_are_told_to_leaders_that_hold_no_poll_and_did_not_send_them():

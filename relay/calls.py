@@ -1,0 +1,101 @@
+"""What a paired device may ask of this site: hello, pull, push and poke."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from changecapture.errors import OutOfStep, PeerError
+from changecapture.sync import Received
+from relay import messages
+from relay.clock import Clock
+from relay.database import Database
+from relay.pace import Pace
+from relay.polls import Outcome, Polls
+
+LONGEST_HOLD_S = 60
+
+
+class Bindings(Protocol):
+    """Knows which device speaks for which site (``relay.trust.peers``)."""
+
+    def claim(self, device: str, site: str) -> None:
+        """Bind a site to a device; raise PeerError when it is another's."""
+
+
+class Calls:
+    """The calls, by name; ``device`` is who calls, as TLS has proved."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        polls: Polls,
+        pace: Pace,
+        bindings: Bindings,
+        name: str,
+        heard: Callable[[str], None],
+        pulled: Callable[[str], bool],
+        received: Callable[[str, Received], None],
+        clock: Clock,
+    ) -> None:
+        """``name`` is this site's, for people; ``heard`` is told the site that called us, ``received`` what
+        it pushed; ``pulled`` tells whether we pull from that site ourselves."""
+        self._database = database
+        self._polls = polls
+        self._pace = pace
+        self._bindings = bindings
+        self._name = name
+        self._heard = heard
+        self._pulled = pulled
+        self._received = received
+        self._clock = clock
+
+    async def hello(self, device: str, greeting: str, name: str, introduction: str) -> list[str]:
+        """Exchange greetings."""
+        theirs = self._database.exchange.read_greeting(greeting)
+        await self._pace.turn(device, self._database.meet(theirs))
+        own = await self._pace.turn(device, self._database.greet(theirs.site))
+        self._heard(self._bound(device, theirs.site, own.site))
+        return [own.to_json(), self._name, ""]
+
+    async def poke(self, device: str, site: str) -> bool:
+        """Hear that a site has news."""
+        self._heard(self._bound(device, site))
+        return True
+
+    async def push(self, device: str, site: str, payload: bytes) -> str:
+        """Take what a site brings; tell what we lack then."""
+        if self._pulled(self._bound(device, site)):
+            return ""
+        if payload:
+            try:
+                received = await self._pace.turn(device, self._database.receive(site, payload))
+            except OutOfStep:
+                # It came twice, or we pulled meanwhile: the answer says where to go on.
+                pass
+            else:
+                self._received(site, received)
+        return (await self._pace.turn(device, self._database.next_request(site))).to_json()
+
+    async def pull(self, device: str, text: str, wait_s: int) -> bytes:
+        """Answer with what a site lacks; hold the answer until there is something."""
+        request = self._database.exchange.read_request(text)
+        poll = self._polls.open(self._bound(device, request.site))
+        try:
+            answer = await self._pace.turn(device, self._database.answer(request))
+            if answer.entries or not answer.last or wait_s <= 0:
+                return answer.payload
+            # Not kept while the poll is held: there may be many.
+            del answer
+            outcome = await poll.hold(min(wait_s, LONGEST_HOLD_S), self._clock)
+            if outcome is Outcome.ASK:
+                return b""
+            return (await self._pace.turn(device, self._database.answer(request))).payload
+        finally:
+            self._polls.close(poll)
+
+    def _bound(self, device: str, site: str, own: str = "") -> str:
+        """Return the site that a device speaks for; raise PeerError when it may not."""
+        if messages.check_site(site) == own:
+            raise PeerError("that is this site itself", why="its database was copied, or somebody lies")
+        self._bindings.claim(device, site)
+        return site

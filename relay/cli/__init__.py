@@ -1,0 +1,18 @@
+"""``changecapture-relay``: the commands, one a file."""
+
+import click
+
+from changecapture import __version__
+from relay.cli.pair import pair
+from relay.cli.peers import allow, peers, unpair
+from relay.cli.run import run
+
+
+@click.group()
+@click.version_option(__version__, prog_name="changecapture-relay")
+def main() -> None:
+    """Exchange changes with the other sites that are within reach."""
+
+
+for command in (run, pair, peers, allow, unpair):
+    main.add_command(command)

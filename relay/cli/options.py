@@ -1,0 +1,39 @@
+"""What the commands share: the configuration file, and how an error ends them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from changecapture.errors import ChangeCaptureError
+
+INTERRUPTED = 130
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    default="relay.toml",
+    show_default=True,
+    envvar="CHANGECAPTURE_RELAY_CONFIG",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The TOML file that says which database, which port and which peers.",
+)
+introducer_option = click.option(
+    "--introducer",
+    is_flag=True,
+    help="The other site may introduce others: who it has paired by hand is paired here too.",
+)
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """End the program with one line and status 2 for an error, with 130 for Ctrl-C."""
+    try:
+        yield
+    except ChangeCaptureError as error:
+        click.echo(f"changecapture-relay: error: {error}", err=True)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None

@@ -1,0 +1,72 @@
+"""``changecapture-relay peers``, ``allow`` and ``unpair``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from relay.cli.options import config_option, ending
+from relay.trust.identity import SHORT
+
+
+@click.command()
+@config_option
+def peers(config_file: Path) -> None:
+    """List the paired sites, and those within reach that are not paired."""
+    _order(config_file, {"order": "peers"}, _say_peers)
+
+
+@click.command()
+@config_option
+@click.option("--introducer/--no-introducer", required=True, help="Whether it may introduce others.")
+@click.argument("peer")
+def allow(config_file: Path, introducer: bool, peer: str) -> None:
+    """Let a paired site (its name, or the beginning of its id) introduce others, or no longer."""
+    _order(
+        config_file,
+        {"order": "allow", "peer": peer, "introducer": introducer},
+        lambda peer: click.echo(_line(peer)),
+    )
+
+
+@click.command()
+@config_option
+@click.argument("peer")
+def unpair(config_file: Path, peer: str) -> None:
+    """Let a site (its name, or the beginning of its id) in no more, at once."""
+    _order(config_file, {"order": "unpair", "peer": peer}, _say_unpaired)
+
+
+def _order(config_file: Path, request: dict[str, Any], say: Any) -> None:
+    from relay.cli.order import give_order
+
+    with ending():
+        give_order(config_file, request, lambda said: say(said["done"]) if "done" in said else None)
+
+
+def _say_peers(done: dict[str, Any]) -> None:
+    click.echo(f"this is device {done['device']}")
+    click.echo("paired:" if done["peers"] else "no site is paired: changecapture-relay pair")
+    for peer in done["peers"]:
+        click.echo(f"  {_line(peer)}")
+    if done["others"]:
+        click.echo("within reach, not paired, not spoken to:")
+    for other in done["others"]:
+        click.echo(f"  device {other['device'][:SHORT]} at {', '.join(other['addresses'])}")
+
+
+def _say_unpaired(done: list[dict[str, Any]]) -> None:
+    for peer in done:
+        click.echo(f"unpaired: {peer['name']} (device {peer['device'][:SHORT]})")
+
+
+def _line(peer: dict[str, Any]) -> str:
+    """Return what there is to say of a paired site."""
+    parts = [f"{peer['name']} (device {peer['device'][:SHORT]})", f"since {peer['paired_at'][:10]}"]
+    if peer["introducer"]:
+        parts.append("may introduce others")
+    if peer["introduced_by"]:
+        parts.append(f"introduced by device {peer['introduced_by'][:SHORT]}")
+    if peer.get("addresses"):
+        parts.append(f"at {', '.join(peer['addresses'])}")
+    return ", ".join(parts)

@@ -1,0 +1,181 @@
+# mypy: untyped-calls-exclude=twisted
+"""Who is let in: connections are counted before TLS, and cut early when no paired device is behind them.
+
+Whoever can reach the port can open connections and begin handshakes; that must cost us little and the
+others nothing. A connection is *unknown* until its device has shown itself to be paired: there are
+few of those, few from one host, and none lives long. A paired device has few connections too; one
+too many ends its oldest, which may be half open for ever.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.protocol import Factory
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from relay import messages
+from relay.clock import Clock, Timer, cancel
+from relay.trust.identity import Identity
+from relay.trust.tls import Contexts, peer_device
+
+HANDSHAKE_S = 15.0
+"""A handshake over a satellite takes two seconds."""
+PAIRING_S = 30.0
+"""The life of a connection that may only pair."""
+MAX_UNKNOWN = 64
+MAX_UNKNOWN_PER_HOST = 16
+"""Sites behind one NAT share a host."""
+MAX_PER_DEVICE = 8
+
+
+@implementer(IHandshakeListener)
+class Guest(ProtocolWrapper):
+    """A connection, inside TLS. What serves it reads ``device`` and ``limit``."""
+
+    factory: Any
+
+    def __init__(self, factory: Any, wrapped: Any) -> None:
+        """Nobody is known yet."""
+        ProtocolWrapper.__init__(self, factory, wrapped)
+        self.device: str | None = None
+        self.limit = messages.STRANGER_LIMIT
+        self.host = ""
+        self.timer: Timer | None = None
+
+    def makeConnection(self, transport: Any) -> None:
+        """Begin the handshake, within bounds."""
+        base: Any = super()
+        base.makeConnection(transport)
+        self.factory.begin(self)
+
+    def handshakeCompleted(self) -> None:
+        """Learn who it is."""
+        self.factory.know(self, peer_device(self.transport))
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        """Forget it."""
+        self.factory.end(self)
+        base: Any = super()
+        base.connectionLost(reason)
+
+    def cut(self) -> None:
+        """End it without a word."""
+        self.transport.abortConnection()  # type: ignore[union-attr]
+
+
+class Door(WrappingFactory[Guest]):
+    """All connections of a port."""
+
+    protocol = Guest
+    noisy = False
+
+    def __init__(
+        self,
+        site: Any,
+        *,
+        is_paired: Callable[[str], bool],
+        pairs: Callable[[], bool],
+        clock: Clock,
+    ) -> None:
+        """``site`` serves who is let in; ``pairs``: whether a code is shown now."""
+        base: Any = super()
+        base.__init__(site)
+        self._is_paired = is_paired
+        self._pairs = pairs
+        self._clock = clock
+        self._unknown: Counter[str] = Counter()
+        self._known: dict[str, list[Guest]] = {}
+
+    def accepts(self, device: str) -> bool:
+        """Return whether a handshake with a device may go on."""
+        return self._is_paired(device) or self._pairs()
+
+    def is_full(self, host: str) -> bool:
+        """Return whether one more from that host is too many."""
+        return self._unknown.total() >= MAX_UNKNOWN or self._unknown[host] >= MAX_UNKNOWN_PER_HOST
+
+    def begin(self, guest: Guest) -> None:
+        """A connection begins."""
+        connection: Any = guest
+        guest.host = connection.getPeer().host
+        self._unknown[guest.host] += 1
+        guest.timer = self._clock.callLater(HANDSHAKE_S, guest.cut)
+
+    def know(self, guest: Guest, device: str | None) -> None:
+        """Its device has proved who it is."""
+        cancel(guest.timer)
+        if device is None or not self.accepts(device):
+            guest.cut()
+            return
+        if not self._is_paired(device):
+            guest.device = device
+            guest.timer = self._clock.callLater(PAIRING_S, guest.cut)
+            return
+        self._forget_unknown(guest)
+        guest.device, guest.limit = device, messages.BODY_LIMIT
+        guests = self._known.setdefault(device, [])
+        guests.append(guest)
+        if len(guests) > MAX_PER_DEVICE:
+            guests[0].cut()
+
+    def end(self, guest: Guest) -> None:
+        """A connection is gone."""
+        cancel(guest.timer)
+        if guest in self._known.get(guest.device or "", []):
+            self._known[str(guest.device)].remove(guest)
+        elif guest.host:
+            self._forget_unknown(guest)
+        if not self._known.get(guest.device or "", True):
+            del self._known[str(guest.device)]
+
+    def forget(self, device: str) -> None:
+        """End the connections of a device that is no longer paired."""
+        for guest in list(self.protocols):
+            if guest.device == device and not self._is_paired(device):
+                guest.cut()
+
+    def count(self, device: str) -> int:
+        """Return how many connections a paired device has."""
+        return len(self._known.get(device, ()))
+
+    def close(self) -> None:
+        """End all."""
+        for guest in list(self.protocols):
+            guest.cut()
+
+    def _forget_unknown(self, guest: Guest) -> None:
+        self._unknown[guest.host] -= 1
+        if self._unknown[guest.host] <= 0:
+            del self._unknown[guest.host]
+
+
+class Step(Factory):
+    """Before the door: refuses connections before TLS has cost anything."""
+
+    noisy = False
+
+    def __init__(self, door: Door, identity: Identity, reactor: Any) -> None:
+        """``identity``: what this end shows."""
+        contexts: Any = Contexts(identity, door.accepts)
+        inside: Any = door
+        self._door = door
+        self._tls: Any = TLSMemoryBIOFactory(contexts, False, inside, clock=reactor)
+        self._tls.noisy = False
+
+    def buildProtocol(self, address: Any) -> Any:
+        """Return what serves a connection; None hangs up."""
+        return None if self._door.is_full(address.host) else self._tls.buildProtocol(address)
+
+    def doStart(self) -> None:
+        """A port opens."""
+        self._tls.doStart()
+
+    def doStop(self) -> None:
+        """A port closes."""
+        self._tls.doStop()
