@@ -3,12 +3,16 @@
 None is made where an index of the application begins with the same columns. On MySQL an index that
 a foreign key brought by itself disappears, without a word, when a longer one covers it; ours could not be
 taken away again. So each index that ours would cover is declared again, explicitly, in the same statement.
+
+On PostgreSQL an index is made CONCURRENTLY: the application goes on writing. That waits for the transactions
+that are open, and fails with the first that does not end; what it leaves is then no index, and goes first.
 """
 
 from collections import defaultdict
 from types import ModuleType
 
 from changecapture.core.table import SyncedTable
+from changecapture.sql import fill, read_statements
 from changecapture.store.sqlstore import SqlStore
 
 PLAIN_INDEXES = {
@@ -33,7 +37,7 @@ PLAIN_INDEXES = {
 
 
 def index_statements(store: SqlStore, dialect: ModuleType, table: SyncedTable, table_id: int) -> list[str]:
-    """Return the statement that makes the index of a table's identity, none when there is one."""
+    """Return what makes the index of a table's identity, nothing when there is one."""
     columns = table.identity.columns
     if table.identity.indexed or not columns:
         return []
@@ -42,7 +46,15 @@ def index_statements(store: SqlStore, dialect: ModuleType, table: SyncedTable, t
     known = _read_indexes(store, table.name)
     if name in known or any(set(names[: len(wanted)]) == set(wanted) for names in known.values()):
         return []
-    covered = {n: c for n, c in known.items() if c == wanted[: len(c)]} if store.engine == "mysql" else {}
+    if store.engine == "postgresql":
+        relation = dialect.quote(table.name)
+        gone = fill(
+            read_statements("triggers", "postgresql/remove.sql")["drop_index"], index=dialect.quote(name)
+        )
+        # A table in partitions has none that is made so.
+        whole = store.query("SELECT relkind = 'r' FROM pg_class WHERE oid = %s::regclass", (relation,))[0][0]
+        return [gone, dialect.create_index(name, table, {}, beside=bool(whole))]
+    covered = {n: c for n, c in known.items() if c == wanted[: len(c)]}
     return [dialect.create_index(name, table, covered)]
 
 

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 BACKFILL_BATCH = 1000
 """Rows that a backfill captures at once: the application's inserts wait for no longer than that."""
 
+INDEX_SECONDS = 60
+"""How long an index waits for each transaction that was open when it was begun."""
+
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and of how much in all."""
 
@@ -168,6 +171,7 @@ def converge(
     try:
         wanted = find_wanted(store, profile, definer)
         _write_site(store, wanted)
+        _run_before(store, list_steps(store, wanted), progress)
         with store.lock():
             steps = list_steps(store, wanted)
             if steps:
@@ -207,6 +211,21 @@ def _run_steps(store: SqlStore, steps: list[Step], progress: Progress) -> None:
         progress("tables installed", done, len(steps))
         _run_step(store, step)
     progress("tables installed", len(steps), len(steps))
+
+
+def _run_before(store: SqlStore, steps: list[Step], progress: Progress) -> None:
+    """Run what stands in no transaction. Without the lock: who waits for it has a snapshot, and an index that
+    is made beside the application's writes waits for all snapshots."""
+    making = [step for step in steps if step.before]
+    if not making:
+        return
+    store.execute(f"SET lock_timeout = '{INDEX_SECONDS}s'")
+    for done, step in enumerate(making):
+        progress("indexes made", done, len(making))
+        for statement in step.before:
+            store.execute(statement)
+    store.execute("SET lock_timeout = 0")
+    progress("indexes made", len(making), len(making))
 
 
 def _run_step(store: SqlStore, step: Step) -> None:

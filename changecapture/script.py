@@ -93,6 +93,6 @@ def _write_site(store: SqlStore, wanted: Wanted) -> str:
 def _write_step(store: SqlStore, step: Step) -> str:
     statements = list(step.statements)
     if store.engine == "postgresql":
-        statements = ["BEGIN", *statements, "COMMIT"]
+        statements = [*step.before, "BEGIN", *statements, "COMMIT"]
     text = "\n\n".join(f"{statement}{ENDS[store.engine]}" for statement in statements)
     return f"-- {step.table}\n{text}\n\n"

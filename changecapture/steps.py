@@ -30,12 +30,16 @@ PROCEDURES = "procedures"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is done to one table; ``created`` and ``dropped`` count triggers."""
+    """What is done to one table; ``created`` and ``dropped`` count triggers.
+
+    ``before`` are statements that stand in no transaction: they come first, without the writers' lock.
+    """
 
     table: str
     statements: tuple[str, ...]
     created: int
     dropped: int
+    before: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def list_steps(store: SqlStore, wanted: Wanted) -> list[Step]:
         table_id = numbers[table.name]
         capture: Capture = dialect.render_capture(table, table_id, schema, DEFINERS[wanted.definer])
         step = _table_step(store, table, table_id, capture, found)
-        if step.created or step.dropped or found.definitions.get(table_id) != table.to_json():
+        if step.created or step.dropped or step.before or found.definitions.get(table_id) != table.to_json():
             steps.append(step)
     steps += _leaving_steps(store, {table.name for table in wanted.tables}, found)
     if store.engine == "mysql":
@@ -161,12 +165,15 @@ def _table_step(store: SqlStore, table: SyncedTable, table_id: int, capture: Cap
         statements.append(_number_statement(store, table, table_id))
     statements += capture.functions.values()
     statements += _history_statements(store, capture)
-    statements += index_statements(store, DIALECTS[store.engine], table, table_id)
+    index = index_statements(store, DIALECTS[store.engine], table, table_id)
+    before: list[str] = []
+    # MySQL's ALTER TABLE is in no transaction anyhow.
+    (before if store.engine == "postgresql" else statements).extend(index)
     statements += [capture.triggers[name] for name in missing]
     for name in stale:
         statements += _drop_statements(store, name, table.name)
     statements.append(_definition_statement(store, table, table_id))
-    return Step(table.name, tuple(statements), len(missing), len(stale))
+    return Step(table.name, tuple(statements), len(missing), len(stale), tuple(before))
 
 
 def _number_statement(store: SqlStore, table: SyncedTable, table_id: int) -> str:

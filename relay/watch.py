@@ -99,6 +99,8 @@ class Watch:
                 continue
             failures = 0
             if published:
+                # What waited for a row that the application wrote can be shown now.
+                self._parked = self._parked or None
                 self._stir()
                 self._news(None)
             if published < MANY:

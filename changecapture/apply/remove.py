@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from changecapture.apply.localise import find_stray, park_reference
 from changecapture.apply.work import BUSY, REFERENCE, Parked, Waiting, Work, attempt, by_table
-from changecapture.apply.write import hold_present
+from changecapture.apply.write import find_inserted, hold_present
 from changecapture.core.change import Row
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.identify import name_rows
@@ -98,6 +98,8 @@ def delete_dead(store: Store, works: Sequence[Work], held: Mapping[Row, Work]) -
         for work in gone:
             work.parked = Parked(BUSY, "the application has a new row that refers to it")
         return
+    # Those that this batch has inserted were not yet looked at.
+    find_inserted(store, [held[row] for row in waiting])
     leaving = [*gone, *_part(store, waiting, held)]
     for work in gone:
         if work.decision is not None and not work.stray:

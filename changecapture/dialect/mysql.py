@@ -11,7 +11,7 @@ from changecapture.sql import fill, read_statements
 PREFIX = "changecapture_"
 """What stands before the name of each of our tables."""
 NOW = (
-    "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + "
+    "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + "
     "TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6))"
 )
 """The time of this row, in UTC: UTC_TIMESTAMP is fixed per statement, SYSDATE is local."""
@@ -66,18 +66,27 @@ def encode(column: SyncedColumn, expression: str) -> str:
             text = _trim_zeros(column, f"REPLACE({expression}, ' ', 'T')")
             return f"CONCAT('\"', {text}, '\"')"
         case "instant":
-            epoch = f"TIMESTAMPADD(MICROSECOND, UNIX_TIMESTAMP({expression}) * 1000000, '1970-01-01')"
-            text = f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {epoch}))"
-            text = f"IF({epoch} LIKE '%.%', {text}, {epoch})"
-            # To UNIX_TIMESTAMP the zero timestamp is 1970.
-            text = f"REPLACE(IF({expression} = 0, '0000-00-00 00:00:00', {text}), ' ', 'T')"
-            return f"CONCAT('\"', {text}, '\"')"
+            return f"CONCAT('\"', REPLACE({_instant_text(column, expression)}, ' ', 'T'), '\"')"
         case "bytes":
             return f"CONCAT('{{\"base64\":\"', REPLACE(TO_BASE64({expression}), '\\n', ''), '\"}}')"
         case "geometry":
             return f"CONCAT('{{\"geometry\":\"', REPLACE(TO_BASE64({expression}), '\\n', ''), '\"}}')"
+        case _ if re.match(r"(var)?char|\w*text", column.type):
+            return f"JSON_QUOTE({expression})"
         case _:
             return f"JSON_QUOTE(CONVERT({expression} USING utf8mb4))"
+
+
+def _instant_text(column: SyncedColumn, expression: str) -> str:
+    """Return a timestamp in UTC, whatever the session's time zone, without zeros that end a fraction."""
+    if re.search(r"\([1-6]\)", column.type):
+        epoch = f"TIMESTAMPADD(MICROSECOND, UNIX_TIMESTAMP({expression}) * 1000000, '1970-01-01')"
+        text = f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {epoch}))"
+        text = f"IF({epoch} LIKE '%.%', {text}, {epoch})"
+    else:
+        text = f"TIMESTAMPADD(SECOND, UNIX_TIMESTAMP({expression}), '1970-01-01 00:00:00')"
+    # To UNIX_TIMESTAMP the zero timestamp is 1970.
+    return f"IF({expression} = 0, '0000-00-00 00:00:00', {text})"
 
 
 def _trim_zeros(column: SyncedColumn, expression: str) -> str:
@@ -98,6 +107,8 @@ def plain_text(column: SyncedColumn, expression: str) -> str:
 
 def encode_json(column: SyncedColumn, expression: str) -> str:
     """Return an expression that is the JSON text of the column's value, 'null' for NULL."""
+    if column.kind in ("integer", "boolean") and not column.type.startswith("bit"):
+        return f"IFNULL({expression}, 'null')"
     return f"IFNULL({encode(column, expression)}, 'null')"
 
 
@@ -125,11 +136,13 @@ def row_object(
     if not columns:
         return "'{}'"
     given = changes or {}
-    sources = [(*named.get(c.name, (c, alias)), given.get(c.name), literal(_json_name(c))) for c in columns]
-    items = ", ',', ".join(
-        f"{wire}, ':', {encode_json(c, new or f'{from_}.{quote(c.name)}')}" for c, from_, new, wire in sources
-    )
-    return f"CONCAT('{{', {items}, '}}')"
+    items: list[str] = []
+    for column in columns:
+        source, from_ = named.get(column.name, (column, alias))
+        name = f"{',' if items else '{'}{_json_name(column)}:"
+        value = encode_json(source, given.get(column.name) or f"{from_}.{quote(source.name)}")
+        items.append(f"{literal(name)}, {value}")
+    return f"CONCAT({', '.join(items)}, '}}')"
 
 
 def join_key(
@@ -180,7 +193,7 @@ def render_capture(table: SyncedTable, table_id: int, schema: str, definer: str 
     shared = {"definer": definer, "table": relation, "table_id": str(table_id), "now": NOW}
     new_key = key_array(table.key_columns, "NEW")
     old_key = key_array(table.key_columns, "OLD")
-    changes = ",\n".join(_change(column) for column in captured_columns(table)) or "NULL"
+    changes = "\n".join(_change(column) for column in captured_columns(table))
     image = row_object(history_columns(table), "OLD")
     holes = {
         "insert_trigger": {"new_key": new_key},
@@ -238,14 +251,21 @@ def captured_columns(table: SyncedTable) -> tuple[SyncedColumn, ...]:
 def _change(column: SyncedColumn) -> str:
     section = read_statements("triggers", "mysql/capture.sql")["change"]
     new, old = _compared(column)
-    value = encode(column, f"NEW.{quote(column.name)}")
-    return " " * 12 + fill(section, new=new, old=old, name=literal(_json_name(column)), value=value)
+    value = encode_json(column, f"NEW.{quote(column.name)}")
+    text = fill(section, new=new, old=old, name=literal(f",{_json_name(column)}:"), value=value)
+    return "\n".join(" " * 8 + line for line in text.splitlines())
 
 
 def _compared(column: SyncedColumn) -> tuple[str, str]:
     """Return a column of NEW and of OLD as they are compared: a change of case is a change of a text."""
-    cast = "BINARY " if column.kind in ("text", "json") else ""
-    return f"{cast}NEW.{quote(column.name)}", f"{cast}OLD.{quote(column.name)}"
+    new, old = f"NEW.{quote(column.name)}", f"OLD.{quote(column.name)}"
+    match column.kind:
+        case "text":
+            return new, f"BINARY {old}"  # one side is enough
+        case "json":
+            return f"BINARY {new}", f"BINARY {old}"
+        case _:
+            return new, old
 
 
 def identity_text(table: SyncedTable, alias: str) -> str:

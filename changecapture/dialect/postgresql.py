@@ -9,7 +9,7 @@ from changecapture.sql import fill, read_statements
 
 PREFIX = "changecapture."
 """What stands before the name of each of our tables."""
-NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+NOW = "(date_part('epoch', clock_timestamp()) * 1000000)::bigint"
 NEW_ORIGIN = "replace(gen_random_uuid()::text, '-', '')"
 VERSION_TABLE = "changecapture_version"
 """Alembic's, without the prefix."""
@@ -120,10 +120,12 @@ def join_key(
     )
 
 
-def create_index(name: str, table: SyncedTable, covered: Mapping[str, Sequence[str]]) -> str:
-    """Return the statement that makes an index of a table's identity."""
+def create_index(
+    name: str, table: SyncedTable, covered: Mapping[str, Sequence[str]], *, beside: bool = True
+) -> str:
+    """Return the statement that makes an index of a table's identity, ``beside`` the application's writes."""
     columns = ", ".join(quote(column.name) for column in table.identity.columns)
-    return f"CREATE INDEX {quote(name)} ON {quote(table.name)} ({columns})"
+    return f"CREATE INDEX {'CONCURRENTLY ' if beside else ''}{quote(name)} ON {quote(table.name)} ({columns})"
 
 
 def is_native(column: SyncedColumn) -> bool:
@@ -208,7 +210,7 @@ def _change(column: SyncedColumn) -> str:
     section = read_statements("triggers", "postgresql/capture.sql")["change"]
     new, old = (f"{alias}.{quote(column.name)}" for alias in ("NEW", "OLD"))
     cast = "" if column.type in PLAIN_TYPES else "::text"
-    return " " * 12 + fill(
+    return " " * 16 + fill(
         section,
         new=f"{new}{cast}",
         old=f"{old}{cast}",

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from changecapture.core.table import SyncedTable
 from changecapture.doctor.subject import Problem, State, Subject, unseen
 from changecapture.install import find_head, find_revision
 from changecapture.rights import find_missing
 from changecapture.steps import list_steps
+from changecapture.store.sqlstore import SqlStore
+from changecapture.wanted import DIALECTS
 
 INSTALL = "$ changecapture install URL"
 RECONCILE = "$ changecapture reconcile URL"
@@ -107,6 +110,36 @@ def check_parked(subject: Subject) -> Iterator[Problem]:
         why = "two sites changed the same at once; nobody has looked at what lost"
         mend = ("$ changecapture conflicts list URL",)
         yield Problem(f"{status.conflicts} conflicts are open", why, mend, "note")
+
+
+def check_names(subject: Subject) -> Iterator[Problem]:
+    """Rows that share a name, in tables whose names no unique index guards: only one of them travels."""
+    for table in sorted(subject.tables.values(), key=lambda table: table.name):
+        if table.identity.indexed:
+            continue
+        doubled = count_doubled(subject.store, table)
+        if doubled:
+            names = ", ".join(column.name for column in table.identity.columns)
+            yield Problem(
+                f"{table.name}: {doubled} values of {names} stand in several rows",
+                "other sites take the rows of one name for one row: only one of them arrives there. "
+                "Give each a value of its own, or delete what is there twice",
+            )
+
+
+def count_doubled(store: SqlStore, table: SyncedTable) -> int:
+    """Return how many names several rows of a table have."""
+    dialect = DIALECTS[store.engine]
+    binary = "BINARY " if store.engine == "mysql" else ""
+    names = ", ".join(f"{binary}{dialect.quote(c.name)}" for c in table.identity.columns)
+    first = dialect.quote(table.identity.columns[0].name)
+    missing = "".join(f" AND {first} <> {dialect.literal(text)}" for text in table.identity.missing)
+    return int(
+        store.query(
+            f"SELECT count(*) FROM (SELECT 1 FROM {dialect.quote(table.name)} "
+            f"WHERE {first} IS NOT NULL{missing} GROUP BY {names} HAVING count(*) > 1) AS d"
+        )[0][0]
+    )
 
 
 def name_some(tables: list[str]) -> str:

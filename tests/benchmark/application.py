@@ -76,6 +76,23 @@ class Application:
             statement = statement.replace("'2026-01-01 10:00:00'", "timestamp '2026-01-01 10:00:00'")
         return self.run(lambda: self.family(statement))
 
+    def fill_source(self, rows: int) -> None:
+        """Make a table, not synced, of as many rows to copy from."""
+        self.insert(rows)
+        self.family("CREATE TABLE source AS SELECT * FROM person")
+
+    def copy_source(self, rows: int) -> float:
+        """Insert the rows of the source in one statement."""
+        return self.run(lambda: self.family("INSERT INTO person SELECT * FROM source"))
+
+    def rename(self, rows: int) -> float:
+        """Change three columns of all rows, a name that has an index among them, in one statement."""
+        statement = (
+            "UPDATE person SET name_0 = concat(name_0, 'x'), latitude = latitude + 1, "
+            "modified_on = '2026-03-03 12:00:00' WHERE adult"
+        )
+        return self.run(lambda: self.family(statement))
+
     def update(self, rows: int, condition: str = "TRUE") -> float:
         """Change three columns of rows, of all unless told, in one statement."""
         statement = (
@@ -86,7 +103,7 @@ class Application:
 
     def delete(self, rows: int) -> float:
         """Delete all rows in one statement."""
-        return self.run(lambda: self.family("DELETE FROM person"))
+        return self.run(lambda: self.family("DELETE FROM person WHERE adult"))
 
     def text(self, condition: str = "TRUE") -> str:
         """Return rows as what COPY and LOAD DATA read."""

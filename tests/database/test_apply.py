@@ -16,6 +16,7 @@ from changecapture.sync import answer, next_request, receive
 from tests.support.compare import assert_equal_sites, compare_sites
 from tests.support.family import Family, script
 from tests.support.interrupt import InterruptedStore
+from tests.support.memory import MemorySite
 from tests.support.sites import assert_in_step, assert_sound_log, exchange, send
 
 DIGEST = "0123456789abcdef"
@@ -682,6 +683,24 @@ def test_child_of_another_site_arrives_together_with_the_delete_of_its_parent(fa
         exchange(here, third)
     assert set(third.family.shown("child")) == {"c"}
     assert_in_step(here, third)
+
+
+def test_new_child_leaves_with_a_parent_that_it_alone_keeps(families):
+    """The same where the database itself would not let the parent go: nothing is left to it. SQLite is the
+    one that asks ``keep`` before it cascades by ``must``."""
+    here, there = families
+    third = MemorySite(script("memory"))
+    here.family.add_parent("p")
+    exchange(here, there)
+    exchange(here, third)
+    there.family.add_child("c", "p", keep="p")
+    here.family.delete("parent", "p")
+    there.publish()
+    send(there, here)
+    send(here, third)
+    for site in (here, third):
+        assert site.parked() == {Row("child", "c"): "reference"}
+        assert site.family.shown("child") == site.family.shown("parent") == {}
 
 
 def test_delete_of_parent_and_children_in_one_batch(families):

@@ -1,4 +1,4 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_insert_87bbcc33` AFTER INSERT ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_insert_9ab948c0` AFTER INSERT ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -8,19 +8,19 @@ BEGIN
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
-            CALL `changecapture_miss_6d4b3e2a`('gis_location', 'I', reason);
+            CALL `changecapture_miss_c29728d3`('gis_location', 'I', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
-        VALUES (2, 'I', CONCAT('[', IFNULL(CAST(NEW.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(NEW.`uuid` USING utf8mb4)), 'null'), ']'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        VALUES (2, 'I', CONCAT('[', IFNULL(NEW.`id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_update_87bbcc33` AFTER UPDATE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_update_9ab948c0` AFTER UPDATE ON `gis_location` FOR EACH ROW
 BEGIN
-    DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT '';
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
@@ -29,49 +29,109 @@ BEGIN
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
-            CALL `changecapture_miss_6d4b3e2a`('gis_location', 'U', reason);
+            CALL `changecapture_miss_c29728d3`('gis_location', 'U', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
-        SET changed = CONCAT_WS(',',
-            IF(BINARY NEW.`name` <=> BINARY OLD.`name`, NULL, CONCAT('"name"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`name` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`level` <=> BINARY OLD.`level`, NULL, CONCAT('"level"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`level` USING utf8mb4)), 'null'))),
-            IF(NEW.`parent` <=> OLD.`parent`, NULL, CONCAT('"parent"', ':', IFNULL(CAST(NEW.`parent` AS CHAR), 'null'))),
-            IF(NEW.`gis_feature_type` <=> OLD.`gis_feature_type`, NULL, CONCAT('"gis_feature_type"', ':', IFNULL(CAST(NEW.`gis_feature_type` AS CHAR), 'null'))),
-            IF(NEW.`lat` <=> OLD.`lat`, NULL, CONCAT('"lat"', ':', IFNULL(CAST(NEW.`lat` AS CHAR), 'null'))),
-            IF(NEW.`lon` <=> OLD.`lon`, NULL, CONCAT('"lon"', ':', IFNULL(CAST(NEW.`lon` AS CHAR), 'null'))),
-            IF(NEW.`radius` <=> OLD.`radius`, NULL, CONCAT('"radius"', ':', IFNULL(CAST(NEW.`radius` AS CHAR), 'null'))),
-            IF(BINARY NEW.`wkt` <=> BINARY OLD.`wkt`, NULL, CONCAT('"wkt"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`wkt` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`inherited` <=> BINARY OLD.`inherited`, NULL, CONCAT('"inherited"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`inherited` USING utf8mb4)), 'null'))),
-            IF(NEW.`lat_min` <=> OLD.`lat_min`, NULL, CONCAT('"lat_min"', ':', IFNULL(CAST(NEW.`lat_min` AS CHAR), 'null'))),
-            IF(NEW.`lat_max` <=> OLD.`lat_max`, NULL, CONCAT('"lat_max"', ':', IFNULL(CAST(NEW.`lat_max` AS CHAR), 'null'))),
-            IF(NEW.`lon_min` <=> OLD.`lon_min`, NULL, CONCAT('"lon_min"', ':', IFNULL(CAST(NEW.`lon_min` AS CHAR), 'null'))),
-            IF(NEW.`lon_max` <=> OLD.`lon_max`, NULL, CONCAT('"lon_max"', ':', IFNULL(CAST(NEW.`lon_max` AS CHAR), 'null'))),
-            IF(NEW.`elevation` <=> OLD.`elevation`, NULL, CONCAT('"elevation"', ':', IFNULL(CAST(NEW.`elevation` AS CHAR), 'null'))),
-            IF(BINARY NEW.`addr_street` <=> BINARY OLD.`addr_street`, NULL, CONCAT('"addr_street"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`addr_street` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`addr_postcode` <=> BINARY OLD.`addr_postcode`, NULL, CONCAT('"addr_postcode"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`addr_postcode` USING utf8mb4)), 'null'))),
-            IF(NEW.`start_date` <=> OLD.`start_date`, NULL, CONCAT('"start_date"', ':', IFNULL(CONCAT('"', NEW.`start_date`, '"'), 'null'))),
-            IF(NEW.`end_date` <=> OLD.`end_date`, NULL, CONCAT('"end_date"', ':', IFNULL(CONCAT('"', NEW.`end_date`, '"'), 'null'))),
-            IF(BINARY NEW.`comments` <=> BINARY OLD.`comments`, NULL, CONCAT('"comments"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`comments` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`l5` <=> BINARY OLD.`l5`, NULL, CONCAT('"l5"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`l5` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`l4` <=> BINARY OLD.`l4`, NULL, CONCAT('"l4"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`l4` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`l3` <=> BINARY OLD.`l3`, NULL, CONCAT('"l3"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`l3` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`l2` <=> BINARY OLD.`l2`, NULL, CONCAT('"l2"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`l2` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`l1` <=> BINARY OLD.`l1`, NULL, CONCAT('"l1"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`l1` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`l0` <=> BINARY OLD.`l0`, NULL, CONCAT('"l0"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`l0` USING utf8mb4)), 'null'))),
-            IF(NEW.`created_on` <=> OLD.`created_on`, NULL, CONCAT('"created_on"', ':', IFNULL(CONCAT('"', REPLACE(NEW.`created_on`, ' ', 'T'), '"'), 'null'))),
-            IF(NEW.`modified_on` <=> OLD.`modified_on`, NULL, CONCAT('"modified_on"', ':', IFNULL(CONCAT('"', REPLACE(NEW.`modified_on`, ' ', 'T'), '"'), 'null'))),
-            IF(BINARY NEW.`deleted` <=> BINARY OLD.`deleted`, NULL, CONCAT('"deleted"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`deleted` USING utf8mb4)), 'null'))));
-        IF changed <> '' OR NOT (NEW.`id` <=> OLD.`id` AND BINARY NEW.`uuid` <=> BINARY OLD.`uuid`) THEN
+        IF NOT (NEW.`name` <=> BINARY OLD.`name`) THEN
+                    SET changed = CONCAT(changed, ',"name":', IFNULL(JSON_QUOTE(NEW.`name`), 'null'));
+                END IF;
+        IF NOT (NEW.`level` <=> BINARY OLD.`level`) THEN
+                    SET changed = CONCAT(changed, ',"level":', IFNULL(JSON_QUOTE(NEW.`level`), 'null'));
+                END IF;
+        IF NOT (NEW.`parent` <=> OLD.`parent`) THEN
+                    SET changed = CONCAT(changed, ',"parent":', IFNULL(NEW.`parent`, 'null'));
+                END IF;
+        IF NOT (NEW.`gis_feature_type` <=> OLD.`gis_feature_type`) THEN
+                    SET changed = CONCAT(changed, ',"gis_feature_type":', IFNULL(NEW.`gis_feature_type`, 'null'));
+                END IF;
+        IF NOT (NEW.`lat` <=> OLD.`lat`) THEN
+                    SET changed = CONCAT(changed, ',"lat":', IFNULL(CAST(NEW.`lat` AS CHAR), 'null'));
+                END IF;
+        IF NOT (NEW.`lon` <=> OLD.`lon`) THEN
+                    SET changed = CONCAT(changed, ',"lon":', IFNULL(CAST(NEW.`lon` AS CHAR), 'null'));
+                END IF;
+        IF NOT (NEW.`radius` <=> OLD.`radius`) THEN
+                    SET changed = CONCAT(changed, ',"radius":', IFNULL(CAST(NEW.`radius` AS CHAR), 'null'));
+                END IF;
+        IF NOT (NEW.`wkt` <=> BINARY OLD.`wkt`) THEN
+                    SET changed = CONCAT(changed, ',"wkt":', IFNULL(JSON_QUOTE(NEW.`wkt`), 'null'));
+                END IF;
+        IF NOT (NEW.`inherited` <=> BINARY OLD.`inherited`) THEN
+                    SET changed = CONCAT(changed, ',"inherited":', IFNULL(JSON_QUOTE(NEW.`inherited`), 'null'));
+                END IF;
+        IF NOT (NEW.`lat_min` <=> OLD.`lat_min`) THEN
+                    SET changed = CONCAT(changed, ',"lat_min":', IFNULL(CAST(NEW.`lat_min` AS CHAR), 'null'));
+                END IF;
+        IF NOT (NEW.`lat_max` <=> OLD.`lat_max`) THEN
+                    SET changed = CONCAT(changed, ',"lat_max":', IFNULL(CAST(NEW.`lat_max` AS CHAR), 'null'));
+                END IF;
+        IF NOT (NEW.`lon_min` <=> OLD.`lon_min`) THEN
+                    SET changed = CONCAT(changed, ',"lon_min":', IFNULL(CAST(NEW.`lon_min` AS CHAR), 'null'));
+                END IF;
+        IF NOT (NEW.`lon_max` <=> OLD.`lon_max`) THEN
+                    SET changed = CONCAT(changed, ',"lon_max":', IFNULL(CAST(NEW.`lon_max` AS CHAR), 'null'));
+                END IF;
+        IF NOT (NEW.`elevation` <=> OLD.`elevation`) THEN
+                    SET changed = CONCAT(changed, ',"elevation":', IFNULL(CAST(NEW.`elevation` AS CHAR), 'null'));
+                END IF;
+        IF NOT (NEW.`addr_street` <=> BINARY OLD.`addr_street`) THEN
+                    SET changed = CONCAT(changed, ',"addr_street":', IFNULL(JSON_QUOTE(NEW.`addr_street`), 'null'));
+                END IF;
+        IF NOT (NEW.`addr_postcode` <=> BINARY OLD.`addr_postcode`) THEN
+                    SET changed = CONCAT(changed, ',"addr_postcode":', IFNULL(JSON_QUOTE(NEW.`addr_postcode`), 'null'));
+                END IF;
+        IF NOT (NEW.`start_date` <=> OLD.`start_date`) THEN
+                    SET changed = CONCAT(changed, ',"start_date":', IFNULL(CONCAT('"', NEW.`start_date`, '"'), 'null'));
+                END IF;
+        IF NOT (NEW.`end_date` <=> OLD.`end_date`) THEN
+                    SET changed = CONCAT(changed, ',"end_date":', IFNULL(CONCAT('"', NEW.`end_date`, '"'), 'null'));
+                END IF;
+        IF NOT (NEW.`comments` <=> BINARY OLD.`comments`) THEN
+                    SET changed = CONCAT(changed, ',"comments":', IFNULL(JSON_QUOTE(NEW.`comments`), 'null'));
+                END IF;
+        IF NOT (NEW.`l5` <=> BINARY OLD.`l5`) THEN
+                    SET changed = CONCAT(changed, ',"l5":', IFNULL(JSON_QUOTE(NEW.`l5`), 'null'));
+                END IF;
+        IF NOT (NEW.`l4` <=> BINARY OLD.`l4`) THEN
+                    SET changed = CONCAT(changed, ',"l4":', IFNULL(JSON_QUOTE(NEW.`l4`), 'null'));
+                END IF;
+        IF NOT (NEW.`l3` <=> BINARY OLD.`l3`) THEN
+                    SET changed = CONCAT(changed, ',"l3":', IFNULL(JSON_QUOTE(NEW.`l3`), 'null'));
+                END IF;
+        IF NOT (NEW.`l2` <=> BINARY OLD.`l2`) THEN
+                    SET changed = CONCAT(changed, ',"l2":', IFNULL(JSON_QUOTE(NEW.`l2`), 'null'));
+                END IF;
+        IF NOT (NEW.`l1` <=> BINARY OLD.`l1`) THEN
+                    SET changed = CONCAT(changed, ',"l1":', IFNULL(JSON_QUOTE(NEW.`l1`), 'null'));
+                END IF;
+        IF NOT (NEW.`l0` <=> BINARY OLD.`l0`) THEN
+                    SET changed = CONCAT(changed, ',"l0":', IFNULL(JSON_QUOTE(NEW.`l0`), 'null'));
+                END IF;
+        IF NOT (NEW.`created_on` <=> OLD.`created_on`) THEN
+                    SET changed = CONCAT(changed, ',"created_on":', IFNULL(CONCAT('"', REPLACE(NEW.`created_on`, ' ', 'T'), '"'), 'null'));
+                END IF;
+        IF NOT (NEW.`modified_on` <=> OLD.`modified_on`) THEN
+                    SET changed = CONCAT(changed, ',"modified_on":', IFNULL(CONCAT('"', REPLACE(NEW.`modified_on`, ' ', 'T'), '"'), 'null'));
+                END IF;
+        IF NOT (NEW.`deleted` <=> BINARY OLD.`deleted`) THEN
+                    SET changed = CONCAT(changed, ',"deleted":', IFNULL(JSON_QUOTE(NEW.`deleted`), 'null'));
+                END IF;
+        IF NOT (NEW.`id` <=> OLD.`id` AND NEW.`uuid` <=> BINARY OLD.`uuid`) THEN
             INSERT INTO changecapture_captured
                 (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)
-            VALUES (2, 'U', CONCAT('[', IFNULL(CAST(NEW.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(NEW.`uuid` USING utf8mb4)), 'null'), ']'), IF(NEW.`id` <=> OLD.`id` AND BINARY NEW.`uuid` <=> BINARY OLD.`uuid`, NULL, CONCAT('[', IFNULL(CAST(OLD.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(OLD.`uuid` USING utf8mb4)), 'null'), ']')),
-                    CONCAT('{', changed, '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+            VALUES (2, 'U', CONCAT('[', IFNULL(NEW.`id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'), CONCAT('[', IFNULL(OLD.`id`, 'null'), ',', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ']'),
+                    CONCAT('{', SUBSTRING(changed, 2), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        ELSEIF changed <> '' THEN
+            INSERT INTO changecapture_captured
+                (table_id, operation, `key`, changed, transaction_id, captured_at)
+            VALUES (2, 'U', CONCAT('[', IFNULL(NEW.`id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'),
+                    CONCAT('{', SUBSTRING(changed, 2), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
         END IF;
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_delete_87bbcc33` AFTER DELETE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_delete_9ab948c0` AFTER DELETE ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -81,13 +141,13 @@ BEGIN
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
-            CALL `changecapture_miss_6d4b3e2a`('gis_location', 'D', reason);
+            CALL `changecapture_miss_c29728d3`('gis_location', 'D', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
-        VALUES (2, 'D', CONCAT('[', IFNULL(CAST(OLD.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(OLD.`uuid` USING utf8mb4)), 'null'), ']'), CONCAT('{', '"id"', ':', IFNULL(CAST(OLD.`id` AS CHAR), 'null'), ',', '"uuid"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`uuid` USING utf8mb4)), 'null'), ',', '"name"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`name` USING utf8mb4)), 'null'), ',', '"level"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`level` USING utf8mb4)), 'null'), ',', '"parent"', ':', IFNULL(CAST(OLD.`parent` AS CHAR), 'null'), ',', '"gis_feature_type"', ':', IFNULL(CAST(OLD.`gis_feature_type` AS CHAR), 'null'), ',', '"lat"', ':', IFNULL(CAST(OLD.`lat` AS CHAR), 'null'), ',', '"lon"', ':', IFNULL(CAST(OLD.`lon` AS CHAR), 'null'), ',', '"radius"', ':', IFNULL(CAST(OLD.`radius` AS CHAR), 'null'), ',', '"wkt"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`wkt` USING utf8mb4)), 'null'), ',', '"inherited"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`inherited` USING utf8mb4)), 'null'), ',', '"lat_min"', ':', IFNULL(CAST(OLD.`lat_min` AS CHAR), 'null'), ',', '"lat_max"', ':', IFNULL(CAST(OLD.`lat_max` AS CHAR), 'null'), ',', '"lon_min"', ':', IFNULL(CAST(OLD.`lon_min` AS CHAR), 'null'), ',', '"lon_max"', ':', IFNULL(CAST(OLD.`lon_max` AS CHAR), 'null'), ',', '"elevation"', ':', IFNULL(CAST(OLD.`elevation` AS CHAR), 'null'), ',', '"addr_street"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`addr_street` USING utf8mb4)), 'null'), ',', '"addr_postcode"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`addr_postcode` USING utf8mb4)), 'null'), ',', '"start_date"', ':', IFNULL(CONCAT('"', OLD.`start_date`, '"'), 'null'), ',', '"end_date"', ':', IFNULL(CONCAT('"', OLD.`end_date`, '"'), 'null'), ',', '"comments"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`comments` USING utf8mb4)), 'null'), ',', '"l5"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`l5` USING utf8mb4)), 'null'), ',', '"l4"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`l4` USING utf8mb4)), 'null'), ',', '"l3"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`l3` USING utf8mb4)), 'null'), ',', '"l2"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`l2` USING utf8mb4)), 'null'), ',', '"l1"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`l1` USING utf8mb4)), 'null'), ',', '"l0"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`l0` USING utf8mb4)), 'null'), ',', '"created_on"', ':', IFNULL(CONCAT('"', REPLACE(OLD.`created_on`, ' ', 'T'), '"'), 'null'), ',', '"modified_on"', ':', IFNULL(CONCAT('"', REPLACE(OLD.`modified_on`, ' ', 'T'), '"'), 'null'), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        VALUES (2, 'D', CONCAT('[', IFNULL(OLD.`id`, 'null'), ',', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ']'), CONCAT('{"id":', IFNULL(OLD.`id`, 'null'), ',"uuid":', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ',"name":', IFNULL(JSON_QUOTE(OLD.`name`), 'null'), ',"level":', IFNULL(JSON_QUOTE(OLD.`level`), 'null'), ',"parent":', IFNULL(OLD.`parent`, 'null'), ',"gis_feature_type":', IFNULL(OLD.`gis_feature_type`, 'null'), ',"lat":', IFNULL(CAST(OLD.`lat` AS CHAR), 'null'), ',"lon":', IFNULL(CAST(OLD.`lon` AS CHAR), 'null'), ',"radius":', IFNULL(CAST(OLD.`radius` AS CHAR), 'null'), ',"wkt":', IFNULL(JSON_QUOTE(OLD.`wkt`), 'null'), ',"inherited":', IFNULL(JSON_QUOTE(OLD.`inherited`), 'null'), ',"lat_min":', IFNULL(CAST(OLD.`lat_min` AS CHAR), 'null'), ',"lat_max":', IFNULL(CAST(OLD.`lat_max` AS CHAR), 'null'), ',"lon_min":', IFNULL(CAST(OLD.`lon_min` AS CHAR), 'null'), ',"lon_max":', IFNULL(CAST(OLD.`lon_max` AS CHAR), 'null'), ',"elevation":', IFNULL(CAST(OLD.`elevation` AS CHAR), 'null'), ',"addr_street":', IFNULL(JSON_QUOTE(OLD.`addr_street`), 'null'), ',"addr_postcode":', IFNULL(JSON_QUOTE(OLD.`addr_postcode`), 'null'), ',"start_date":', IFNULL(CONCAT('"', OLD.`start_date`, '"'), 'null'), ',"end_date":', IFNULL(CONCAT('"', OLD.`end_date`, '"'), 'null'), ',"comments":', IFNULL(JSON_QUOTE(OLD.`comments`), 'null'), ',"l5":', IFNULL(JSON_QUOTE(OLD.`l5`), 'null'), ',"l4":', IFNULL(JSON_QUOTE(OLD.`l4`), 'null'), ',"l3":', IFNULL(JSON_QUOTE(OLD.`l3`), 'null'), ',"l2":', IFNULL(JSON_QUOTE(OLD.`l2`), 'null'), ',"l1":', IFNULL(JSON_QUOTE(OLD.`l1`), 'null'), ',"l0":', IFNULL(JSON_QUOTE(OLD.`l0`), 'null'), ',"created_on":', IFNULL(CONCAT('"', REPLACE(OLD.`created_on`, ' ', 'T'), '"'), 'null'), ',"modified_on":', IFNULL(CONCAT('"', REPLACE(OLD.`modified_on`, ' ', 'T'), '"'), 'null'), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
     END IF;
 END;
 
@@ -104,7 +164,7 @@ SELECT t.`id`, CONVERT(t.`uuid` USING utf8mb4), CONVERT(t.`name` USING utf8mb4),
        IF(p.`key` IS NULL, v.origin, s.origin)
 FROM `gis_location` AS t
 CROSS JOIN changecapture_site AS s
-LEFT JOIN pending AS p ON p.`key` = CONCAT('[', IFNULL(CAST(t.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(t.`uuid` USING utf8mb4)), 'null'), ']')
+LEFT JOIN pending AS p ON p.`key` = CONCAT('[', IFNULL(t.`id`, 'null'), ',', IFNULL(JSON_QUOTE(t.`uuid`), 'null'), ']')
 LEFT JOIN changecapture_row_version AS v
        ON v.table_name = 'gis_location' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE utf8mb4_bin
 UNION ALL

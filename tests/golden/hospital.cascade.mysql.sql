@@ -1,4 +1,4 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_hospital_071ffa2c` BEFORE DELETE ON `hospital` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_hospital_3e5c80d4` BEFORE DELETE ON `hospital` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -8,15 +8,15 @@ BEGIN
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'hospital')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'hospital');
-            CALL `changecapture_miss_6d4b3e2a`('hospital', 'd', reason);
+            CALL `changecapture_miss_c29728d3`('hospital', 'd', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL AND @@foreign_key_checks THEN
-        CALL `changecapture_delete_hospital_b83a1dd6`(OLD.`hospital_uuid`);
+        CALL `changecapture_delete_hospital_a725335e`(OLD.`hospital_uuid`);
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_update_hospital_c08e33f9` BEFORE UPDATE ON `hospital` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_update_hospital_9c876cf7` BEFORE UPDATE ON `hospital` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -26,15 +26,15 @@ BEGIN
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'hospital')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'hospital');
-            CALL `changecapture_miss_6d4b3e2a`('hospital', 'u', reason);
+            CALL `changecapture_miss_c29728d3`('hospital', 'u', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL AND @@foreign_key_checks AND NOT (BINARY OLD.`hospital_uuid` <=> BINARY NEW.`hospital_uuid`) THEN
-        CALL `changecapture_update_hospital_b17da5bb`(OLD.`hospital_uuid`, NEW.`hospital_uuid`);
+        CALL `changecapture_update_hospital_1778f45b`(OLD.`hospital_uuid`, NEW.`hospital_uuid`);
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_hospital_b83a1dd6`(old_1 int(32))
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_hospital_a725335e`(old_1 int(32))
 MODIFIES SQL DATA
 BEGIN
     BEGIN
@@ -58,7 +58,7 @@ BEGIN
             GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
             IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'person_uuid')) THEN
                 SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'person_uuid');
-                CALL `changecapture_miss_6d4b3e2a`('person_uuid', 'u', reason);
+                CALL `changecapture_miss_c29728d3`('person_uuid', 'u', reason);
             END IF;
         END;
         OPEN found;
@@ -75,15 +75,15 @@ BEGIN
             IF done THEN
                 LEAVE walk;
             END IF;
-            SELECT CONCAT('[', IFNULL(JSON_QUOTE(CONVERT(t.`p_uuid` USING utf8mb4)), 'null'), ']'), CONCAT('[', IFNULL(JSON_QUOTE(CONVERT(t.`p_uuid` USING utf8mb4)), 'null'), ']'), CONCAT('{', '"hospital_uuid"', ':', IFNULL(CAST(NULL AS CHAR), 'null'), '}') INTO named, renamed, changed
+            SELECT CONCAT('[', IFNULL(JSON_QUOTE(t.`p_uuid`), 'null'), ']'), CONCAT('[', IFNULL(JSON_QUOTE(t.`p_uuid`), 'null'), ']'), CONCAT('{"hospital_uuid":', IFNULL(NULL, 'null'), '}') INTO named, renamed, changed
             FROM `person_uuid` AS t WHERE t.`p_uuid` = row_1 LIMIT 1 LOCK IN SHARE MODE;
-            CALL `changecapture_announce_b10ee8f4`(10, 'u', renamed,
+            CALL `changecapture_announce_6f4193df`(10, 'u', renamed,
                 IF(BINARY named = BINARY renamed, NULL, named), changed, NULL);
         END LOOP;
     END;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_update_hospital_b17da5bb`(old_1 int(32), new_1 int(32))
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_update_hospital_1778f45b`(old_1 int(32), new_1 int(32))
 MODIFIES SQL DATA
 BEGIN
     BEGIN
@@ -109,7 +109,7 @@ BEGIN
             GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
             IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'person_uuid')) THEN
                 SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'person_uuid');
-                CALL `changecapture_miss_6d4b3e2a`('person_uuid', 'u', reason);
+                CALL `changecapture_miss_c29728d3`('person_uuid', 'u', reason);
             END IF;
         END;
         OPEN found;
@@ -126,15 +126,15 @@ BEGIN
             IF done THEN
                 LEAVE walk;
             END IF;
-            SELECT CONCAT('[', IFNULL(JSON_QUOTE(CONVERT(t.`p_uuid` USING utf8mb4)), 'null'), ']'), CONCAT('[', IFNULL(JSON_QUOTE(CONVERT(t.`p_uuid` USING utf8mb4)), 'null'), ']'), CONCAT('{', '"hospital_uuid"', ':', IFNULL(CAST(new_1 AS CHAR), 'null'), '}') INTO named, renamed, changed
+            SELECT CONCAT('[', IFNULL(JSON_QUOTE(t.`p_uuid`), 'null'), ']'), CONCAT('[', IFNULL(JSON_QUOTE(t.`p_uuid`), 'null'), ']'), CONCAT('{"hospital_uuid":', IFNULL(new_1, 'null'), '}') INTO named, renamed, changed
             FROM `person_uuid` AS t WHERE t.`p_uuid` = row_1 LIMIT 1 LOCK IN SHARE MODE;
-            CALL `changecapture_announce_b10ee8f4`(10, 'u', renamed,
+            CALL `changecapture_announce_6f4193df`(10, 'u', renamed,
                 IF(BINARY named = BINARY renamed, NULL, named), changed, NULL);
         END LOOP;
     END;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_announce_b10ee8f4`(
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_announce_6f4193df`(
     of_table INT,
     of_operation CHAR(1) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
     new_name LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
@@ -144,4 +144,4 @@ CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_announce_b
 MODIFIES SQL DATA
 INSERT INTO changecapture_captured
     (table_id, operation, `key`, old_key, changed, image, transaction_id, captured_at)
-VALUES (of_table, of_operation, new_name, old_name, new_values, old_row, CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)))
+VALUES (of_table, of_operation, new_name, old_name, new_values, old_row, CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)))

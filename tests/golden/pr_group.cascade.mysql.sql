@@ -1,4 +1,4 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_pr_group_fa97b6de` BEFORE DELETE ON `pr_group` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_pr_group_0ee15dde` BEFORE DELETE ON `pr_group` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -8,15 +8,15 @@ BEGIN
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_group')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_group');
-            CALL `changecapture_miss_6d4b3e2a`('pr_group', 'd', reason);
+            CALL `changecapture_miss_c29728d3`('pr_group', 'd', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL AND @@foreign_key_checks THEN
-        CALL `changecapture_delete_pr_group_738445b5`(OLD.`id`);
+        CALL `changecapture_delete_pr_group_27cbb40c`(OLD.`id`);
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_pr_group_status_73121cca`(old_1 int(11))
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_pr_group_status_18b9b1cd`(old_1 int(11))
 MODIFIES SQL DATA
 BEGIN
     BEGIN
@@ -40,7 +40,7 @@ BEGIN
             GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
             IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_group')) THEN
                 SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_group');
-                CALL `changecapture_miss_6d4b3e2a`('pr_group', 'u', reason);
+                CALL `changecapture_miss_c29728d3`('pr_group', 'u', reason);
             END IF;
         END;
         OPEN found;
@@ -57,9 +57,9 @@ BEGIN
             IF done THEN
                 LEAVE walk;
             END IF;
-            SELECT CONCAT('[', IFNULL(CAST(t.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(t.`uuid` USING utf8mb4)), 'null'), ']'), CONCAT('[', IFNULL(CAST(t.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(t.`uuid` USING utf8mb4)), 'null'), ']'), CONCAT('{', '"status_id"', ':', IFNULL(CAST(NULL AS CHAR), 'null'), '}') INTO named, renamed, changed
+            SELECT CONCAT('[', IFNULL(t.`id`, 'null'), ',', IFNULL(JSON_QUOTE(t.`uuid`), 'null'), ']'), CONCAT('[', IFNULL(t.`id`, 'null'), ',', IFNULL(JSON_QUOTE(t.`uuid`), 'null'), ']'), CONCAT('{"status_id":', IFNULL(NULL, 'null'), '}') INTO named, renamed, changed
             FROM `pr_group` AS t WHERE t.`id` = row_1 LIMIT 1 LOCK IN SHARE MODE;
-            CALL `changecapture_announce_b10ee8f4`(151, 'u', renamed,
+            CALL `changecapture_announce_6f4193df`(151, 'u', renamed,
                 IF(BINARY named = BINARY renamed, NULL, named), changed, NULL);
         END LOOP;
     END;

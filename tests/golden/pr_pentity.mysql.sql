@@ -1,4 +1,4 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_insert_00aba8cf` AFTER INSERT ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_insert_f6d64003` AFTER INSERT ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -8,19 +8,19 @@ BEGIN
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
-            CALL `changecapture_miss_6d4b3e2a`('pr_pentity', 'I', reason);
+            CALL `changecapture_miss_c29728d3`('pr_pentity', 'I', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
-        VALUES (3, 'I', CONCAT('[', IFNULL(CAST(NEW.`pe_id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(NEW.`uuid` USING utf8mb4)), 'null'), ']'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        VALUES (3, 'I', CONCAT('[', IFNULL(NEW.`pe_id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_update_00aba8cf` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_update_f6d64003` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
 BEGIN
-    DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT '';
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
@@ -29,25 +29,37 @@ BEGIN
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
-            CALL `changecapture_miss_6d4b3e2a`('pr_pentity', 'U', reason);
+            CALL `changecapture_miss_c29728d3`('pr_pentity', 'U', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
-        SET changed = CONCAT_WS(',',
-            IF(BINARY NEW.`instance_type` <=> BINARY OLD.`instance_type`, NULL, CONCAT('"instance_type"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`instance_type` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`type` <=> BINARY OLD.`type`, NULL, CONCAT('"type"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`type` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`pe_label` <=> BINARY OLD.`pe_label`, NULL, CONCAT('"pe_label"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`pe_label` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`deleted` <=> BINARY OLD.`deleted`, NULL, CONCAT('"deleted"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`deleted` USING utf8mb4)), 'null'))));
-        IF changed <> '' OR NOT (NEW.`pe_id` <=> OLD.`pe_id` AND BINARY NEW.`uuid` <=> BINARY OLD.`uuid`) THEN
+        IF NOT (NEW.`instance_type` <=> BINARY OLD.`instance_type`) THEN
+                    SET changed = CONCAT(changed, ',"instance_type":', IFNULL(JSON_QUOTE(NEW.`instance_type`), 'null'));
+                END IF;
+        IF NOT (NEW.`type` <=> BINARY OLD.`type`) THEN
+                    SET changed = CONCAT(changed, ',"type":', IFNULL(JSON_QUOTE(NEW.`type`), 'null'));
+                END IF;
+        IF NOT (NEW.`pe_label` <=> BINARY OLD.`pe_label`) THEN
+                    SET changed = CONCAT(changed, ',"pe_label":', IFNULL(JSON_QUOTE(NEW.`pe_label`), 'null'));
+                END IF;
+        IF NOT (NEW.`deleted` <=> BINARY OLD.`deleted`) THEN
+                    SET changed = CONCAT(changed, ',"deleted":', IFNULL(JSON_QUOTE(NEW.`deleted`), 'null'));
+                END IF;
+        IF NOT (NEW.`pe_id` <=> OLD.`pe_id` AND NEW.`uuid` <=> BINARY OLD.`uuid`) THEN
             INSERT INTO changecapture_captured
                 (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)
-            VALUES (3, 'U', CONCAT('[', IFNULL(CAST(NEW.`pe_id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(NEW.`uuid` USING utf8mb4)), 'null'), ']'), IF(NEW.`pe_id` <=> OLD.`pe_id` AND BINARY NEW.`uuid` <=> BINARY OLD.`uuid`, NULL, CONCAT('[', IFNULL(CAST(OLD.`pe_id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(OLD.`uuid` USING utf8mb4)), 'null'), ']')),
-                    CONCAT('{', changed, '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+            VALUES (3, 'U', CONCAT('[', IFNULL(NEW.`pe_id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'), CONCAT('[', IFNULL(OLD.`pe_id`, 'null'), ',', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ']'),
+                    CONCAT('{', SUBSTRING(changed, 2), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        ELSEIF changed <> '' THEN
+            INSERT INTO changecapture_captured
+                (table_id, operation, `key`, changed, transaction_id, captured_at)
+            VALUES (3, 'U', CONCAT('[', IFNULL(NEW.`pe_id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'),
+                    CONCAT('{', SUBSTRING(changed, 2), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
         END IF;
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_delete_00aba8cf` AFTER DELETE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_delete_f6d64003` AFTER DELETE ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -57,13 +69,13 @@ BEGIN
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
-            CALL `changecapture_miss_6d4b3e2a`('pr_pentity', 'D', reason);
+            CALL `changecapture_miss_c29728d3`('pr_pentity', 'D', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
-        VALUES (3, 'D', CONCAT('[', IFNULL(CAST(OLD.`pe_id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(OLD.`uuid` USING utf8mb4)), 'null'), ']'), CONCAT('{', '"pe_id"', ':', IFNULL(CAST(OLD.`pe_id` AS CHAR), 'null'), ',', '"uuid"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`uuid` USING utf8mb4)), 'null'), ',', '"instance_type"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`instance_type` USING utf8mb4)), 'null'), ',', '"type"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`type` USING utf8mb4)), 'null'), ',', '"pe_label"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`pe_label` USING utf8mb4)), 'null'), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        VALUES (3, 'D', CONCAT('[', IFNULL(OLD.`pe_id`, 'null'), ',', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ']'), CONCAT('{"pe_id":', IFNULL(OLD.`pe_id`, 'null'), ',"uuid":', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ',"instance_type":', IFNULL(JSON_QUOTE(OLD.`instance_type`), 'null'), ',"type":', IFNULL(JSON_QUOTE(OLD.`type`), 'null'), ',"pe_label":', IFNULL(JSON_QUOTE(OLD.`pe_label`), 'null'), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
     END IF;
 END;
 
@@ -80,7 +92,7 @@ SELECT t.`pe_id`, CONVERT(t.`uuid` USING utf8mb4), CONVERT(t.`instance_type` USI
        IF(p.`key` IS NULL, v.origin, s.origin)
 FROM `pr_pentity` AS t
 CROSS JOIN changecapture_site AS s
-LEFT JOIN pending AS p ON p.`key` = CONCAT('[', IFNULL(CAST(t.`pe_id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(t.`uuid` USING utf8mb4)), 'null'), ']')
+LEFT JOIN pending AS p ON p.`key` = CONCAT('[', IFNULL(t.`pe_id`, 'null'), ',', IFNULL(JSON_QUOTE(t.`uuid`), 'null'), ']')
 LEFT JOIN changecapture_row_version AS v
        ON v.table_name = 'pr_pentity' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE utf8mb4_bin
 UNION ALL

@@ -1,9 +1,5 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_3_b38f3d54() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_3_ec175998() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
-DECLARE
-    changed jsonb := '{}';
-    new_key text;
-    old_key text;
 BEGIN
     IF current_setting('changecapture.applying', true) = 'on' THEN
         RETURN NULL;
@@ -12,32 +8,36 @@ BEGIN
         IF TG_OP = 'INSERT' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, transaction_id, captured_at)
-            VALUES (3, 'I', '[' || coalesce(NEW."pe_id"::text, 'null') || ',' || coalesce(to_json(NEW."uuid"::text)::text, 'null') || ']', txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+            VALUES (3, 'I', '[' || coalesce(NEW."pe_id"::text, 'null') || ',' || coalesce(to_json(NEW."uuid"::text)::text, 'null') || ']', txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
         ELSIF TG_OP = 'DELETE' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, image, transaction_id, captured_at)
-            VALUES (3, 'D', '[' || coalesce(OLD."pe_id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']', to_jsonb(OLD)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+            VALUES (3, 'D', '[' || coalesce(OLD."pe_id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']', to_jsonb(OLD)::text, txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
         ELSE
-            IF NEW."instance_type"::text IS DISTINCT FROM OLD."instance_type"::text THEN
-                changed := changed || jsonb_build_object('instance_type', NEW."instance_type"::text);
-            END IF;
-            IF NEW."type"::text IS DISTINCT FROM OLD."type"::text THEN
-                changed := changed || jsonb_build_object('type', NEW."type"::text);
-            END IF;
-            IF NEW."pe_label"::text IS DISTINCT FROM OLD."pe_label"::text THEN
-                changed := changed || jsonb_build_object('pe_label', NEW."pe_label"::text);
-            END IF;
-            IF NEW."deleted" IS DISTINCT FROM OLD."deleted" THEN
-                changed := changed || jsonb_build_object('deleted', NEW."deleted"::text);
-            END IF;
-            new_key := '[' || coalesce(NEW."pe_id"::text, 'null') || ',' || coalesce(to_json(NEW."uuid"::text)::text, 'null') || ']';
-            old_key := '[' || coalesce(OLD."pe_id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']';
-            IF changed <> '{}' OR new_key <> old_key THEN
-                INSERT INTO changecapture.captured
-                    (table_id, operation, key, old_key, changed, transaction_id, captured_at)
-                VALUES (3, 'U', new_key, nullif(old_key, new_key), changed::text,
-                        txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
-            END IF;
+            DECLARE
+                changed jsonb := '{}';
+                new_key text := '[' || coalesce(NEW."pe_id"::text, 'null') || ',' || coalesce(to_json(NEW."uuid"::text)::text, 'null') || ']';
+                old_key text := '[' || coalesce(OLD."pe_id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']';
+            BEGIN
+                IF NEW."instance_type"::text IS DISTINCT FROM OLD."instance_type"::text THEN
+                    changed := changed || jsonb_build_object('instance_type', NEW."instance_type"::text);
+                END IF;
+                IF NEW."type"::text IS DISTINCT FROM OLD."type"::text THEN
+                    changed := changed || jsonb_build_object('type', NEW."type"::text);
+                END IF;
+                IF NEW."pe_label"::text IS DISTINCT FROM OLD."pe_label"::text THEN
+                    changed := changed || jsonb_build_object('pe_label', NEW."pe_label"::text);
+                END IF;
+                IF NEW."deleted" IS DISTINCT FROM OLD."deleted" THEN
+                    changed := changed || jsonb_build_object('deleted', NEW."deleted"::text);
+                END IF;
+                IF changed <> '{}' OR new_key <> old_key THEN
+                    INSERT INTO changecapture.captured
+                        (table_id, operation, key, old_key, changed, transaction_id, captured_at)
+                    VALUES (3, 'U', new_key, nullif(old_key, new_key), changed::text,
+                            txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
+                END IF;
+            END;
         END IF;
     EXCEPTION
         WHEN serialization_failure THEN
@@ -49,7 +49,7 @@ BEGIN
                     PERFORM set_config('changecapture.missed',
                         concat(date_trunc('second', statement_timestamp()), 'pr_pentity'), true);
                     INSERT INTO changecapture.missed (table_name, operation, reason, missed_at)
-                    VALUES ('pr_pentity', left(TG_OP, 1), SQLERRM, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+                    VALUES ('pr_pentity', left(TG_OP, 1), SQLERRM, (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
                 END IF;
             EXCEPTION
                 WHEN OTHERS THEN
@@ -60,14 +60,14 @@ BEGIN
 END
 $capture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_3_b38f3d54_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_3_ec175998_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 BEGIN
     BEGIN
         IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, image, transaction_id, captured_at)
-            SELECT 3, 'D', '[' || coalesce(t."pe_id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t.*)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+            SELECT 3, 'D', '[' || coalesce(t."pe_id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t.*)::text, txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint
             FROM "public"."pr_pentity" AS t;
         END IF;
     EXCEPTION
@@ -80,7 +80,7 @@ BEGIN
                     PERFORM set_config('changecapture.missed',
                         concat(date_trunc('second', statement_timestamp()), 'pr_pentity'), true);
                     INSERT INTO changecapture.missed (table_name, operation, reason, missed_at)
-                    VALUES ('pr_pentity', left(TG_OP, 1), SQLERRM, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+                    VALUES ('pr_pentity', left(TG_OP, 1), SQLERRM, (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
                 END IF;
             EXCEPTION
                 WHEN OTHERS THEN
@@ -91,11 +91,11 @@ BEGIN
 END
 $capture$;
 
-CREATE TRIGGER "00_changecapture_3_b38f3d54" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_b38f3d54();
+CREATE TRIGGER "00_changecapture_3_ec175998" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_ec175998();
 
-CREATE TRIGGER "00_changecapture_3_b38f3d54_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_b38f3d54_truncate();
+CREATE TRIGGER "00_changecapture_3_ec175998_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_ec175998_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_pentity_history_rows"() RETURNS TABLE ("pe_id" integer, "uuid" character varying(128), "instance_type" character varying(512), "type" character varying(512), "pe_label" character varying(128), "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$

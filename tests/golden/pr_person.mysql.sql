@@ -1,4 +1,4 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_insert_34a5b9c3` AFTER INSERT ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_insert_52c49b8f` AFTER INSERT ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -8,19 +8,19 @@ BEGIN
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
-            CALL `changecapture_miss_6d4b3e2a`('pr_person', 'I', reason);
+            CALL `changecapture_miss_c29728d3`('pr_person', 'I', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
-        VALUES (1, 'I', CONCAT('[', IFNULL(CAST(NEW.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(NEW.`uuid` USING utf8mb4)), 'null'), ']'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        VALUES (1, 'I', CONCAT('[', IFNULL(NEW.`id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_update_34a5b9c3` AFTER UPDATE ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_update_52c49b8f` AFTER UPDATE ON `pr_person` FOR EACH ROW
 BEGIN
-    DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT '';
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
@@ -29,34 +29,64 @@ BEGIN
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
-            CALL `changecapture_miss_6d4b3e2a`('pr_person', 'U', reason);
+            CALL `changecapture_miss_c29728d3`('pr_person', 'U', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
-        SET changed = CONCAT_WS(',',
-            IF(NEW.`pe_id` <=> OLD.`pe_id`, NULL, CONCAT('"pe_id"', ':', IFNULL(CAST(NEW.`pe_id` AS CHAR), 'null'))),
-            IF(NEW.`track_id` <=> OLD.`track_id`, NULL, CONCAT('"track_id"', ':', IFNULL(CAST(NEW.`track_id` AS CHAR), 'null'))),
-            IF(NEW.`location_id` <=> OLD.`location_id`, NULL, CONCAT('"location_id"', ':', IFNULL(CAST(NEW.`location_id` AS CHAR), 'null'))),
-            IF(BINARY NEW.`pe_label` <=> BINARY OLD.`pe_label`, NULL, CONCAT('"pe_label"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`pe_label` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`first_name` <=> BINARY OLD.`first_name`, NULL, CONCAT('"first_name"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`first_name` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`middle_name` <=> BINARY OLD.`middle_name`, NULL, CONCAT('"middle_name"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`middle_name` USING utf8mb4)), 'null'))),
-            IF(BINARY NEW.`last_name` <=> BINARY OLD.`last_name`, NULL, CONCAT('"last_name"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`last_name` USING utf8mb4)), 'null'))),
-            IF(NEW.`gender` <=> OLD.`gender`, NULL, CONCAT('"gender"', ':', IFNULL(CAST(NEW.`gender` AS CHAR), 'null'))),
-            IF(NEW.`date_of_birth` <=> OLD.`date_of_birth`, NULL, CONCAT('"date_of_birth"', ':', IFNULL(CONCAT('"', NEW.`date_of_birth`, '"'), 'null'))),
-            IF(BINARY NEW.`comments` <=> BINARY OLD.`comments`, NULL, CONCAT('"comments"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`comments` USING utf8mb4)), 'null'))),
-            IF(NEW.`created_on` <=> OLD.`created_on`, NULL, CONCAT('"created_on"', ':', IFNULL(CONCAT('"', REPLACE(NEW.`created_on`, ' ', 'T'), '"'), 'null'))),
-            IF(NEW.`modified_on` <=> OLD.`modified_on`, NULL, CONCAT('"modified_on"', ':', IFNULL(CONCAT('"', REPLACE(NEW.`modified_on`, ' ', 'T'), '"'), 'null'))),
-            IF(BINARY NEW.`deleted` <=> BINARY OLD.`deleted`, NULL, CONCAT('"deleted"', ':', IFNULL(JSON_QUOTE(CONVERT(NEW.`deleted` USING utf8mb4)), 'null'))));
-        IF changed <> '' OR NOT (NEW.`id` <=> OLD.`id` AND BINARY NEW.`uuid` <=> BINARY OLD.`uuid`) THEN
+        IF NOT (NEW.`pe_id` <=> OLD.`pe_id`) THEN
+                    SET changed = CONCAT(changed, ',"pe_id":', IFNULL(NEW.`pe_id`, 'null'));
+                END IF;
+        IF NOT (NEW.`track_id` <=> OLD.`track_id`) THEN
+                    SET changed = CONCAT(changed, ',"track_id":', IFNULL(NEW.`track_id`, 'null'));
+                END IF;
+        IF NOT (NEW.`location_id` <=> OLD.`location_id`) THEN
+                    SET changed = CONCAT(changed, ',"location_id":', IFNULL(NEW.`location_id`, 'null'));
+                END IF;
+        IF NOT (NEW.`pe_label` <=> BINARY OLD.`pe_label`) THEN
+                    SET changed = CONCAT(changed, ',"pe_label":', IFNULL(JSON_QUOTE(NEW.`pe_label`), 'null'));
+                END IF;
+        IF NOT (NEW.`first_name` <=> BINARY OLD.`first_name`) THEN
+                    SET changed = CONCAT(changed, ',"first_name":', IFNULL(JSON_QUOTE(NEW.`first_name`), 'null'));
+                END IF;
+        IF NOT (NEW.`middle_name` <=> BINARY OLD.`middle_name`) THEN
+                    SET changed = CONCAT(changed, ',"middle_name":', IFNULL(JSON_QUOTE(NEW.`middle_name`), 'null'));
+                END IF;
+        IF NOT (NEW.`last_name` <=> BINARY OLD.`last_name`) THEN
+                    SET changed = CONCAT(changed, ',"last_name":', IFNULL(JSON_QUOTE(NEW.`last_name`), 'null'));
+                END IF;
+        IF NOT (NEW.`gender` <=> OLD.`gender`) THEN
+                    SET changed = CONCAT(changed, ',"gender":', IFNULL(NEW.`gender`, 'null'));
+                END IF;
+        IF NOT (NEW.`date_of_birth` <=> OLD.`date_of_birth`) THEN
+                    SET changed = CONCAT(changed, ',"date_of_birth":', IFNULL(CONCAT('"', NEW.`date_of_birth`, '"'), 'null'));
+                END IF;
+        IF NOT (NEW.`comments` <=> BINARY OLD.`comments`) THEN
+                    SET changed = CONCAT(changed, ',"comments":', IFNULL(JSON_QUOTE(NEW.`comments`), 'null'));
+                END IF;
+        IF NOT (NEW.`created_on` <=> OLD.`created_on`) THEN
+                    SET changed = CONCAT(changed, ',"created_on":', IFNULL(CONCAT('"', REPLACE(NEW.`created_on`, ' ', 'T'), '"'), 'null'));
+                END IF;
+        IF NOT (NEW.`modified_on` <=> OLD.`modified_on`) THEN
+                    SET changed = CONCAT(changed, ',"modified_on":', IFNULL(CONCAT('"', REPLACE(NEW.`modified_on`, ' ', 'T'), '"'), 'null'));
+                END IF;
+        IF NOT (NEW.`deleted` <=> BINARY OLD.`deleted`) THEN
+                    SET changed = CONCAT(changed, ',"deleted":', IFNULL(JSON_QUOTE(NEW.`deleted`), 'null'));
+                END IF;
+        IF NOT (NEW.`id` <=> OLD.`id` AND NEW.`uuid` <=> BINARY OLD.`uuid`) THEN
             INSERT INTO changecapture_captured
                 (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)
-            VALUES (1, 'U', CONCAT('[', IFNULL(CAST(NEW.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(NEW.`uuid` USING utf8mb4)), 'null'), ']'), IF(NEW.`id` <=> OLD.`id` AND BINARY NEW.`uuid` <=> BINARY OLD.`uuid`, NULL, CONCAT('[', IFNULL(CAST(OLD.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(OLD.`uuid` USING utf8mb4)), 'null'), ']')),
-                    CONCAT('{', changed, '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+            VALUES (1, 'U', CONCAT('[', IFNULL(NEW.`id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'), CONCAT('[', IFNULL(OLD.`id`, 'null'), ',', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ']'),
+                    CONCAT('{', SUBSTRING(changed, 2), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        ELSEIF changed <> '' THEN
+            INSERT INTO changecapture_captured
+                (table_id, operation, `key`, changed, transaction_id, captured_at)
+            VALUES (1, 'U', CONCAT('[', IFNULL(NEW.`id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'),
+                    CONCAT('{', SUBSTRING(changed, 2), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
         END IF;
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_delete_34a5b9c3` AFTER DELETE ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_delete_52c49b8f` AFTER DELETE ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -66,13 +96,13 @@ BEGIN
         GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
-            CALL `changecapture_miss_6d4b3e2a`('pr_person', 'D', reason);
+            CALL `changecapture_miss_c29728d3`('pr_person', 'D', reason);
         END IF;
     END;
     IF @changecapture_applying IS NULL THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
-        VALUES (1, 'D', CONCAT('[', IFNULL(CAST(OLD.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(OLD.`uuid` USING utf8mb4)), 'null'), ']'), CONCAT('{', '"id"', ':', IFNULL(CAST(OLD.`id` AS CHAR), 'null'), ',', '"uuid"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`uuid` USING utf8mb4)), 'null'), ',', '"pe_id"', ':', IFNULL(CAST(OLD.`pe_id` AS CHAR), 'null'), ',', '"track_id"', ':', IFNULL(CAST(OLD.`track_id` AS CHAR), 'null'), ',', '"location_id"', ':', IFNULL(CAST(OLD.`location_id` AS CHAR), 'null'), ',', '"pe_label"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`pe_label` USING utf8mb4)), 'null'), ',', '"first_name"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`first_name` USING utf8mb4)), 'null'), ',', '"middle_name"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`middle_name` USING utf8mb4)), 'null'), ',', '"last_name"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`last_name` USING utf8mb4)), 'null'), ',', '"gender"', ':', IFNULL(CAST(OLD.`gender` AS CHAR), 'null'), ',', '"date_of_birth"', ':', IFNULL(CONCAT('"', OLD.`date_of_birth`, '"'), 'null'), ',', '"comments"', ':', IFNULL(JSON_QUOTE(CONVERT(OLD.`comments` USING utf8mb4)), 'null'), ',', '"created_on"', ':', IFNULL(CONCAT('"', REPLACE(OLD.`created_on`, ' ', 'T'), '"'), 'null'), ',', '"modified_on"', ':', IFNULL(CONCAT('"', REPLACE(OLD.`modified_on`, ' ', 'T'), '"'), 'null'), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
+        VALUES (1, 'D', CONCAT('[', IFNULL(OLD.`id`, 'null'), ',', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ']'), CONCAT('{"id":', IFNULL(OLD.`id`, 'null'), ',"uuid":', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ',"pe_id":', IFNULL(OLD.`pe_id`, 'null'), ',"track_id":', IFNULL(OLD.`track_id`, 'null'), ',"location_id":', IFNULL(OLD.`location_id`, 'null'), ',"pe_label":', IFNULL(JSON_QUOTE(OLD.`pe_label`), 'null'), ',"first_name":', IFNULL(JSON_QUOTE(OLD.`first_name`), 'null'), ',"middle_name":', IFNULL(JSON_QUOTE(OLD.`middle_name`), 'null'), ',"last_name":', IFNULL(JSON_QUOTE(OLD.`last_name`), 'null'), ',"gender":', IFNULL(OLD.`gender`, 'null'), ',"date_of_birth":', IFNULL(CONCAT('"', OLD.`date_of_birth`, '"'), 'null'), ',"comments":', IFNULL(JSON_QUOTE(OLD.`comments`), 'null'), ',"created_on":', IFNULL(CONCAT('"', REPLACE(OLD.`created_on`, ' ', 'T'), '"'), 'null'), ',"modified_on":', IFNULL(CONCAT('"', REPLACE(OLD.`modified_on`, ' ', 'T'), '"'), 'null'), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
     END IF;
 END;
 
@@ -89,7 +119,7 @@ SELECT t.`id`, CONVERT(t.`uuid` USING utf8mb4), t.`pe_id`, t.`track_id`, t.`loca
        IF(p.`key` IS NULL, v.origin, s.origin)
 FROM `pr_person` AS t
 CROSS JOIN changecapture_site AS s
-LEFT JOIN pending AS p ON p.`key` = CONCAT('[', IFNULL(CAST(t.`id` AS CHAR), 'null'), ',', IFNULL(JSON_QUOTE(CONVERT(t.`uuid` USING utf8mb4)), 'null'), ']')
+LEFT JOIN pending AS p ON p.`key` = CONCAT('[', IFNULL(t.`id`, 'null'), ',', IFNULL(JSON_QUOTE(t.`uuid`), 'null'), ']')
 LEFT JOIN changecapture_row_version AS v
        ON v.table_name = 'pr_person' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE utf8mb4_bin
 UNION ALL

@@ -1,9 +1,5 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_1_18a17d01() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_cf7ec418() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
-DECLARE
-    changed jsonb := '{}';
-    new_key text;
-    old_key text;
 BEGIN
     IF current_setting('changecapture.applying', true) = 'on' THEN
         RETURN NULL;
@@ -12,59 +8,63 @@ BEGIN
         IF TG_OP = 'INSERT' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, transaction_id, captured_at)
-            VALUES (1, 'I', '[' || coalesce(NEW."id"::text, 'null') || ',' || coalesce(to_json(NEW."uuid"::text)::text, 'null') || ']', txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+            VALUES (1, 'I', '[' || coalesce(NEW."id"::text, 'null') || ',' || coalesce(to_json(NEW."uuid"::text)::text, 'null') || ']', txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
         ELSIF TG_OP = 'DELETE' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, image, transaction_id, captured_at)
-            VALUES (1, 'D', '[' || coalesce(OLD."id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']', to_jsonb(OLD)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+            VALUES (1, 'D', '[' || coalesce(OLD."id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']', to_jsonb(OLD)::text, txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
         ELSE
-            IF NEW."pe_id" IS DISTINCT FROM OLD."pe_id" THEN
-                changed := changed || jsonb_build_object('pe_id', NEW."pe_id");
-            END IF;
-            IF NEW."track_id" IS DISTINCT FROM OLD."track_id" THEN
-                changed := changed || jsonb_build_object('track_id', NEW."track_id");
-            END IF;
-            IF NEW."location_id" IS DISTINCT FROM OLD."location_id" THEN
-                changed := changed || jsonb_build_object('location_id', NEW."location_id");
-            END IF;
-            IF NEW."pe_label"::text IS DISTINCT FROM OLD."pe_label"::text THEN
-                changed := changed || jsonb_build_object('pe_label', NEW."pe_label"::text);
-            END IF;
-            IF NEW."first_name"::text IS DISTINCT FROM OLD."first_name"::text THEN
-                changed := changed || jsonb_build_object('first_name', NEW."first_name"::text);
-            END IF;
-            IF NEW."middle_name"::text IS DISTINCT FROM OLD."middle_name"::text THEN
-                changed := changed || jsonb_build_object('middle_name', NEW."middle_name"::text);
-            END IF;
-            IF NEW."last_name"::text IS DISTINCT FROM OLD."last_name"::text THEN
-                changed := changed || jsonb_build_object('last_name', NEW."last_name"::text);
-            END IF;
-            IF NEW."gender" IS DISTINCT FROM OLD."gender" THEN
-                changed := changed || jsonb_build_object('gender', NEW."gender");
-            END IF;
-            IF NEW."date_of_birth" IS DISTINCT FROM OLD."date_of_birth" THEN
-                changed := changed || jsonb_build_object('date_of_birth', NEW."date_of_birth");
-            END IF;
-            IF NEW."comments" IS DISTINCT FROM OLD."comments" THEN
-                changed := changed || jsonb_build_object('comments', NEW."comments"::text);
-            END IF;
-            IF NEW."created_on" IS DISTINCT FROM OLD."created_on" THEN
-                changed := changed || jsonb_build_object('created_on', NEW."created_on");
-            END IF;
-            IF NEW."modified_on" IS DISTINCT FROM OLD."modified_on" THEN
-                changed := changed || jsonb_build_object('modified_on', NEW."modified_on");
-            END IF;
-            IF NEW."deleted" IS DISTINCT FROM OLD."deleted" THEN
-                changed := changed || jsonb_build_object('deleted', NEW."deleted"::text);
-            END IF;
-            new_key := '[' || coalesce(NEW."id"::text, 'null') || ',' || coalesce(to_json(NEW."uuid"::text)::text, 'null') || ']';
-            old_key := '[' || coalesce(OLD."id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']';
-            IF changed <> '{}' OR new_key <> old_key THEN
-                INSERT INTO changecapture.captured
-                    (table_id, operation, key, old_key, changed, transaction_id, captured_at)
-                VALUES (1, 'U', new_key, nullif(old_key, new_key), changed::text,
-                        txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
-            END IF;
+            DECLARE
+                changed jsonb := '{}';
+                new_key text := '[' || coalesce(NEW."id"::text, 'null') || ',' || coalesce(to_json(NEW."uuid"::text)::text, 'null') || ']';
+                old_key text := '[' || coalesce(OLD."id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']';
+            BEGIN
+                IF NEW."pe_id" IS DISTINCT FROM OLD."pe_id" THEN
+                    changed := changed || jsonb_build_object('pe_id', NEW."pe_id");
+                END IF;
+                IF NEW."track_id" IS DISTINCT FROM OLD."track_id" THEN
+                    changed := changed || jsonb_build_object('track_id', NEW."track_id");
+                END IF;
+                IF NEW."location_id" IS DISTINCT FROM OLD."location_id" THEN
+                    changed := changed || jsonb_build_object('location_id', NEW."location_id");
+                END IF;
+                IF NEW."pe_label"::text IS DISTINCT FROM OLD."pe_label"::text THEN
+                    changed := changed || jsonb_build_object('pe_label', NEW."pe_label"::text);
+                END IF;
+                IF NEW."first_name"::text IS DISTINCT FROM OLD."first_name"::text THEN
+                    changed := changed || jsonb_build_object('first_name', NEW."first_name"::text);
+                END IF;
+                IF NEW."middle_name"::text IS DISTINCT FROM OLD."middle_name"::text THEN
+                    changed := changed || jsonb_build_object('middle_name', NEW."middle_name"::text);
+                END IF;
+                IF NEW."last_name"::text IS DISTINCT FROM OLD."last_name"::text THEN
+                    changed := changed || jsonb_build_object('last_name', NEW."last_name"::text);
+                END IF;
+                IF NEW."gender" IS DISTINCT FROM OLD."gender" THEN
+                    changed := changed || jsonb_build_object('gender', NEW."gender");
+                END IF;
+                IF NEW."date_of_birth" IS DISTINCT FROM OLD."date_of_birth" THEN
+                    changed := changed || jsonb_build_object('date_of_birth', NEW."date_of_birth");
+                END IF;
+                IF NEW."comments" IS DISTINCT FROM OLD."comments" THEN
+                    changed := changed || jsonb_build_object('comments', NEW."comments"::text);
+                END IF;
+                IF NEW."created_on" IS DISTINCT FROM OLD."created_on" THEN
+                    changed := changed || jsonb_build_object('created_on', NEW."created_on");
+                END IF;
+                IF NEW."modified_on" IS DISTINCT FROM OLD."modified_on" THEN
+                    changed := changed || jsonb_build_object('modified_on', NEW."modified_on");
+                END IF;
+                IF NEW."deleted" IS DISTINCT FROM OLD."deleted" THEN
+                    changed := changed || jsonb_build_object('deleted', NEW."deleted"::text);
+                END IF;
+                IF changed <> '{}' OR new_key <> old_key THEN
+                    INSERT INTO changecapture.captured
+                        (table_id, operation, key, old_key, changed, transaction_id, captured_at)
+                    VALUES (1, 'U', new_key, nullif(old_key, new_key), changed::text,
+                            txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
+                END IF;
+            END;
         END IF;
     EXCEPTION
         WHEN serialization_failure THEN
@@ -76,7 +76,7 @@ BEGIN
                     PERFORM set_config('changecapture.missed',
                         concat(date_trunc('second', statement_timestamp()), 'pr_person'), true);
                     INSERT INTO changecapture.missed (table_name, operation, reason, missed_at)
-                    VALUES ('pr_person', left(TG_OP, 1), SQLERRM, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+                    VALUES ('pr_person', left(TG_OP, 1), SQLERRM, (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
                 END IF;
             EXCEPTION
                 WHEN OTHERS THEN
@@ -87,14 +87,14 @@ BEGIN
 END
 $capture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_1_18a17d01_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_cf7ec418_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
 BEGIN
     BEGIN
         IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, image, transaction_id, captured_at)
-            SELECT 1, 'D', '[' || coalesce(t."id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t.*)::text, txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+            SELECT 1, 'D', '[' || coalesce(t."id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t.*)::text, txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint
             FROM "public"."pr_person" AS t;
         END IF;
     EXCEPTION
@@ -107,7 +107,7 @@ BEGIN
                     PERFORM set_config('changecapture.missed',
                         concat(date_trunc('second', statement_timestamp()), 'pr_person'), true);
                     INSERT INTO changecapture.missed (table_name, operation, reason, missed_at)
-                    VALUES ('pr_person', left(TG_OP, 1), SQLERRM, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+                    VALUES ('pr_person', left(TG_OP, 1), SQLERRM, (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
                 END IF;
             EXCEPTION
                 WHEN OTHERS THEN
@@ -118,11 +118,11 @@ BEGIN
 END
 $capture$;
 
-CREATE TRIGGER "00_changecapture_1_18a17d01" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_18a17d01();
+CREATE TRIGGER "00_changecapture_1_cf7ec418" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_cf7ec418();
 
-CREATE TRIGGER "00_changecapture_1_18a17d01_truncate" BEFORE TRUNCATE ON "public"."pr_person"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_18a17d01_truncate();
+CREATE TRIGGER "00_changecapture_1_cf7ec418_truncate" BEFORE TRUNCATE ON "public"."pr_person"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_cf7ec418_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_person_history_rows"() RETURNS TABLE ("id" integer, "uuid" character varying(128), "pe_id" integer, "track_id" integer, "location_id" integer, "pe_label" character varying(128), "first_name" character varying(64), "middle_name" character varying(64), "last_name" character varying(64), "gender" integer, "date_of_birth" date, "comments" text, "created_on" timestamp without time zone, "modified_on" timestamp without time zone, "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$

@@ -9,6 +9,7 @@ site knows of its rows is what its log says.
 import os
 import random
 from collections.abc import Callable
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import permutations
 
@@ -97,26 +98,29 @@ class SitesMachine(RuleBasedStateMachine):
 
     @rule(place=places)
     def publish(self, place):
-        """Publish, by this site's clock. All else that publishes calls this first, for the ledger's sake."""
+        """Publish, by this site's clock."""
+        self.set_times(place)
+        with self.ledger.watching(self.sites[place]):
+            self.sites[place].publish()
+
+    def set_times(self, place):
+        """Let what was captured have been captured by this site's clock."""
         site = self.sites[place]
         if self.clocks[place]:
             site.family(
                 f"UPDATE {site.prefix}captured SET captured_at = captured_at + %s", self.clocks[place]
             )
-        self.ledger.publish(site)
 
     @rule(source=places, to=places)
     def exchange(self, source, to):
         if source != to:
-            self.publish(source)
-            self.publish(to)
-            pull(self.sites[source].store, self.sites[to].store)
+            with self.both(source, to):
+                pull(self.sites[source].store, self.sites[to].store)
 
     @rule(source=places, to=places, limit=st.integers(1, 3))
     def cut_exchange(self, source, to, limit):
         """The line breaks after a few entries."""
         if source != to:
-            self.publish(to)
             self.deliver(self.make_batch(source, to, limit))
 
     @rule(source=places, to=places, limit=st.integers(1, 3))
@@ -142,18 +146,24 @@ class SitesMachine(RuleBasedStateMachine):
         """The receiving relay is killed in the middle of a pull."""
         if source == to:
             return
-        self.publish(to)
         batch = self.make_batch(source, to, 5)
         store = InterruptedStore(self.sites[to].store, moment, self.die)
-        try:
+        with suppress(Crash), self.both(source, to):
             receive(store, self.sites[source].origin, batch[2])
-        except Crash:
-            return
 
     @rule(place=places)
     def try_parked_rows_again(self, place):
-        self.publish(place)
-        retry(self.sites[place].store)
+        self.set_times(place)
+        with self.ledger.watching(self.sites[place]):
+            retry(self.sites[place].store)
+
+    @contextmanager
+    def both(self, source, to):
+        """Let two sites exchange, each by its clock."""
+        self.set_times(source)
+        self.set_times(to)
+        with self.ledger.watching(self.sites[source]), self.ledger.watching(self.sites[to]):
+            yield
 
     def die(self):
         raise Crash
@@ -168,12 +178,8 @@ class SitesMachine(RuleBasedStateMachine):
 
     def deliver(self, batch, *, late=False):
         source, to, payload = batch
-        self.publish(to)
-        try:
+        with suppress(PeerError) if late else nullcontext(), self.both(source, to):
             receive(self.sites[to].store, self.sites[source].origin, payload)
-        except PeerError:
-            if not late:
-                raise
 
     @invariant()
     def applier_is_not_captured_and_breaks_no_reference(self):

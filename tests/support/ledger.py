@@ -8,6 +8,7 @@ kept as conflicts: by the rules of the design in their plainest form, not by the
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from changecapture.core.change import Row
@@ -37,11 +38,18 @@ class Ledger:
     def __init__(self) -> None:
         self.made: dict[Name, Made] = {}
 
-    def publish(self, site: AnySite) -> None:
-        """Let a site publish, and note it."""
-        known = _read_names(site, "applied = 1")
-        if not site.publish():
-            return
+    @contextmanager
+    def watching(self, site: AnySite) -> Iterator[None]:
+        """Note what a site publishes inside, whoever asked it to."""
+        waits = site.store.has_captured()
+        known = _read_names(site, "applied = 1") if waits else frozenset()
+        try:
+            yield
+        finally:
+            if waits:
+                self._note(site, known)
+
+    def _note(self, site: AnySite, known: frozenset[Name]) -> None:
         for row in site.fetch(
             f"SELECT stamp, origin, epoch, number, table_name, row_key, {site.quote('columns')} "
             "FROM {p}changelog WHERE origin = %s ORDER BY number",

@@ -157,6 +157,17 @@ def test_a_payload_that_parks_something_begins_the_retries():
     assert f.database.retries > before
 
 
+def test_what_the_application_wrote_begins_the_retries():
+    """A reference may have waited for it without being parked."""
+    f = Fixture()
+    f.watch.start()
+    f.run(60)
+    before = f.database.retries
+    f.database.published = [1]
+    f.run(2 * RETRY_S + 1)
+    assert f.database.retries > before
+
+
 def test_a_stop_leaves_nothing_to_come():
     f = Fixture()
     f.watch.start()

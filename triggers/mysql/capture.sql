@@ -20,26 +20,33 @@ END
 -- mysql only: one trigger for each operation; PostgreSQL has one function.
 -- Reads: the old and the new row. Writes: one row of captured.
 -- Silent when: this site's applier is writing; no column that travels has changed.
--- Keys are compared as columns: to make texts of both, and keep them, costs as much as all the rest.
+-- The server prepares each expression anew for each row, what it never comes to compute too: so every
+-- column has a statement of its own, which is left out unless it has changed, and so has a changed key.
 CREATE DEFINER = {{definer}} TRIGGER {{trigger}} AFTER UPDATE ON {{table}} FOR EACH ROW
 BEGIN
-    DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT '';
 {{unfailing}}
     IF @changecapture_applying IS NULL THEN
-        SET changed = CONCAT_WS(',',
-{{changes}});
-        IF changed <> '' OR NOT ({{same_key}}) THEN
+{{changes}}
+        IF NOT ({{same_key}}) THEN
             INSERT INTO changecapture_captured
                 (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)
-            VALUES ({{table_id}}, 'U', {{new_key}}, IF({{same_key}}, NULL, {{old_key}}),
-                    CONCAT('{', changed, '}'), CONNECTION_ID(), {{now}});
+            VALUES ({{table_id}}, 'U', {{new_key}}, {{old_key}},
+                    CONCAT('{', SUBSTRING(changed, 2), '}'), CONNECTION_ID(), {{now}});
+        ELSEIF changed <> '' THEN
+            INSERT INTO changecapture_captured
+                (table_id, operation, `key`, changed, transaction_id, captured_at)
+            VALUES ({{table_id}}, 'U', {{new_key}},
+                    CONCAT('{', SUBSTRING(changed, 2), '}'), CONNECTION_ID(), {{now}});
         END IF;
     END IF;
 END
 
 -- statement: change
--- One line of {{changes}} for each column that travels.
-            IF({{new}} <=> {{old}}, NULL, CONCAT({{name}}, ':', IFNULL({{value}}, 'null')))
+-- What {{changes}} has for each column that travels.
+        IF NOT ({{new}} <=> {{old}}) THEN
+            SET changed = CONCAT(changed, {{name}}, {{value}});
+        END IF;
 
 -- statement: delete_trigger
 -- mysql only: one trigger for each operation; PostgreSQL has one function.

@@ -9,10 +9,6 @@
 -- Silent when: this site's applier is writing; an update changes no column that travels.
 CREATE OR REPLACE FUNCTION {{function}}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp{{settings}} AS $capture$
-DECLARE
-    changed jsonb := '{}';
-    new_key text;
-    old_key text;
 BEGIN
     IF current_setting('changecapture.applying', true) = 'on' THEN
         RETURN NULL;
@@ -27,15 +23,19 @@ BEGIN
                 (table_id, operation, key, image, transaction_id, captured_at)
             VALUES ({{table_id}}, 'D', {{old_key}}, {{image}}, txid_current(), {{now}});
         ELSE
+            DECLARE
+                changed jsonb := '{}';
+                new_key text := {{new_key}};
+                old_key text := {{old_key}};
+            BEGIN
 {{changes}}
-            new_key := {{new_key}};
-            old_key := {{old_key}};
-            IF changed <> '{}' OR new_key <> old_key THEN
-                INSERT INTO changecapture.captured
-                    (table_id, operation, key, old_key, changed, transaction_id, captured_at)
-                VALUES ({{table_id}}, 'U', new_key, nullif(old_key, new_key), changed::text,
-                        txid_current(), {{now}});
-            END IF;
+                IF changed <> '{}' OR new_key <> old_key THEN
+                    INSERT INTO changecapture.captured
+                        (table_id, operation, key, old_key, changed, transaction_id, captured_at)
+                    VALUES ({{table_id}}, 'U', new_key, nullif(old_key, new_key), changed::text,
+                            txid_current(), {{now}});
+                END IF;
+            END;
         END IF;
     EXCEPTION
 {{unfailing}}
@@ -46,9 +46,9 @@ $capture$
 
 -- statement: change
 -- One line of {{changes}} for each column that travels.
-            IF {{new}} IS DISTINCT FROM {{old}} THEN
-                changed := changed || jsonb_build_object({{name}}, {{value}});
-            END IF;
+                IF {{new}} IS DISTINCT FROM {{old}} THEN
+                    changed := changed || jsonb_build_object({{name}}, {{value}});
+                END IF;
 
 -- statement: row_trigger
 -- postgresql only: see capture.

@@ -1,0 +1,45 @@
+"""Five sites with real relays on a simulated clock and network: whatever goes wrong, it ends well.
+
+One seed is one course of events: ``CHANGECAPTURE_TEST_SEED=n`` runs that seed alone.
+"""
+
+import os
+
+import pytest
+
+from tests.support.simulation import Simulation
+
+SEED = "CHANGECAPTURE_TEST_SEED"
+CHUNK = 250
+
+
+def simulate(first, number):
+    given = os.environ.get(SEED)
+    for seed in [int(given)] if given else range(first, first + number):
+        try:
+            Simulation(seed).run()
+        except BaseException as error:
+            error.add_note(f"{SEED}={seed} runs this again")
+            raise
+
+
+@pytest.mark.parametrize("first", [0, 50])
+def test_sites_end_equal_whatever_happens_between_them(first):
+    simulate(first, 50)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(1000, 11_000, CHUNK))
+def test_sites_end_equal_in_ten_thousand_courses_of_events(first):
+    simulate(first, CHUNK)
+
+
+def test_a_seed_is_one_course_of_events():
+    """Else a failure could not be looked into."""
+
+    def run():
+        world = Simulation(4)
+        world.run()
+        return world.clock.seconds(), world.ledger.made
+
+    assert run() == run()
