@@ -397,6 +397,8 @@ def _append(store: Store, changes: list[Change]) -> None:
     number, pass_number = site.last_number, site.last_pass + 1
     translate(store, changes)
     unseen = store.read_unapplied([change.row for change in changes])
+    # What the application did to a parked row may be what it waited for.
+    store.write_parked({row: ("changed", "its application has changed it since") for row in unseen})
     entries: list[Entry] = []
     versions: dict[Row, Version] = {}
     for change in sorted(changes, key=lambda change: _place(store, change)):

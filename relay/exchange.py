@@ -128,12 +128,12 @@ class DatabaseExchange:
 
     def __init__(self, url: str | DatabaseURL, state: Path | None = None) -> None:
         """Nothing is opened yet. ``state``: where the memo is kept, None: where this user keeps such."""
-        self._url = parse_url(url) if isinstance(url, str) else url
-        self._memo = find_memo(self._url, state)
+        self._url, self._state = url, state
 
     def open(self) -> DatabaseConnection:
         """See Exchange."""
-        return DatabaseConnection(open_store(self._url, memo=self._memo))
+        url = parse_url(self._url) if isinstance(self._url, str) else self._url
+        return DatabaseConnection(open_store(url, memo=find_memo(url, self._state)))
 
     def read_greeting(self, text: str) -> Greeting:
         """See Exchange."""

@@ -73,9 +73,9 @@ def test_compaction_tells_what_went_and_what_is_left(pair, server):
     run_script(here, "UPDATE camp SET place = '3'")
     run_command("sync", here, there)
     told = run_command("compact", here, "--keep", "30")
-    assert told.out == "0 entries given up, 9 entries left\n"
+    assert told.out == "0 entries given up, 9 left\n"
     told = run_command("compact", here, "--keep", "0")
-    assert told.out == "3 entries given up, 6 entries left\n"
+    assert told.out == "6 entries given up, 3 left\n"
     assert run_command("sync", here, there).out.splitlines()[-1] == "equal"
 
 

@@ -23,7 +23,8 @@ from twisted.internet.error import AlreadyCalled
 
 from changecapture.core.codec import PROTOCOL
 from changecapture.errors import DataError, PeerError, RetryLater
-from changecapture.sync import Greeting, PullRequest, Received
+from changecapture.greeting import Greeting, Measured
+from changecapture.sync import PullRequest, Received
 from relay.address import Address
 from relay.calls import Calls
 from relay.clock import pause
@@ -165,9 +166,13 @@ class SimDatabase:
         """See Connection."""
         return await self._do(self._connection.retry)
 
-    async def greet(self) -> Greeting:
+    async def greet(self, to: str = "") -> Greeting:
         """See Connection."""
-        return await self._do(self._connection.greet)
+        return await self._do(lambda: self._connection.greet(to))
+
+    async def meet(self, theirs: Greeting, measured: Measured | None = None) -> None:
+        """See Connection."""
+        await self._do(lambda: self._connection.meet(theirs, measured))
 
     async def next_request(self, peer: str) -> PullRequest:
         """See Connection."""
