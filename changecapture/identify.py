@@ -2,7 +2,8 @@
 
 A *local key* is the JSON array of a row's key columns, as the triggers and the late reads write it;
 a *key* is the row's name in the world. References inside a composite
-identity, and references in columns, travel as keys.
+identity, and references in columns, travel as keys. Of keys that are one row (core.alias) one names it:
+it is what a row is called here, whichever of them was written.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from changecapture.core import values
+from changecapture.core.change import Row
 from changecapture.core.table import Reference, SyncedTable
 from changecapture.core.zones import to_local
 from changecapture.store.interface import Store
@@ -20,6 +22,55 @@ from changecapture.store.interface import Store
 
 def name_rows(store: Store, table: SyncedTable, local_keys: Iterable[str]) -> dict[str, str]:
     """Return the key of each local key. A row without an identity of its own is given a key."""
+    keys = _own_names(store, table, local_keys)
+    if table.identity.kind == "composite":
+        return keys  # what it is made of has been named already
+    joined = store.read_names([Row(table.wire, key) for key in keys.values()])
+    if joined:
+        keys = {text: joined.get(row := Row(table.wire, key), row).key for text, key in keys.items()}
+    return keys
+
+
+def find_joined(store: Store, rows: Iterable[Row]) -> dict[Row, Row]:
+    """Return {row by any of its keys: row by its name} of those of the rows that are joined with another,
+    or whose keys are made of such a row's."""
+    if not store.has_aliases():
+        return {}
+    wanted = list(rows)
+    found = store.read_names(wanted)
+    made: list[tuple[Row, SyncedTable, list[Any]]] = []
+    for row in wanted:
+        table = store.tables_by_wire.get(row.table)
+        if table is not None and table.identity.kind == "composite" and any(_parts(table)):
+            with suppress(ValueError):
+                made.append((row, table, identity_values(row.key, table)))
+    parts = {part for _, table, items in made for part in _part_rows(store, table, items) if part}
+    named = find_joined(store, parts) if parts else {}
+    for row, table, items in made:
+        whole = list(items)
+        for place, part in enumerate(_part_rows(store, table, items)):
+            if part in named:
+                whole[place] = named[part].key
+        if whole != items:
+            found[row] = Row(row.table, values.dump(whole))
+    return found
+
+
+def _part_rows(store: Store, table: SyncedTable, items: Sequence[Any]) -> list[Row | None]:
+    """Return the row that each part of a composite key names, None of a plain value."""
+    targets = [store.tables_by_name.get(target[0]) if target else None for target in _parts(table)]
+    return [
+        Row(target.wire, item) if target is not None and isinstance(item, str) else None
+        for target, item in zip(targets, items, strict=True)
+    ]
+
+
+def _parts(table: SyncedTable) -> list[tuple[str, str] | None]:
+    return [local_reference(column.reference) for column in table.identity.columns]
+
+
+def _own_names(store: Store, table: SyncedTable, local_keys: Iterable[str]) -> dict[str, str]:
+    """Return the key that each row has of its own."""
     wanted = list(dict.fromkeys(local_keys))
     parsed = dict(zip(wanted, json.loads(f"[{','.join(wanted)}]"), strict=True))
     identity = table.identity

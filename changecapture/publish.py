@@ -399,30 +399,34 @@ def _append(store: Store, changes: list[Change]) -> None:
     unseen = store.read_unapplied([change.row for change in changes])
     # What the application did to a parked row may be what it waited for.
     store.write_parked({row: ("changed", "its application has changed it since") for row in unseen})
+    joined = store.read_members([change.row for change in changes if change.alive is False])
     entries: list[Entry] = []
     versions: dict[Row, Version] = {}
     for change in sorted(changes, key=lambda change: _place(store, change)):
-        number += 1
-        base = change.version or Version(0, "", False, 0)
+        version = change.version or Version(0, "", False, 0)
+        alive = version.alive if change.alive is None else change.alive
         text = _dump_columns(change, unseen.get(change.row))
-        stamp = next_stamp(change.captured_at, base.stamp)
-        alive = base.alive if change.alive is None else change.alive
-        seen = base.seen ^ hash_name(site.origin, site.epoch, number)
-        versions[change.row] = Version(stamp, site.origin, alive, seen)
-        entries.append(
-            Entry(
-                site.origin,
-                site.epoch,
-                number,
-                pass_number,
-                stamp,
-                base.seen,
-                change.table.scope,
-                change.row.table,
-                change.row.key,
-                text,
+        # A delete names each key that its author knew of the row (core.alias).
+        for key in joined.get(change.row, (change.row.key,)):
+            number += 1
+            stamp = next_stamp(change.captured_at, version.stamp)
+            entries.append(
+                Entry(
+                    site.origin,
+                    site.epoch,
+                    number,
+                    pass_number,
+                    stamp,
+                    version.seen,
+                    change.table.scope,
+                    change.row.table,
+                    key,
+                    text,
+                )
             )
-        )
+            seen = version.seen ^ hash_name(site.origin, site.epoch, number)
+            version = Version(stamp, site.origin, alive, seen)
+        versions[change.row] = version
     digest = digest_vector(context)
     store.write_contexts({digest: dump_vector(context)})
     store.write_passes({(site.origin, site.epoch, pass_number): digest})

@@ -7,15 +7,19 @@ changes nothing and is noted at this site only.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from changecapture.apply import apply_entries, drain
-from changecapture.core.change import UNSEEN, Entry, Row, Version
+from changecapture.apply import apply_entries, drain, find_blocking, join
+from changecapture.apply.aliases import why_apart
+from changecapture.core.alias import make_alias
+from changecapture.core.change import ALIVE, UNSEEN, Entry, Row, Version, hash_name
 from changecapture.core.clock import next_stamp
 from changecapture.core.values import dump
 from changecapture.core.vector import digest_vector
 from changecapture.errors import ConfigError
+from changecapture.identify import find_joined
 from changecapture.store.sqlstore import SqlStore
 
 LIST_LIMIT = 1000
@@ -105,27 +109,92 @@ def write_value(store: SqlStore, conflict: Lost, value: Any) -> bool:
     row = Row(conflict.table, conflict.key)
     with store.lock():
         drain(store)
+        return _decide(store, row, {conflict.column: value}, lambda: _note(store, conflict))
+
+
+def discard_parked(store: SqlStore, row: Row) -> None:
+    """Delete a row that is parked here, at every site; raise ConfigError when it is not parked."""
+    row = Row(row.table.lower(), row.key)
+    with store.lock():
+        drain(store)
+        find_parked(store, row)
+        _decide(store, row, {ALIVE: False}, lambda: None, seen=True)
+
+
+def join_parked(store: SqlStore, row: Row, other: str | None = None) -> tuple[Row, bool]:
+    """Make one row, at every site, of a parked row and the one whose place it would take, or another.
+
+    Return the row by its name, and whether it could be shown here. Raises ConfigError when a row is not
+    known, when the other is not clear, and when rows of that table cannot be joined.
+    """
+    row = Row(row.table.lower(), row.key)
+    with store.lock():
+        drain(store)
         table = store.tables_by_wire.get(row.table)
         if table is None:
             raise ConfigError(f"{row.table} is not synced here", mend="decide at a site that has it")
-        site, vector = store.read_site(), store.read_vector()
-        number, pass_number = site.last_number + 1, site.last_pass + 1
-        known = store.read_versions([row]).get(row) or Version(0, "", False, 0)
-        unseen = store.read_unapplied([row]).get(row)
-        columns = {conflict.column: value} | ({UNSEEN: unseen} if unseen else {})
-        stamp = next_stamp(store.read_clock(), known.stamp)
+        if (reason := why_apart(store, table)) is not None:
+            raise ConfigError(f"rows of {table.name} cannot be joined", why=reason, mend="rename one of them")
+        mend = "see changecapture parked list"
+        rows = row, Row(row.table, _find_other(store, row) if other is None else other)
+        for known in rows:
+            if not store.read_row_entries([known]):
+                raise ConfigError(f"{known.table} has no row {known.key}", mend=mend)
+        names = find_joined(store, rows)
+        if len({names.get(one, one) for one in rows}) == 1:
+            raise ConfigError(f"{row.key} and {rows[1].key} are one row already", mend=mend)
+        left = join(store, make_alias(row.table, row.key, rows[1].key))
+        name = find_joined(store, [row])[row]
+    return name, name not in left
+
+
+def _find_other(store: SqlStore, row: Row) -> str:
+    """Return the key of the row here whose place a parked row would take."""
+    find_parked(store, row)
+    found = sorted(find_blocking(store, row))
+    if len(found) != 1:
+        what = f"it clashes with {', '.join(found)}" if found else "it clashes with no row that is shown here"
+        raise ConfigError(f"which row {row.key} is was not said", why=what, mend="name it: --with KEY")
+    return found[0]
+
+
+def _decide(
+    store: SqlStore, row: Row, columns: dict[str, Any], note: Callable[[], None], *, seen: bool = False
+) -> bool:
+    """Write columns of a row as an entry of this site; return whether it could be shown here.
+
+    ``seen``: who decides has seen what is parked of the row.
+    """
+    table = store.tables_by_wire.get(row.table)
+    if table is None:
+        raise ConfigError(f"{row.table} is not synced here", mend="decide at a site that has it")
+    row = find_joined(store, [row]).get(row, row)
+    site, vector = store.read_site(), store.read_vector()
+    number, pass_number = site.last_number, site.last_pass + 1
+    version = store.read_versions([row]).get(row) or Version(0, "", False, 0)
+    unseen = None if seen else store.read_unapplied([row]).get(row)
+    text = dump(columns | ({UNSEEN: unseen} if unseen else {}))
+    keys = [row.key] if columns.get(ALIVE, True) else store.read_members([row]).get(row, [row.key])
+    known = store.read_row_entries([row]).get(row, [])
+    latest = max((entry.stamp for entry, _ in known), default=0)
+    entries: list[Entry] = []
+    for key in keys:
+        number += 1
+        stamp = next_stamp(store.read_clock(), max(version.stamp, latest))
         names = site.origin, site.epoch, number, pass_number
-        entry = Entry(*names, stamp, known.seen, table.scope, *row, dump(columns))
-        context = {c: n for c, n in vector.items() if c[:2] != (site.origin, site.epoch)}
-        digest = digest_vector(context)
+        entries.append(Entry(*names, stamp, version.seen, table.scope, row.table, key, text))
+        merged = version.seen ^ hash_name(site.origin, site.epoch, number)
+        version = Version(stamp, site.origin, version.alive, merged)
+    context = {c: n for c, n in vector.items() if c[:2] != (site.origin, site.epoch)}
+    digest = digest_vector(context)
 
-        def record() -> None:
-            store.write_vector({(site.origin, site.epoch, table.scope): number})
-            store.write_site(last_number=number, last_pass=pass_number)
-            _note(store, conflict)
+    def record() -> None:
+        store.write_vector({(site.origin, site.epoch, table.scope): number})
+        store.write_site(last_number=number, last_pass=pass_number)
+        note()
 
-        passes = {(site.origin, site.epoch, pass_number): digest}
-        return apply_entries(store, [entry], passes, {digest: context}, record).parked == 0
+    passes = {(site.origin, site.epoch, pass_number): digest}
+    return apply_entries(store, entries, passes, {digest: context}, record).parked == 0
 
 
 def _note(store: SqlStore, conflict: Lost) -> None:

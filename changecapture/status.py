@@ -142,7 +142,15 @@ def _read_peers(store: SqlStore) -> tuple[PeerStatus, ...]:
     rows = store.query(
         f"SELECT site, contact_at, received, end_position FROM {store.prefix}peer ORDER BY site"
     )
-    return tuple(
-        PeerStatus(str(site), int(contact_at), int(received), int(end) > 0)
-        for site, contact_at, received, end in rows
-    )
+    peers: dict[str, PeerStatus] = {}
+    for name, contact_at, received, end in rows:
+        # One row for each set of modules that was asked for (core/scopes.py).
+        site = str(name).partition("/")[0]
+        known = peers.get(site, PeerStatus(site, 0, 0, False))
+        peers[site] = PeerStatus(
+            site,
+            max(known.contact_at, int(contact_at)),
+            known.received + int(received),
+            known.pulling or int(end) > 0,
+        )
+    return tuple(peers.values())

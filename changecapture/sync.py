@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from changecapture.apply import Applied, apply_entries
 from changecapture.core.change import Entry, digest_entry
 from changecapture.core.codec import PROTOCOL, Batch, Head, decode_batch, encode_batch, read_head
+from changecapture.core.scopes import Scopes, Terms, load_scopes, name_progress
 from changecapture.core.vector import (
     Vector,
     covers_name,
@@ -41,6 +42,8 @@ BATCH_CHARACTERS = 4 * 1024 * 1024
 """Characters of columns that one answer carries at most, unless a single entry has more."""
 LOOK_ENTRIES = 20_000
 """Entries that are looked at for one answer: whoever asks may have nearly all of them."""
+NO_TERMS = Terms()
+"""Nothing is held back."""
 APPLY_ENTRIES = 2000
 """Entries that one apply transaction takes: it must stay below 200 ms or so."""
 
@@ -52,7 +55,7 @@ class PullRequest:
     ``epoch`` is the sender's, as the receiver knows it: another one makes the positions void, and so does
     another ``mark``, the digest of the entry at the end of the last pull. ``end`` is 0 to begin a pull.
     ``limit`` and ``size`` bound the answer: entries, and characters of their columns (one entry may have
-    more).
+    more). ``scopes``: the only ones that are asked for, and that the positions hold for.
     """
 
     site: str
@@ -64,6 +67,7 @@ class PullRequest:
     size: int = BATCH_CHARACTERS
     protocol: int = PROTOCOL
     mark: str = ""
+    scopes: str = ""
 
     def to_json(self) -> str:
         """Return JSON text; ``from_json`` is its inverse."""
@@ -74,6 +78,7 @@ class PullRequest:
         """Return the request; raise PeerError when it is none."""
         request = cls(**read_fields(text, cls))
         load_vector(request.vector)
+        load_scopes(request.scopes)
         if request.limit < 1 or request.size < 1:
             raise PeerError("malformed request", why="it asks for nothing")
         return request
@@ -104,16 +109,17 @@ class Received:
     last: bool
 
 
-def next_request(store: Store, peer: str) -> PullRequest:
+def next_request(store: Store, peer: str, terms: Terms = NO_TERMS) -> PullRequest:
     """Return what to ask a peer for next."""
-    site, progress = store.read_site(), store.read_progress(peer)
+    site, progress = store.read_site(), store.read_progress(name_progress(peer, terms.asked))
     return PullRequest(
         site=site.origin,
         epoch=progress.epoch,
         vector=dump_vector(store.read_vector()),
         after=progress.position,
         end=progress.end,
-        mark=store.read_met(peer).mark,
+        mark=store.read_met(name_progress(peer, terms.asked)).mark,
+        scopes=terms.asked.dump(),
     )
 
 
@@ -131,13 +137,16 @@ def follow_request(request: PullRequest, payload: bytes) -> PullRequest | None:
     return replace(request, epoch=head.epoch, after=head.position, end=head.end, mark=head.mark)
 
 
-def answer(store: Store, request: PullRequest) -> Answer:
+def answer(store: Store, request: PullRequest, terms: Terms = NO_TERMS) -> Answer:
     """Return the next batch for a request."""
     if request.protocol != PROTOCOL:
         raise PeerError(f"the other site speaks protocol {request.protocol}, this one {PROTOCOL}")
+    scopes = load_scopes(request.scopes)
+    if not terms.send.covers(scopes):
+        raise PeerError("modules were asked for that this site does not send there")
     for _ in range(ATTEMPTS):
         with store.snapshot():
-            batch = _make_batch(store, request)
+            batch = _make_batch(store, request, scopes)
             site, life = store.read_site(), store.read_life()
         ours = (e.number for e in batch.entries if (e.origin, e.epoch) == (site.origin, site.epoch))
         newest = max(ours, default=0)
@@ -156,17 +165,17 @@ def answer(store: Store, request: PullRequest) -> Answer:
     raise RetryLater("the stamps of what is to be shipped are being corrected")
 
 
-def _make_batch(store: Store, request: PullRequest) -> Batch:
-    site, vector, since = store.read_site(), store.read_vector(), load_vector(request.vector)
+def _make_batch(store: Store, request: PullRequest, scopes: Scopes) -> Batch:
+    site, vector, since = store.read_site(), scopes.of(store.read_vector()), load_vector(request.vector)
     known = request.epoch == site.epoch and _is_log_of(store, request)
     after = request.after if known else 0
     resumed = known and request.end >= max(1, store.read_compaction().reached)
     end = request.end if resumed else store.last_position()
-    entries, position = _take_entries(store, since, after, end, request)
+    entries, position = _take_entries(store, since, scopes, after, end, request)
     wanted = {(e.origin, e.epoch, e.pass_number) for e in entries}
     passes, contexts = store.read_passes(wanted), store.read_contexts(wanted)
     return Batch(
-        Head(site.origin, site.epoch, since, vector, after, position, end, _mark(store, end)),
+        Head(site.origin, site.epoch, since, vector, after, position, end, _mark(store, end), scopes),
         tuple(entries),
         # A pass is gone only where its author gave passes no order: nothing is known to have been seen then.
         {name: passes.get(name, NOTHING_SEEN) for name in wanted},
@@ -190,7 +199,7 @@ def _mark(store: Store, position: int) -> str:
 
 
 def _take_entries(
-    store: Store, since: Vector, after: int, end: int, request: PullRequest
+    store: Store, since: Vector, scopes: Scopes, after: int, end: int, request: PullRequest
 ) -> tuple[list[Entry], int]:
     """Return entries that ``since`` does not cover, up to a number and a size, and the position reached."""
     most, largest = min(request.limit, BATCH_ENTRIES), min(request.size, BATCH_CHARACTERS)
@@ -202,7 +211,7 @@ def _take_entries(
             return found, end
         looked += len(page)
         for position, entry in page:
-            if not _covers(since, entry):
+            if entry.scope in scopes and not _covers(since, entry):
                 size += len(entry.columns)
                 if len(found) == most or (found and size > largest):
                     return found, after
@@ -211,11 +220,14 @@ def _take_entries(
     return found, after
 
 
-def receive(store: Store, peer: str, payload: bytes) -> Received:
+def receive(store: Store, peer: str, payload: bytes, terms: Terms = NO_TERMS) -> Received:
     """Apply a batch of a peer; raise PeerError when it is malformed or does not fit what is here."""
     batch = decode_batch(payload)
     head = batch.head
-    progress, met = store.read_progress(peer), store.read_met(peer)
+    if head.scopes != terms.asked:
+        raise OutOfStep("the batch is of other modules than those that may be exchanged now")
+    name = name_progress(peer, terms.asked)
+    progress, met = store.read_progress(name), store.read_met(name)
     if head.site != peer:
         raise PeerError(f"the batch is from {head.site}, not from {peer}")
     if not covers_vector(store.read_vector(), head.since):
@@ -233,8 +245,22 @@ def receive(store: Store, peer: str, payload: bytes) -> Received:
                 why=f"it begins at {head.after}, the last one ended at {progress.position}",
             )
     _check_own(store, batch)
+    _check_scopes(store, batch, terms)
     with store.lock():
         return _apply(store, rename_contested(store, batch), progress, met)
+
+
+def _check_scopes(store: Store, batch: Batch, terms: Terms) -> None:
+    """Refuse what is not of the modules that are taken, by its origin's profile or by ours."""
+    named = {entry.scope for entry in batch.entries} | {scope for _, _, scope in batch.head.target}
+    tables = {entry.table for entry in batch.entries}
+    here = {store.tables_by_wire[table].scope for table in tables if table in store.tables_by_wire}
+    refused = {s for s in named if s not in terms.asked} | {s for s in here if s not in terms.accept}
+    if refused:
+        raise PeerError(
+            f"the other site sends modules that are not taken from it: {', '.join(sorted(refused))}",
+            mend="changecapture-relay limit --accept says which are",
+        )
 
 
 def _check_own(store: Store, batch: Batch) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from changecapture.core.scopes import Terms
 from changecapture.errors import OutOfStep, PeerError
 from changecapture.sync import Received
 from relay import messages
@@ -20,6 +21,19 @@ class Bindings(Protocol):
     def claim(self, device: str, site: str) -> None:
         """Bind a site to a device; raise PeerError when it is another's."""
 
+    def terms(self, device: str) -> Terms:
+        """Return what may be exchanged with it."""
+
+
+class Manners(Protocol):
+    """Knows what to tell of trust when greeting (``relay.trust.hello``)."""
+
+    def write(self, device: str) -> str:
+        """Return what a device is told."""
+
+    def read(self, device: str, text: str) -> None:
+        """Take what it tells; raise PeerError."""
+
 
 class Calls:
     """The calls, by name; ``device`` is who calls, as TLS has proved."""
@@ -31,6 +45,7 @@ class Calls:
         polls: Polls,
         pace: Pace,
         bindings: Bindings,
+        manners: Manners,
         name: str,
         heard: Callable[[str], None],
         pulled: Callable[[str], bool],
@@ -43,45 +58,61 @@ class Calls:
         self._polls = polls
         self._pace = pace
         self._bindings = bindings
+        self._manners = manners
         self._name = name
         self._heard = heard
         self._pulled = pulled
         self._received = received
         self._clock = clock
+        self._greeted: set[str] = set()
 
-    async def hello(self, device: str, greeting: str, name: str, introduction: str) -> list[str]:
+    def greet_anew(self, device: str | None = None) -> None:
+        """Answer a device, or all, nothing more before it has greeted: there is something new to tell."""
+        self._greeted = set() if device is None else self._greeted - {device}
+        self._polls.let_go()
+
+    async def hello(self, device: str, greeting: str, name: str, manners: str) -> list[str]:
         """Exchange greetings."""
         theirs = self._database.exchange.read_greeting(greeting)
         await self._pace.turn(device, self._database.meet(theirs))
         own = await self._pace.turn(device, self._database.greet(theirs.site))
-        self._heard(self._bound(device, theirs.site, own.site))
-        return [own.to_json(), self._name, ""]
+        site = self._bound(device, theirs.site, own.site)
+        self._manners.read(device, manners)
+        self._greeted.add(device)
+        self._heard(site)
+        return [own.to_json(), self._name, self._manners.write(device)]
 
     async def poke(self, device: str, site: str) -> bool:
         """Hear that a site has news."""
-        self._heard(self._bound(device, site))
+        self._heard(self._met(device, site))
         return True
 
     async def push(self, device: str, site: str, payload: bytes) -> str:
         """Take what a site brings; tell what we lack then."""
-        if self._pulled(self._bound(device, site)):
+        if self._pulled(self._met(device, site)):
             return ""
         if payload:
             try:
-                received = await self._pace.turn(device, self._database.receive(site, payload))
+                received = await self._pace.turn(
+                    device, self._database.receive(site, payload, self._bindings.terms(device))
+                )
             except OutOfStep:
                 # It came twice, or we pulled meanwhile: the answer says where to go on.
                 pass
             else:
                 self._received(site, received)
-        return (await self._pace.turn(device, self._database.next_request(site))).to_json()
+        return (
+            await self._pace.turn(device, self._database.next_request(site, self._bindings.terms(device)))
+        ).to_json()
 
     async def pull(self, device: str, text: str, wait_s: int) -> bytes:
         """Answer with what a site lacks; hold the answer until there is something."""
         request = self._database.exchange.read_request(text)
-        poll = self._polls.open(self._bound(device, request.site))
+        poll = self._polls.open(self._met(device, request.site))
         try:
-            answer = await self._pace.turn(device, self._database.answer(request))
+            answer = await self._pace.turn(
+                device, self._database.answer(request, self._bindings.terms(device))
+            )
             if answer.entries or not answer.last or wait_s <= 0:
                 return answer.payload
             # Not kept while the poll is held: there may be many.
@@ -89,9 +120,17 @@ class Calls:
             outcome = await poll.hold(min(wait_s, LONGEST_HOLD_S), self._clock)
             if outcome is Outcome.ASK:
                 return b""
-            return (await self._pace.turn(device, self._database.answer(request))).payload
+            return (
+                await self._pace.turn(device, self._database.answer(request, self._bindings.terms(device)))
+            ).payload
         finally:
             self._polls.close(poll)
+
+    def _met(self, device: str, site: str) -> str:
+        """Return the site that a device speaks for; raise GreetAnew when it has not greeted yet."""
+        if device not in self._greeted:
+            raise messages.GreetAnew("greet first")
+        return self._bound(device, site)
 
     def _bound(self, device: str, site: str, own: str = "") -> str:
         """Return the site that a device speaks for; raise PeerError when it may not."""

@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.python.failure import Failure
 
+from changecapture.core.scopes import Terms
 from changecapture.errors import ChangeCaptureError, PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
 from changecapture.sync import PullRequest, Received
@@ -179,9 +180,9 @@ class Database:
         """See Connection.publish."""
         return await self._do(self._writer.call(lambda c: c.publish(), first=True))
 
-    async def receive(self, peer: str, payload: bytes) -> Received:
+    async def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """See Connection.receive."""
-        return await self._do(self._writer.call(lambda c: c.receive(peer, payload)))
+        return await self._do(self._writer.call(lambda c: c.receive(peer, payload, terms)))
 
     async def retry(self) -> int:
         """See Connection.retry."""
@@ -196,13 +197,17 @@ class Database:
         for line in await self._do(self._writer.call(lambda c: c.meet(theirs, measured))):
             self._log.warning(line)
 
-    async def next_request(self, peer: str) -> PullRequest:
+    async def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """See Connection.next_request."""
-        return await self._do(self._reader.call(lambda c: c.next_request(peer)))
+        return await self._do(self._reader.call(lambda c: c.next_request(peer, terms)))
 
-    async def answer(self, request: PullRequest) -> Answer:
+    async def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection.answer."""
-        return await self._do(self._reader.call(lambda c: c.answer(request)))
+        return await self._do(self._reader.call(lambda c: c.answer(request, terms)))
+
+    async def modules(self) -> list[str]:
+        """See Connection.modules."""
+        return await self._do(self._reader.call(lambda c: c.modules()))
 
     async def _do(self, done: Deferred[T]) -> T:
         """Wait for a job; raise PeerError, or DatabaseAway for everything that is ours."""

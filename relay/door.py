@@ -137,7 +137,7 @@ class Door(WrappingFactory[Guest]):
     def forget(self, device: str) -> None:
         """End the connections of a device that is no longer paired."""
         for guest in list(self.protocols):
-            if guest.device == device and not self._is_paired(device):
+            if guest.device == device:
                 guest.cut()
 
     def count(self, device: str) -> int:

@@ -12,6 +12,7 @@ from typing import Protocol
 from changecapture import publish, sync
 from changecapture.apply import retry
 from changecapture.config import DatabaseURL, parse_url
+from changecapture.core.scopes import Terms
 from changecapture.greeting import Greeting, Measured, greet, meet
 from changecapture.memo import find_memo
 from changecapture.store import open_store
@@ -54,17 +55,20 @@ class Connection(Protocol):
     def meet(self, theirs: Greeting, measured: Measured | None) -> list[str]:
         """Take note of a peer's greeting; return what a person should know."""
 
-    def next_request(self, peer: str) -> PullRequest:
-        """Return what to ask the peer for."""
+    def next_request(self, peer: str, terms: Terms) -> PullRequest:
+        """Return what to ask the peer for, of what may be exchanged with it."""
 
-    def answer(self, request: PullRequest) -> Answer:
+    def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """Return what the asking site lacks: one payload of bounded size."""
 
-    def receive(self, peer: str, payload: bytes) -> Received:
+    def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """Make a payload of the peer durable here, and show what can be shown."""
 
     def retry(self) -> int:
         """Try to show parked rows again; return how many are still parked."""
+
+    def modules(self) -> list[str]:
+        """Return the names of the modules that are synced here."""
 
 
 class Exchange(Protocol):
@@ -106,21 +110,25 @@ class DatabaseConnection:
         """See Connection."""
         return meet(self._store, theirs, measured)
 
-    def next_request(self, peer: str) -> PullRequest:
+    def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """See Connection."""
-        return sync.next_request(self._store, peer)
+        return sync.next_request(self._store, peer, terms)
 
-    def answer(self, request: PullRequest) -> Answer:
+    def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection."""
-        return sync.answer(self._store, request)
+        return sync.answer(self._store, request, terms)
 
-    def receive(self, peer: str, payload: bytes) -> Received:
+    def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """See Connection."""
-        return sync.receive(self._store, peer, payload)
+        return sync.receive(self._store, peer, payload, terms)
 
     def retry(self) -> int:
         """See Connection."""
         return retry(self._store)
+
+    def modules(self) -> list[str]:
+        """See Connection."""
+        return sorted({table.scope for table in self._store.tables.values()})
 
 
 class DatabaseExchange:

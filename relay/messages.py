@@ -38,7 +38,9 @@ TEXT_LIMIT = 500
 WRONG = 1
 BUSY = 2
 BROKEN = 3
-"""Fault codes: you sent what you must not; try again later; a mistake of ours."""
+GREET = 4
+"""Fault codes: you sent what you must not; try again later; a mistake of ours; greet, what was said when
+you did holds no longer."""
 
 Parameters = tuple[Any, ...]
 CALLS: dict[str, tuple[type, ...]] = {
@@ -55,6 +57,10 @@ STRANGER_LIMIT = 64 * 1024
 """Bytes of a call of who is not paired."""
 SITE = re.compile(r"[0-9a-f]{32}")
 DEVICE = re.compile(r"[0-9a-f]{64}")
+
+
+class GreetAnew(RetryLater):
+    """The other site wants to be greeted before it answers anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +191,8 @@ def _read_answer(body: bytes) -> Any:
         parameters, method = _read(body)
     except xmlrpc.client.Fault as fault:
         text = clean(str(fault.faultString))
+        if fault.faultCode == GREET:
+            raise GreetAnew(text) from None
         if fault.faultCode == BUSY:
             raise RetryLater(text) from None
         raise PeerError(text) from None

@@ -23,6 +23,7 @@ from relay.pace import Pace
 from relay.resource import Api, Server
 from relay.trust.code import number_of, read_code
 from relay.trust.desk import Desk
+from relay.trust.hello import Hello
 from relay.trust.identity import SHORT, load_identity
 from relay.trust.join import Join
 from relay.trust.peers import Paired, Peers
@@ -46,6 +47,7 @@ class Node:
             )
         self.identity = load_identity(directory)
         self.peers = Peers(directory, self.identity.device)
+        self.hello = Hello(self.identity, self.peers)
         self.pace = Pace(reactor)
         self.client = Client(reactor, identity=self.identity, is_paired=self.peers.is_paired)
         self.desk = Desk(own=self.identity.device, name=config.name, peers=self.peers, clock=reactor)
@@ -129,10 +131,12 @@ class Node:
         )
         self._discovery.start()
 
-    def _changed(self, device: str) -> None:
+    def _changed(self, before: Paired | None, after: Paired | None) -> None:
         """A device was paired, changed or unpaired."""
-        if not self.peers.is_paired(device):
-            self._server.door.forget(device)
-            self.client.forget(device)
-            self.pace.forget(device)
-        self.neighbours.changed(device)
+        changed = after or before
+        assert changed is not None
+        if after is None:
+            self._server.door.forget(changed.device)
+            self.client.forget(changed.device)
+            self.pace.forget(changed.device)
+        self.neighbours.changed(changed.device)

@@ -1,12 +1,14 @@
-"""What a person may order: pair, join, peers, unpair, allow. The same by a running relay and without one.
+"""What a person may order, of a relay that runs and without one: pair, join, peers, unpair, allow, limit.
 
 Each order yields what there is to say as it comes, JSON objects; the last has "done".
 """
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
+from changecapture.core.scopes import Scopes
 from changecapture.errors import ConfigError
 from relay.address import parse_address
 from relay.node import Node
@@ -19,9 +21,11 @@ Said = dict[str, Any]
 class Orders:
     """The orders, over a node."""
 
-    def __init__(self, node: Node) -> None:
-        """``node`` has been started where the order needs the network: pair and join."""
+    def __init__(self, node: Node, modules: Callable[[], Awaitable[list[str]]] | None = None) -> None:
+        """``node`` has been started where the order needs the network: pair and join; ``modules`` tells
+        those of the database, where one is at hand."""
         self._node = node
+        self._modules = modules
 
     async def carry_out(self, request: Said) -> AsyncIterator[Said]:
         """Do what a request names; raise ConfigError and PeerError."""
@@ -77,6 +81,46 @@ class Orders:
             )
         }
 
+    async def limit(self, request: Said) -> AsyncIterator[Said]:
+        """Change which modules a peer is sent, and which are taken from it."""
+        peer = self._node.peers.find(_text(request, "peer"))
+        limits = {name: read_modules(_text(request, name)) for name in ("send", "accept") if name in request}
+        known = await self._modules() if self._modules is not None else None
+        for scopes in limits.values():
+            _check_known(scopes, known)
+        yield {
+            "done": _describe(self._node.peers.change(peer.device, **limits)),
+            "checked": known is not None,
+        }
+
+
+def read_modules(text: str) -> Scopes:
+    """Return the modules in 'all', 'none', 'a,b' or 'all but a,b'; raise ConfigError."""
+    words = [word for word in re.split(r"[\s,]+", text.strip()) if word]
+    if words in (["all"], ["none"]):
+        return Scopes(but=words == ["all"])
+    but = words[:2] == ["all", "but"]
+    names = words[2:] if but else words
+    if not names or "all" in names or "but" in names:
+        raise ConfigError(f"'{text}' names no modules", mend="write all, none, cr,gis or: all but mpr")
+    return Scopes(frozenset(names), but)
+
+
+def tell_modules(scopes: Scopes) -> str:
+    """Return what ``read_modules`` reads."""
+    names = ",".join(sorted(scopes.names))
+    return ("all but " * bool(names) + names or "all") if scopes.but else names or "none"
+
+
+def _check_known(scopes: Scopes, known: list[str] | None) -> None:
+    unknown = sorted(scopes.names - set(known)) if known is not None else []
+    if unknown:
+        raise ConfigError(
+            f"no synced table here is of the module {unknown[0]}",
+            why=f"the modules are {', '.join(known or ())}",
+            mend="a single table is held back by giving it a module of its own in the profile",
+        )
+
 
 ORDERS: dict[str, Any] = {
     "pair": Orders.pair,
@@ -84,6 +128,7 @@ ORDERS: dict[str, Any] = {
     "peers": Orders.list_peers,
     "unpair": Orders.unpair,
     "allow": Orders.allow,
+    "limit": Orders.limit,
 }
 ON_THE_NETWORK = ("pair", "join")
 """Orders that need the port and the announcement."""
@@ -98,4 +143,5 @@ def _text(request: Said, name: str) -> str:
 
 
 def _describe(peer: Paired) -> Said:
-    return asdict(peer)
+    told = {"send": tell_modules(peer.send), "accept": tell_modules(peer.accept)}
+    return {**asdict(peer), **told}

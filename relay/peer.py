@@ -19,12 +19,13 @@ from changecapture.greeting import Measured
 from changecapture.sync import PullRequest
 from relay import session as states
 from relay.address import Address
+from relay.calls import Manners
 from relay.client import Client
 from relay.clock import Clock, Timer, cancel, cancelled
 from relay.database import Database, DatabaseAway
 from relay.load import Load, Timing
 from relay.log import Log
-from relay.messages import check_site
+from relay.messages import GreetAnew, check_site
 from relay.push import Pusher
 from relay.session import Session
 from relay.trust.identity import SHORT
@@ -59,6 +60,7 @@ class Peer:
         own_site: str,
         device: str | None,
         peers: Peers,
+        manners: Manners,
         client: Client,
         database: Database,
         watch: Watch,
@@ -77,6 +79,7 @@ class Peer:
         self._name = name
         self._own_site = own_site
         self._peers = peers
+        self._manners = manners
         self._client = client
         self._database = database
         self._watch = watch
@@ -116,6 +119,13 @@ class Peer:
             self._handling = False
         if self.session.state is states.State.STOPPED:
             self._clear()
+
+    def greet_anew(self) -> None:
+        """Break off what runs and greet again, in a moment."""
+        if self._task is not None:
+            self._task.cancel()
+        self._drop_ahead()
+        self.handle(states.Failed("it is greeted anew", "here"))
 
     def stop(self) -> None:
         """End whatever runs; when called out of a command, after the commands that follow it."""
@@ -175,6 +185,8 @@ class Peer:
             return states.Failed(str(error), "here")
         except PeerError as error:
             return states.Failed(str(error), "peer")
+        except GreetAnew as error:
+            return states.Failed(str(error), "here")
         except RetryLater as error:
             return states.Failed(str(error), "link")
         except Exception:
@@ -186,28 +198,45 @@ class Peer:
         if known is not None and self._leaders.taken(known, self.address):
             return states.Taken(known)
         own = await self._database.greet(known or "")
-        device = self.device = self.announced or await self._client.identify(self.address)
+        device = self.device = self.announced or await self._find_device()
         if device == self._peers.own:
             return states.Greeted(own.site, self._name, own.protocol)
         if not self._peers.is_paired(device):
             return states.Stranger(device[:SHORT])
+        manners = self._manners.write(device)
         began = self._clock.seconds()
-        text, name, _ = await self._client.hello(self.address, device, own.to_json(), self._name, "")
+        try:
+            text, name, told = await self._client.hello(
+                self.address, device, own.to_json(), self._name, manners
+            )
+        except RetryLater:
+            # Perhaps another device is there now: to be looked at first, next time.
+            self.device = None
+            raise
         took = int((self._clock.seconds() - began) * 1_000_000)
         greeting = self._database.exchange.read_greeting(text)
         site = check_site(greeting.site)
         await self._database.meet(greeting, Measured(own.clock, took))
         if site != own.site:
             self._peers.claim(device, site)
+            self._manners.read(device, told)
         if self._leaders.taken(site, self.address):
             return states.Taken(site)
         return states.Greeted(site, name, greeting.protocol)
+
+    async def _find_device(self) -> str:
+        """Return who was here last if it is to be spoken to, else who is here now."""
+        if self.device is not None and self._peers.is_paired(self.device):
+            return self.device
+        return await self._client.identify(self.address)
 
     async def _pull(self, site: str, wait_s: int) -> states.Event:
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             return states.Answered(await ahead)
-        self._request = replace(await self._database.next_request(site), size=self._load.size)
+        self._request = replace(
+            await self._database.next_request(site, self._peers.terms(self._known)), size=self._load.size
+        )
         return states.Answered(await self._ask(self._request, wait_s))
 
     async def _ask(self, request: PullRequest, wait_s: int) -> bytes:
@@ -226,7 +255,7 @@ class Peer:
     async def _receive(self, site: str, payload: bytes) -> states.Event:
         self._look_ahead(payload)
         try:
-            received = await self._database.receive(site, payload)
+            received = await self._database.receive(site, payload, self._peers.terms(self._known))
         except OutOfStep:
             # A push of the same site came between: ask anew, from where we stand now.
             self._drop_ahead()

@@ -7,7 +7,8 @@ else differs: its vector and progress say what follows, each payload is durable 
 acknowledged, and one that arrives twice changes nothing.
 
 - Who can pull does. We ask only a site that has held no poll here for ``Timing.patience_s``, and it tells us
-  nothing while it pulls from us itself; as soon as it calls, our poll is let go and we are silent.
+  nothing while it pulls from us itself; as soon as it calls, our poll is let go and we are silent. After
+  a cut, a site that took our pushes before is asked at once.
 - The size of a payload follows what the link bears (``relay.load``).
 - While there is nothing to send we hold a poll here in its name: so it hears of news by the rules of
   ``relay.polls``, as if it had called, and is asked again where its vector may have moved.
@@ -16,7 +17,7 @@ acknowledged, and one that arrives twice changes nothing.
 from dataclasses import replace
 from random import Random
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from changecapture.errors import PeerError, RetryLater
 from changecapture.sync import PullRequest
@@ -29,6 +30,7 @@ from relay.load import Load, Timing
 from relay.log import Log
 from relay.polls import Outcome, Polls
 from relay.session import MAX_WAIT_S, back_off
+from relay.trust.peers import Peers
 
 HOLD_S = 600.0
 
@@ -41,6 +43,7 @@ class Pusher:
         address: Address,
         *,
         own_site: str,
+        peers: Peers,
         client: Client,
         database: Database,
         polls: Polls,
@@ -52,6 +55,7 @@ class Pusher:
         """``own_site`` is ours; nothing is sent before ``start``."""
         self._address = address
         self._own_site = own_site
+        self._peers = peers
         self._client = client
         self._database = database
         self._polls = polls
@@ -62,6 +66,8 @@ class Pusher:
         self._load = Load(timing.aim_s)
         self._told = ""
         self._device = ""
+        self._wanted = False
+        """Whether the site took our pushes when it was last asked: after a cut it need not be waited for."""
         self._running: Deferred[None] | None = None
 
     def start(self, site: str, device: str) -> None:
@@ -80,16 +86,23 @@ class Pusher:
     async def _push_for_ever(self, site: str) -> None:
         failures = 0
         while True:
-            await pause(self._clock, self._patience_s)
+            if not self._wanted:
+                await pause(self._clock, self._patience_s)
             if self._polls.holds(site):
+                self._wanted = False
                 continue
             try:
                 await self._push_while_wanted(site)
                 failures = 0
+                continue
+            except CancelledError:
+                raise
             except (PeerError, RetryLater) as error:
                 self._tell(error)
-                await pause(self._clock, back_off(failures, MAX_WAIT_S, self._rng))
-                failures += 1
+            except Exception:
+                self._log.failure(f"a mistake in the relay, while it pushed to {self._address}")
+            await pause(self._clock, back_off(failures, MAX_WAIT_S, self._rng))
+            failures += 1
 
     async def _push_while_wanted(self, site: str) -> None:
         """Send what the site lacks, now and whenever there is news, until it pulls itself."""
@@ -97,7 +110,8 @@ class Pusher:
         while wanted is not None and not self._polls.holds(site):
             poll = self._polls.open(site)
             try:
-                answer = await self._database.answer(replace(wanted, size=self._load.size))
+                request = replace(wanted, size=self._load.size)
+                answer = await self._database.answer(request, self._peers.terms(self._device))
                 if answer.entries or answer.raises or not answer.last:
                     wanted = await self._carry(site, answer)
                     continue
@@ -121,6 +135,7 @@ class Pusher:
     async def _send(self, site: str, payload: bytes) -> PullRequest | None:
         """Carry a payload there; return what the site lacks then, None when it pulls itself."""
         text = await self._client.push(self._address, self._device, self._own_site, payload)
+        self._wanted = bool(text)
         if not text:
             return None
         wanted = self._database.exchange.read_request(text)

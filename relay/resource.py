@@ -106,6 +106,8 @@ class Api(Resource):
             raise
         except PeerError as error:
             return messages.write_fault(messages.WRONG, str(error))
+        except messages.GreetAnew as error:
+            return messages.write_fault(messages.GREET, str(error))
         except RetryLater:
             return messages.write_fault(messages.BUSY, "it is busy or its database is away")
         except Exception:

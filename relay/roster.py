@@ -92,7 +92,13 @@ class Roster:
             peer.stop()
             self._peers.pop(peer.address, None)
             if peer.address in self._named():
-                self._try(peer.address, None)
+                self._try(peer.address, peer.announced)
+
+    def greet_anew(self, device: str | None = None) -> None:
+        """Greet a device that is spoken to once more, or all: there is something new to tell."""
+        for address in list(self._leaders.values()):
+            if device in (None, self._peers[address].device):
+                self._peers[address].greet_anew()
 
     def stop(self) -> None:
         """End all sessions."""

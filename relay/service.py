@@ -6,7 +6,7 @@ once; then it waits for the database, which alone knows who this site is; only t
 to others.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
 
@@ -33,6 +33,7 @@ from relay.polls import Polls
 from relay.push import Pusher
 from relay.roster import Roster
 from relay.session import MAX_WAIT_HERE_S, Session, back_off, describe
+from relay.trust.peers import Paired, has_other_terms, is_other_list
 from relay.watch import Watch
 
 
@@ -62,14 +63,15 @@ class SiteService(Service):
         self._roster: Roster | None = None
         self._meeting: Deferred[None] | None = None
         self.node = Node(config, reactor=reactor, rng=rng, log=log, network=network)
-        self._control = Control(config.state, Orders(self.node), reactor=reactor, log=log)
+        self._control = Control(config.state, Orders(self.node, self._modules), reactor=reactor, log=log)
         self._database = Database(exchange, reactor=reactor, log=log)
         self._watch = Watch(self._database, news=self._news, clock=reactor, rng=rng, log=log)
-        self.node.api.calls = Calls(
+        self._calls = self.node.api.calls = Calls(
             database=self._database,
             polls=self._polls,
             pace=self.node.pace,
             bindings=self.node.peers,
+            manners=self.node.hello,
             name=config.name,
             heard=self._heard,
             pulled=self._pulled,
@@ -147,12 +149,14 @@ class SiteService(Service):
             own_site=own.site,
             device=device,
             peers=self.node.peers,
+            manners=self.node.hello,
             client=self.node.client,
             database=self._database,
             watch=self._watch,
             pusher=Pusher(
                 address,
                 own_site=own.site,
+                peers=self.node.peers,
                 client=self.node.client,
                 database=self._database,
                 polls=self._polls,
@@ -167,15 +171,31 @@ class SiteService(Service):
             log=self._log,
         )
 
+    def _modules(self) -> Awaitable[list[str]]:
+        return Deferred.fromCoroutine(self._database.modules())
+
     def _news(self, source: str | None) -> None:
         self._polls.tell(source)
         if self._roster is not None:
             self._roster.news(source)
 
-    def _changed(self, device: str) -> None:
+    def _changed(self, before: Paired | None, after: Paired | None) -> None:
         """A device was paired, changed or unpaired."""
+        if before is None or after is None:
+            changed = before or after
+            assert changed is not None
+            if self._roster is not None:
+                self._roster.changed(changed.device, paired=after is not None)
+        elif has_other_terms(before, after):
+            self._greet_anew(after.device)
+        if is_other_list(before, after):
+            self._greet_anew()
+
+    def _greet_anew(self, device: str | None = None) -> None:
+        """Tell a device, or all, what is new: those that we call, and those that call us."""
+        self._calls.greet_anew(device)
         if self._roster is not None:
-            self._roster.changed(device, paired=self.node.peers.is_paired(device))
+            self._roster.greet_anew(device)
 
     def _pulled(self, site: str) -> bool:
         return self._roster is not None and self._roster.leads(site)

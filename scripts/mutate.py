@@ -1,8 +1,9 @@
 """Break each merge rule on purpose, one at a time, and see that the fast tests notice.
 
-Each mutation is a line of the pure core and what it becomes. It is made in a copy of the source in a
-scratch directory; then the tests of the core run there and must fail. A mutation that they survive, or
-whose line is no longer in the source, makes the exit status 1: a rule without a test, or a stale list.
+Each mutation is a line of the core, of publish, apply or sync and what it becomes. It is made in a copy of
+the source in a scratch directory; then the counterexamples and the tests of the core run there and must
+fail. A mutation that they survive, or whose line is no longer in the source, makes the exit status 1: a rule
+without a test, or a stale list.
 """
 
 import os
@@ -15,7 +16,11 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("changecapture", "relay", "triggers", "migrations", "tests", "setup.cfg", "pyproject.toml")
-TESTS = tuple(f"tests/unit/core/test_{name}.py" for name in ("counterexamples", "clock", "vector", "merge"))
+TESTS = (
+    *(f"tests/unit/core/test_{name}.py" for name in ("counterexamples", "clock", "vector")),
+    "tests/unit/test_counterexamples.py",
+    "tests/unit/core/test_merge.py",
+)
 LIMIT = 300
 """Seconds for one run of the tests."""
 
@@ -32,6 +37,19 @@ class Mutation(NamedTuple):
 MERGE, CHANGE, CLOCK, VECTOR, TREE = (
     f"changecapture/core/{name}.py" for name in ("merge", "change", "clock", "vector", "tree")
 )
+PUBLISH, SYNC, SHOW, REMOVE, WRITE, LOCALISE, SESSION = (
+    f"changecapture/{name}.py"
+    for name in (
+        "publish",
+        "sync",
+        "apply/show",
+        "apply/remove",
+        "apply/write",
+        "apply/localise",
+        "store/session",
+    )
+)
+LOG = "changecapture/store/log.py"
 LATER = "cell.entry.order < entry.order"
 MUTATIONS = (
     Mutation("the later entry wins a column", MERGE, LATER, "entry.order < cell.entry.order"),
@@ -70,8 +88,8 @@ MUTATIONS = (
     Mutation(
         "the fast path adds names",
         MERGE,
-        "        seen ^= hash_name(entry.origin, entry.epoch, entry.number)\n        stamp",
-        "        stamp",
+        "            seen = _add_names(seen, entries[place - 1 : place])",
+        "            pass",
     ),
     Mutation("the fast path takes later values", MERGE, "values.update(read_columns(entry))", "pass"),
     Mutation("an update leaves a dead row dead", MERGE, "version is not None and version.alive))", "True))"),
@@ -97,6 +115,128 @@ MUTATIONS = (
     ),
     Mutation("the latest edge of a cycle goes", TREE, "cut[cycle[-1]]", "cut[cycle[0]]"),
     Mutation("only the cycle is cut", TREE, "return rows[rows.index(key) :]", "return rows"),
+    Mutation(
+        "R2: an update of an archived row is none of its life",
+        PUBLISH,
+        "    change.columns.update(columns)\n    if not _is_deleted(change):",
+        "    change.columns.update(columns)\n    if True:",
+    ),
+    Mutation(
+        "R3: what archiving nulls is no change",
+        PUBLISH,
+        "            change.alive = False\n            return\n        if _is_deleted",
+        "            change.alive = False\n        if _is_deleted",
+    ),
+    Mutation(
+        "R3: what comes back is read whole",
+        PUBLISH,
+        "        if _is_deleted(change):\n            change.whole, change.alive = True, True",
+        "        if _is_deleted(change):\n            change.alive = True",
+    ),
+    Mutation(
+        "R4: children leave before their parent",
+        REMOVE,
+        "    leaving = [*gone, *_part(store, waiting, held)]",
+        "    leaving = [*gone]",
+    ),
+    Mutation(
+        "R4: children of the same batch leave too",
+        REMOVE,
+        "    find_inserted(store, [held[row] for row in waiting])\n",
+        "",
+    ),
+    Mutation(
+        "R4: whoever must refer to what is gone leaves",
+        WRITE,
+        "            work.stray = work.row not in rows and work.parked is None",
+        "            if work.row not in rows and work.parked is None:\n                park_reference(work)",
+    ),
+    Mutation(
+        "R4: what waits is shown when its row is",
+        SHOW,
+        "for row in store.read_waiting_for(shown)",
+        "for row in ()",
+    ),
+    Mutation(
+        "R6: captured changes of held rows are published first",
+        SHOW,
+        "    touched = _publish_held(store, [*active, *doomed])",
+        "    touched: list[Work] = []",
+    ),
+    Mutation(
+        "R6: what was published is merged again",
+        SHOW,
+        "    _decide(store, touched)\n    update",
+        "    update",
+    ),
+    Mutation(
+        "R11: a vector is raised at the end of a pull",
+        SYNC,
+        "        if head.last:\n            store.write_vector",
+        "        if True:\n            store.write_vector",
+    ),
+    Mutation(
+        "R11: the target is that of the beginning",
+        SYNC,
+        "target = load_vector(progress.target) if resumed else head.target",
+        "target = head.target",
+    ),
+    Mutation(
+        "R11: no range above what is here",
+        SYNC,
+        "    if not covers_vector(store.read_vector(), head.since):",
+        "    if False:",
+    ),
+    Mutation(
+        "R14: a placeholder first",
+        WRITE,
+        "for swapped in swap_values(store, table, clashing):",
+        "for swapped in ():",
+    ),
+    Mutation(
+        "R17: all that any change wrote",
+        PUBLISH,
+        "    change.columns.update(columns)\n    if not",
+        "    change.columns = columns\n    if not",
+    ),
+    Mutation(
+        "R18: what cannot be deleted was published",
+        LOG,
+        "        if deleted != len(ids):",
+        "        if False:",
+    ),
+    Mutation("R19: whole transactions", LOG, "if chosen and taken + count > limit:", "if False:"),
+    Mutation(
+        "R19: parents before children",
+        PUBLISH,
+        "return (True, -rank) if change.alive is False else (False, rank)",
+        "return (False, 0)",
+    ),
+    Mutation(
+        "R20: a new key is an insert",
+        PUBLISH,
+        "            change.whole, change.alive = True, True\n            for other",
+        "            change.alive = True\n            for other",
+    ),
+    Mutation(
+        "R20: who refers is published again",
+        PUBLISH,
+        "                changes.setdefault(other.row, other).whole = True",
+        "                pass",
+    ),
+    Mutation(
+        "R21: whole transactions in mid-apply",
+        SHOW,
+        "[c for c in captured if c.transaction_id in transactions]",
+        "[c for c in captured if c.key in {work.local_key for work in touched.values()}]",
+    ),
+    Mutation("no conflict without a record", SHOW, "    store.write_conflicts([", "    list(["),
+    Mutation(
+        "the applier is not captured",
+        "changecapture/store/memory.py",
+        '        self.execute("BEGIN")\n        self._capturing = False',
+        '        self.execute("BEGIN")',
+    ),
 )
 
 

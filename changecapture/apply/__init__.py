@@ -15,20 +15,24 @@ Applying anything twice changes nothing.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from changecapture.apply.show import show_rows
+from changecapture.apply.aliases import note_joined, publish_aliases, record_aliases, split_aliases
+from changecapture.apply.match import regroup
+from changecapture.apply.show import find_blockers, show_rows
 from changecapture.apply.trees import prune_trees
 from changecapture.apply.work import Work
+from changecapture.core.alias import Alias
 from changecapture.core.change import Entry, Row
 from changecapture.core.codec import PassName
 from changecapture.core.vector import Vector, dump_vector
 from changecapture.epochs import recall
+from changecapture.identify import find_joined
 from changecapture.publish import publish
 from changecapture.store.interface import Store
 
 DRAIN_PASSES = 1000
 RETRY_LIMIT = 500
 
-__all__ = ["Applied", "apply_entries", "drain", "retry"]
+__all__ = ["Applied", "apply_entries", "drain", "find_blocking", "join", "retry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,15 @@ def apply_entries(
             fresh = _drop_known(store, entries)
             store.write_contexts({digest: dump_vector(v) for digest, v in contexts.items()})
             store.write_passes(passes)
+            aliases, fresh = split_aliases(store, fresh)
+            joined = record_aliases(store, aliases) if aliases else set()
             works, carried = _gather(store, fresh)
+            known = {work.row for work in works}
+            works += [
+                Work(store.tables_by_wire[row.table], row, again=True)
+                for row in sorted(joined - known)
+                if row.table in store.tables_by_wire
+            ]
             shown = show_rows(store, works)
             done = [entry for work in shown if work.parked is None for entry in work.fresh]
             held = [entry for work in shown if work.parked is not None for entry in work.fresh]
@@ -62,7 +74,28 @@ def apply_entries(
             store.append_entries([*held, *carried], applied=False)
             prune_trees(store, shown)
             record()
-    return Applied(len(fresh), len(done), sum(1 for work in shown if work.parked is not None))
+    return Applied(
+        len(aliases) + len(fresh),
+        len(aliases) + len(done),
+        sum(1 for work in shown if work.parked is not None),
+    )
+
+
+def join(store: Store, alias: Alias) -> set[Row]:
+    """Make one row of two keys, here and everywhere; return the rows concerned that are parked now."""
+    with store.lock():
+        drain(store)
+        with store.applying():
+            works = regroup(store, {}, publish_aliases(store, [alias]))
+            shown = show_rows(store, works)
+            prune_trees(store, shown)
+    return {work.row for work in shown if work.parked is not None}
+
+
+def find_blocking(store: Store, row: Row) -> list[str]:
+    """Return the keys of the rows here that have a unique value which a row would take."""
+    with store.applying():
+        return find_blockers(store, row)
 
 
 def retry(store: Store, limit: int = RETRY_LIMIT) -> int:
@@ -113,8 +146,12 @@ def _gather(store: Store, fresh: Iterable[Entry]) -> tuple[list[Work], list[Entr
     """Return the entries by row, in order, and those of tables that this site does not have."""
     works: dict[Row, Work] = {}
     carried: list[Entry] = []
+    fresh = list(fresh)
+    rows = {entry.row for entry in fresh}
+    note_joined(store, rows)
+    names = find_joined(store, rows)
     for entry in fresh:
-        place = entry.row
+        place = names.get(entry.row, entry.row)
         work = works.get(place)
         if work is None:
             table = store.tables_by_wire.get(entry.table)

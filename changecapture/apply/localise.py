@@ -10,7 +10,7 @@ from changecapture.core.fit import COATS, Fit, find_fit, find_key_fit
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.core.wire import check_text
-from changecapture.identify import place_keys
+from changecapture.identify import find_joined, place_keys
 from changecapture.store.interface import Store
 
 PLAIN_TYPES = frozenset((str, int, float, bool, type(None)))
@@ -152,7 +152,8 @@ def _identify(
 def _wait(store: Store, column: SyncedColumn, key: Any) -> Waiting:
     assert column.reference is not None
     target = store.tables_by_name[column.reference.table]
-    return Waiting(column.wire, target.wire, _target_key(target, column, key))
+    row = Row(target.wire, _target_key(target, column, key))
+    return Waiting(column.wire, *find_joined(store, [row]).get(row, row))
 
 
 def _target_key(target: SyncedTable, column: SyncedColumn, value: Any) -> str:
@@ -174,10 +175,20 @@ def _resolve(
     if not column.reference.must_be_here:
         return {key: key for key in wanted}
     target = store.tables_by_name[column.reference.table]
-    named = {_target_key(target, column, key): key for key in wanted}
-    places = locate(store, target, named, lock=lock)
+    named = {key: [_target_key(target, column, key)] for key in wanted}
+    if store.has_aliases():
+        named = {key: _any_key(store, target, own) for key, (own,) in named.items()}
+    places = locate(store, target, {own for keys in named.values() for own in keys}, lock=lock)
     found = store.refer_rows(target, column.reference.target_column, places, lock=lock)
-    return {named[name]: value for name, value in found.items()}
+    return {key: found[here[0]] for key, keys in named.items() if (here := [k for k in keys if k in found])}
+
+
+def _any_key(store: Store, table: SyncedTable, key: str) -> list[str]:
+    """Return all keys of the row of a key, that key and its name first: it may stand here under any."""
+    row = Row(table.wire, key)
+    name = find_joined(store, [row]).get(row, row)
+    members = store.read_members([name]).get(name, [key])
+    return list(dict.fromkeys((key, name.key, *members)))
 
 
 def locate(

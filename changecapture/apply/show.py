@@ -1,12 +1,15 @@
 """Merge and write the rows of one apply transaction, and those that waited for them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from changecapture.apply.fold import fold
+from changecapture.apply.localise import localise
+from changecapture.apply.match import join_matches, log_merged, name_blockers
 from changecapture.apply.remove import delete_dead, hold_children, must_go
 from changecapture.apply.things import find_kin, find_things, stirs
-from changecapture.apply.work import BUSY, Parked, Work, by_table
+from changecapture.apply.work import BUSY, REFERENCE, Parked, Work, by_table
 from changecapture.apply.write import find_inserted, hold_present, insert_absent, is_new, update_present
 from changecapture.core.change import Captured, Row
 from changecapture.core.merge import extend, follows, settle
@@ -21,13 +24,46 @@ def show_rows(store: Store, works: list[Work]) -> list[Work]:
     while works:
         _show_once(store, works)
         everything.update((work.row, work) for work in works)
-        shown = [work.row for work in works if work.inserted]
-        works = [
-            _show_again(store, row, everything.get(row))
-            for row in store.read_waiting_for(shown)
-            if row not in everything or everything[row].parked is not None
-        ]
+        joined = join_matches(store, everything, works)
+        shown = [work.row for work in works if work.inserted or (work.members and work.parked is None)]
+        again = {work.row: work for work in joined}
+        for row in store.read_waiting_for([*shown, *(work.row for work in works if _may_haunt(work))]):
+            if row not in again and (row not in everything or everything[row].parked is not None):
+                again[row] = _show_again(store, row, everything.get(row))
+        ghosts = {work.row: work for work in _find_ghosts(store, works, everything)}
+        works = list((ghosts | again).values())
     return list(everything.values())
+
+
+def _may_haunt(work: Work) -> bool:
+    """Return whether a row is deleted and not here, though it could be here with its flag."""
+    dead = work.decision is not None and not work.decision.alive
+    return dead and work.local_key is None and work.table.deleted_flag is not None
+
+
+def _find_ghosts(store: Store, works: Iterable[Work], everything: Mapping[Row, Work]) -> list[Work]:
+    """Return the deleted rows that living ones must refer to: a flag does not take its children along."""
+    wanted = {
+        Row(wait.target_table, wait.target_key)
+        for work in works
+        if work.parked is not None and work.parked.reason == REFERENCE
+        for wait in work.waiting
+        if store.tables_by_wire[wait.target_table].deleted_flag is not None
+    }
+    wanted = {row for row in wanted if row not in everything or not everything[row].ghost}
+    dead = [row for row, version in store.read_versions(wanted).items() if not version.alive]
+    log_merged(store, [everything[row] for row in dead if row in everything])
+    return [Work(store.tables_by_wire[row.table], row, again=True, ghost=True) for row in dead]
+
+
+def find_blockers(store: Store, row: Row) -> list[str]:
+    """Return the keys of the rows here that have a unique value which a row would take."""
+    work = Work(store.tables_by_wire[row.table], row, again=True)
+    _settle(store, [work])
+    if work.decision is None:
+        return []
+    rows = localise(store, work.table, [work])
+    return name_blockers(store, work.table, rows).get(row, []) if row in rows else []
 
 
 def _show_again(store: Store, row: Row, before: Work | None) -> Work:
@@ -39,16 +75,23 @@ def _show_again(store: Store, row: Row, before: Work | None) -> Work:
 def _show_once(store: Store, works: list[Work]) -> None:
     versions = store.read_versions([work.row for work in works])
     stuck = store.read_parked([work.row for work in works])
+    members = store.read_members([work.row for work in works])
     for work in works:
         work.version = versions.get(work.row)
-        work.again = work.again or work.row in stuck
-    works += find_kin(store, works)
+        work.members = members.get(work.row, ())
+        work.again = work.again or work.row in stuck or bool(work.members)
+    kin = find_kin(store, works)
+    members = store.read_members([work.row for work in kin])
+    for work in kin:
+        work.members = members.get(work.row, ())
+    works += kin
     hold_present(store, [work for work in works if not is_new(work)])
     active = [work for work in works if work.parked is None]
     _decide(store, active)
     doomed = hold_children(store, active)
     active = [work for work in active if work.parked is None]
     insert_absent(store, [work for work in active if _is_absent(work)])
+    find_inserted(store, [work for work in active if work.ghost and work.inserted])
     touched = _publish_held(store, [*active, *doomed])
     for work in touched:
         work.version = store.read_versions([work.row]).get(work.row)
@@ -58,6 +101,8 @@ def _show_once(store: Store, works: list[Work]) -> None:
     active = [work for work in active if work.parked is None]
     find_inserted(store, touched)
     _decide(store, touched)
+    fold(store, active)
+    active = [work for work in active if work.parked is None]
     update_present(store, [w for w in active if w.local_key and not w.inserted and not must_go(w)])
     delete_dead(store, [work for work in active if must_go(work)], {w.row: w for w in [*doomed, *active]})
     _finish(store, works, stuck)
@@ -104,7 +149,7 @@ def _settle(store: Store, works: Sequence[Work]) -> None:
 
 
 def _is_absent(work: Work) -> bool:
-    return work.local_key is None and work.decision is not None and work.decision.alive
+    return work.local_key is None and work.decision is not None and (work.decision.alive or work.ghost)
 
 
 def _publish_held(store: Store, works: Sequence[Work]) -> list[Work]:
@@ -135,7 +180,10 @@ def _publish_held(store: Store, works: Sequence[Work]) -> list[Work]:
                 if text and (work := rows.get(Row(table.wire, keys[text]))) is not None:
                     touched[work.row] = work
                     transactions.add(item.transaction_id)
-    if touched:
+    if any(work.double for work in works):
+        # Some of it may refer to a row that goes, by its local value: it is named while that is here.
+        transactions = {item.transaction_id for item in captured}
+    if transactions:
         _follow(captured, transactions)
         publish_captured(store, [c for c in captured if c.transaction_id in transactions])
     return list(touched.values())
@@ -167,6 +215,7 @@ def _captured_by_table(captured: Iterable[Any]) -> list[tuple[int, list[Any]]]:
 
 def _finish(store: Store, works: Sequence[Work], stuck: set[Row]) -> None:
     """Write what is known of the rows now: versions, conflicts, what waits and what is parked."""
+    works = [work for work in works if not (work.ghost and work.parked)]
     shown = [work for work in works if work.parked is None and work.decision is not None]
     store.write_versions(
         {w.row: w.decision.version for w in shown if w.decision is not None},

@@ -43,6 +43,16 @@ class Work:
     parked: Parked | None = None
     waiting: list[Waiting] = field(default_factory=list)
     inserted: bool = False
+    members: Sequence[str] = ()
+    """The keys that are this row, where several are."""
+    double: list[tuple[str, str]] = field(default_factory=list)
+    """(key, local key) of the rows here that are this one as well, under another of its keys."""
+    misnamed: bool = False
+    """True when the row here has another of its keys than the one that names it."""
+    ghost: bool = False
+    """True when the row is deleted, and is to be here all the same, flagged: a living row refers to it."""
+    match: Row | None = None
+    """The row here that is the same by the profile's natural key: to be joined with it."""
     stray: bool = False
     """True when the row is here and is to refer, as it must, to a row that is not: it leaves."""
 

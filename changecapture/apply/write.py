@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from changecapture.apply.fold import hold_members
 from changecapture.apply.localise import localise, locate, park_reference
+from changecapture.apply.match import UNIQUE, match_rows, park_clashing
 from changecapture.apply.work import BUSY, Parked, Work, attempt, by_table
 from changecapture.core.change import Row
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.errors import DataError, RetryLater
 from changecapture.store.interface import Store
 
-UNIQUE = "unique"
 OTHER = Parked("", "")
 
 
@@ -25,8 +26,11 @@ def insert_absent(store: Store, works: Sequence[Work]) -> None:
         for table, group in by_table(todo):
             rows = localise(store, table, group)
             ready = [work for work in group if work.row in rows]
+            match_rows(store, table, ready, rows, works)
+            ready = [work for work in ready if work.match is None]
             left += [work for work in group if work.row not in rows and work.parked is None]
             _insert_ready(store, table, ready, rows)
+            park_clashing(store, table, ready, rows)
         if len(left) == len(todo):
             for work in left:
                 park_reference(work)
@@ -109,7 +113,8 @@ def update_present(store: Store, works: Sequence[Work]) -> None:
             if work.row in rows:
                 row = rows[work.row]
                 flag = table.deleted_flag
-                if flag is not None and work.version is not None and not work.version.alive:
+                dead = work.version is not None and not work.version.alive
+                if flag is not None and (dead or work.members):
                     row[flag.column] = flag.live
                 if row:
                     changes.append((work, row))
@@ -119,6 +124,7 @@ def update_present(store: Store, works: Sequence[Work]) -> None:
             del refused[swapped]
         for work, _ in changes:
             work.parked = refused.get(work.row)
+        park_clashing(store, table, [work for work, _ in changes], rows)
 
 
 def _write_shapes(
@@ -201,3 +207,5 @@ def hold_present(store: Store, works: Sequence[Work], *, leaving: bool = False) 
             work.local_key = held.get(work.row.key)
             if work.row.key in busy:
                 work.parked = Parked(BUSY, "the application holds the row")
+        if joined := [work for work in group if work.members]:
+            hold_members(store, table, joined)

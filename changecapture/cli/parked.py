@@ -14,13 +14,15 @@ Example:
   changecapture parked list
   changecapture parked show pr_person urn:uuid:4f6b..
   changecapture parked retry
+  changecapture parked join org_sector urn:uuid:4f6b..
+  changecapture parked discard pr_person urn:uuid:4f6b..
 """
 STILL_PARKED = 1
 
 
 @click.group("parked", epilog=EPILOG)
 def command() -> None:
-    """Show rows that came and cannot be shown here, and try them again."""
+    """Show rows that came and cannot be shown here, try them again, or decide what becomes of them."""
 
 
 @command.command("list")
@@ -73,3 +75,37 @@ def retry_parked(url: str | None) -> int:
         left = retry(store)
     click.echo(f"{count(left, 'row')} parked")
     return STILL_PARKED if left else 0
+
+
+@command.command("join")
+@click.argument("table")
+@click.argument("key")
+@url_argument
+@click.option("--with", "other", metavar="KEY", help="The key of the other row, where it is not clear.")
+def join_parked_row(table: str, key: str, other: str | None, url: str | None) -> int:
+    """Say that a parked row and the row that has its place are the same: one row, at every site.
+
+    The other row is the one that has the unique value of this one. Joining cannot be undone. The exit
+    status is 1 when the joined row cannot be shown here yet.
+    """
+    from changecapture.core.change import Row
+    from changecapture.review import join_parked
+
+    with opened(url) as store:
+        name, shown = join_parked(store, Row(table, key), other)
+    click.echo(f"joined: {name.table} {name.key}" + ("" if shown else ", parked: see parked list"))
+    return 0 if shown else STILL_PARKED
+
+
+@command.command("discard")
+@click.argument("table")
+@click.argument("key")
+@url_argument
+def discard_parked_row(table: str, key: str, url: str | None) -> None:
+    """Delete a parked row, at every site. Where it is shown it goes, and what it kept out is shown."""
+    from changecapture.core.change import Row
+    from changecapture.review import discard_parked
+
+    with opened(url) as store:
+        discard_parked(store, Row(table, key))
+    click.echo("discarded")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from changecapture.cli.options import find_url, profile_option, url_argument
-from changecapture.cli.output import print_table
+from changecapture.cli.output import count, print_table
 
 if TYPE_CHECKING:
     from changecapture.plan import Decision
@@ -70,7 +70,7 @@ def _print(profile: str, decisions: Sequence["Decision"], notes: bool) -> None:
     ]
     print_table(f"Profile {profile}", ("table", "decision", "module", "reason"), rows)
     counted = Counter(decision.synced for decision in decisions)
-    click.echo(f"\nprofile {profile}: {counted[True]} tables synced, {counted[False]} left out")
+    click.echo(f"\nprofile {profile}: {count(counted[True], 'table')} synced, {counted[False]} left out")
 
 
 def _remarks(decision: "Decision") -> Sequence[str]:

@@ -1,7 +1,7 @@
 """The batch: what one pull or push carries, as zlib over JSON lines.
 
-    {"protocol":1,"site":..,"epoch":..,"since":vector,"target":vector,
-     "after":n,"position":n,"end":n,"mark":..}      (one line)
+    {"protocol":1,"site":..,"epoch":..,"since":vector,"target":vector,"after":n,"position":n,"end":n,
+     "mark":..,"scopes":..}                         the scopes that it is of (core/scopes.py)
     {"context":digest,"vector":vector}              contexts that the passes below mention, once each
     {"pass":[origin,epoch,pass],"context":digest}   passes that the entries below belong to
     [origin,epoch,number,pass,stamp,"base_seen",scope,table,key]     an entry, and on the next line
@@ -26,6 +26,7 @@ from typing import Any
 
 from changecapture.core.change import ALIVE, UNSEEN, Entry
 from changecapture.core.clock import check_stamp
+from changecapture.core.scopes import EVERY, Scopes, load_scopes
 from changecapture.core.vector import Component, Vector, dump_vector, tree_vector
 from changecapture.core.wire import check_name, check_number, check_text
 from changecapture.errors import PeerError
@@ -54,6 +55,7 @@ class Head:
     position: int
     end: int
     mark: str = ""
+    scopes: Scopes = EVERY
 
     @property
     def last(self) -> bool:
@@ -77,7 +79,8 @@ def encode_batch(batch: Batch) -> bytes:
     lines = [
         f'{{"protocol":{PROTOCOL},"site":{json.dumps(head.site)},"epoch":{head.epoch},'
         f'"since":{dump_vector(head.since)},"target":{dump_vector(head.target)},'
-        f'"after":{head.after},"position":{head.position},"end":{head.end},"mark":{json.dumps(head.mark)}}}'
+        f'"after":{head.after},"position":{head.position},"end":{head.end},'
+        f'"mark":{json.dumps(head.mark)},"scopes":{json.dumps(head.scopes.dump())}}}'
     ]
     for digest, vector in batch.contexts.items():
         lines.append(f'{{"context":{json.dumps(digest)},"vector":{dump_vector(vector)}}}')
@@ -171,6 +174,7 @@ def _decode_head(item: Any) -> Head:
         position=check_number(item["position"]),
         end=check_number(item["end"]),
         mark=check_text(item["mark"]) if item.get("mark") else "",
+        scopes=load_scopes(item["scopes"]),
     )
     if head.position > head.end or (head.position <= head.after and not head.last):
         raise ValueError(f"the positions {head.after}, {head.position}, {head.end} lead nowhere")

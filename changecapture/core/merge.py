@@ -2,7 +2,8 @@
 
 A row is a map from column to a cell: a value and the entry that wrote it. The later entry, by
 (stamp, origin, epoch, number), wins each column; nothing else decides, so merging is commutative,
-associative and idempotent. Whether the row exists is one more column, ``@alive``.
+associative and idempotent. Whether the row exists is one more column, ``@alive``. Where several keys are
+one row (core.alias) it exists while it does under any of them.
 
 Two entries are concurrent when the author of neither had seen the other. A concurrent value that loses
 is a conflict: it is not shown, and kept for a person. A value that its winner's author had seen is
@@ -64,13 +65,17 @@ def read_columns(entry: Entry) -> dict[str, Any]:
 def merge_entries(entries: Iterable[Entry]) -> dict[str, Cell]:
     """Return the merged row of a set of entries of one row, in any order and with repetitions."""
     merged: dict[str, Cell] = {}
+    alive: dict[str, Cell] = {}
     for entry in entries:
         for column, value in read_columns(entry).items():
             if column == UNSEEN:
                 continue
-            cell = merged.get(column)
+            cells, place = (alive, entry.key) if column == ALIVE else (merged, column)
+            cell = cells.get(place)
             if cell is None or cell.entry.order < entry.order:
-                merged[column] = Cell(entry, value)
+                cells[place] = Cell(entry, value)
+    if alive:
+        merged[ALIVE] = max(alive.values(), key=lambda cell: (bool(cell.value), cell.entry.order))
     return merged
 
 
@@ -103,13 +108,14 @@ def find_conflicts(
     ``fresh`` names the entries that were not merged before: what was found earlier is not found again.
     A value that a third entry replaced knowingly is no conflict.
     """
-    writers: dict[str, list[Cell]] = {}
+    writers: dict[tuple[str, str], list[Cell]] = {}
     for entry in entries:
         for column, value in read_columns(entry).items():
             if column != UNSEEN:
-                writers.setdefault(column, []).append(Cell(entry, value))
+                place = column, entry.key if column == ALIVE else ""
+                writers.setdefault(place, []).append(Cell(entry, value))
     found: list[Conflict] = []
-    for column, cells in writers.items():
+    for (column, _), cells in writers.items():
         kept = max(cells, key=lambda cell: cell.entry.order)
         for lost in cells:
             if lost.value == kept.value:
@@ -195,6 +201,16 @@ def settle(
         ),
         conflicts=find_conflicts(entries, fresh, contexts),
     )
+
+
+def unite_versions(versions: Iterable[Version]) -> Version:
+    """Return what is known of a row that was known under several keys."""
+    known = list(versions)
+    last = max(known, key=lambda version: (version.stamp, version.origin))
+    seen = 0
+    for version in known:
+        seen ^= version.seen
+    return Version(last.stamp, last.origin, any(version.alive for version in known), seen)
 
 
 def _add_names(seen: int, entries: Iterable[Entry]) -> int:

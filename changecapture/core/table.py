@@ -109,13 +109,22 @@ class SyncedTable:
     """Of a super-entity: the wire name of the column that holds the name of the instance's table."""
     trees: tuple[str, ...] = ()
     """Wire names of columns whose edges must never close a cycle."""
-    unique: tuple[str, ...] = ()
-    """Travelling columns of unique indexes: two rows can clash in these."""
+    uniques: tuple[tuple[str, ...], ...] = ()
+    """The travelling columns of each unique index: two rows can clash in these."""
+    natural: tuple[str, ...] = ()
+    """Columns by which a row that was seeded at two sites is recognised; () where that is not done."""
+    outside: tuple[tuple[str, str, str], ...] = ()
+    """(table, column, column of this table) of the references to it in tables that are not synced."""
 
     @property
     def wire(self) -> str:
         """Return the table's name on the wire."""
         return self.name.lower()
+
+    @property
+    def unique(self) -> tuple[str, ...]:
+        """Return the travelling columns of unique indexes."""
+        return tuple(dict.fromkeys(name for names in self.uniques for name in names))
 
     @property
     def local_references(self) -> tuple[SyncedColumn, ...]:
@@ -158,7 +167,9 @@ class SyncedTable:
             kin=tuple(data.get("kin", ())),
             kind=data.get("kind"),
             trees=tuple(data.get("trees", ())),
-            unique=tuple(data.get("unique", ())),
+            uniques=tuple(tuple(names) for names in data.get("uniques", ())),
+            natural=tuple(data.get("natural", ())),
+            outside=tuple((name, own, other) for name, own, other in data.get("outside", ())),
         )
 
 

@@ -27,9 +27,10 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "pass": ("SELECT", "INSERT", "DELETE"),
     "context": ("SELECT", "INSERT", "DELETE"),
     "vector": KEPT,
-    "row_version": KEPT,
+    "row_version": ROWS,
     "deleted_row": ROWS,
     "local_key": ROWS,
+    "key_alias": KEPT,
     "parked": ROWS,
     "waiting": ROWS,
     "conflict": KEPT,
@@ -39,6 +40,8 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "contested": APPENDED,
     "compaction": KEPT,
     "tide": ROWS,
+    "exchange_log": ("SELECT", "INSERT", "DELETE"),
+    "sync_instance": KEPT,
 }
 """The rights on each of our tables; a unit test compares them with what the code writes."""
 WHY = "without it the relay stops at the first change that needs it"

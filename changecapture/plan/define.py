@@ -45,7 +45,9 @@ def define_table(settled: Settled, name: str) -> Made:
         kin=_kin(settled, name),
         kind=entity.type.lower() if entity else None,
         trees=tuple(c.wire for c in columns if _is_tree(settled, table, c)),
-        unique=_unique(table, columns),
+        uniques=_uniques(table, columns),
+        natural=_natural(settled, table, key, columns),
+        outside=_outside(settled, name),
     )
     return Made(definition, tuple(_remarks(settled, table, definition)), tuple(local.items()))
 
@@ -149,9 +151,32 @@ def _is_tree(settled: Settled, table: Table, column: SyncedColumn) -> bool:
     return (table.name.lower(), column.wire) in named and reference is not None and not reference.required
 
 
-def _unique(table: Table, columns: Collection[SyncedColumn]) -> tuple[str, ...]:
-    indexed = {name for index in table.uniques for name in index}
-    return tuple(c.name for c in columns if c.name in indexed)
+def _uniques(table: Table, columns: Collection[SyncedColumn]) -> tuple[tuple[str, ...], ...]:
+    travelling = {column.name for column in columns}
+    found = (tuple(name for name in index if name in travelling) for index in table.uniques)
+    return tuple(names for names in found if names)
+
+
+def _natural(settled: Settled, table: Table, key: Key, columns: Collection[SyncedColumn]) -> tuple[str, ...]:
+    """Return the columns that recognise a row seeded elsewhere; all must be here, and travel."""
+    rule = settled.profile.natural_key(table.name)
+    if rule is None or key.kind not in ("uuid", "assigned"):
+        return ()
+    spelled = {column.wire: column.name for column in columns}
+    names = tuple(spelled.get(name.lower(), "") for name in rule.columns)
+    return names if all(names) else ()
+
+
+def _outside(settled: Settled, name: str) -> tuple[tuple[str, str, str], ...]:
+    """Return the references to a table that apply would not see, for they are in tables that stay here."""
+    return tuple(
+        (other, column, target_column)
+        for other, table in sorted(settled.catalogue.tables.items())
+        if other not in settled.keys
+        for key in table.foreign_keys
+        if key.target.lower() == name.lower()
+        for column, target_column in zip(key.columns, key.target_columns, strict=True)
+    )
 
 
 def _fill(settled: Settled, table: Table, local: dict[str, str]) -> tuple[tuple[str, str], ...]:
@@ -182,6 +207,9 @@ def _remarks(settled: Settled, table: Table, definition: SyncedTable) -> list[st
     remarks.extend(_instance_remarks(settled, table))
     for key in settled.links[table.name].compound:
         remarks.extend(_compound_remarks(settled, key.target, key.columns, key.target_columns))
+    if definition.natural:
+        names = ", ".join(definition.natural)
+        remarks.append(f"rows of two sites with the same {names} are joined: they are one row")
     if table.storage in UNSAFE_STORAGE:
         remarks.append(f"{table.storage}: a rollback takes back what was captured, not the row")
     return remarks

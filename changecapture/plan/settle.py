@@ -68,6 +68,8 @@ def _refuse_at_sight(catalogue: Catalogue, profile: Profile) -> dict[str, str]:
             refused[name] = UNKNOWN.format(profile=profile.name)
         elif not rule.synced:
             refused[name] = rule.why
+        elif name.startswith("@"):
+            refused[name] = "its name begins with @, which entries keep for themselves"
         elif spellings[name.lower()] > 1:
             refused[name] = "another table's name differs only in case: sites could not tell them"
         elif fault := _fault_in_names(table):

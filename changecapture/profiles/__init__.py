@@ -41,7 +41,8 @@ def load_profile(name: str) -> Profile:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the profile {name} cannot be read", why=str(error)) from error
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"the profile {name} cannot be read", why=why, mend="correct the path") from error
     return parse_profile(path.stem, text, _load_packaged, where=name)
 
 

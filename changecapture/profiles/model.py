@@ -164,6 +164,10 @@ class Profile:
         """Return the references of a table that the catalogue does not show."""
         return tuple(r for r in self.references if r.table.lower() == table.lower())
 
+    def natural_key(self, table: str) -> NaturalKey | None:
+        """Return by what a table's rows are recognised that were seeded elsewhere, None by nothing."""
+        return next((rule for rule in self.natural_keys if rule.table.lower() == table.lower()), None)
+
     def super_entity(self, table: str) -> SuperEntity | None:
         """Return what is known of a super-entity table, None for an ordinary table."""
         return next((s for s in self.super_entities if s.table.lower() == table.lower()), None)

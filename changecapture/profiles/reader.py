@@ -39,7 +39,7 @@ def parse_profile(name: str, text: str, load_base: Callable[[str], Profile], *, 
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where} is not TOML", why=str(error)) from error
+        raise ConfigError(f"{where} is not TOML", why=str(error), mend="correct it there") from error
     check_form(where, data)
     own = _read_rules(_read_values(name, data), data)
     return _extend(own, load_base(data["extends"]), data) if "extends" in data else own

@@ -207,10 +207,33 @@ class Store(Protocol):
         """Insert rows of a table whose keys are ours, {key: row}, and keep which row has which key."""
 
     def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
-        """Update rows by local key; all rows of one call have the same columns."""
+        """Update rows by local key; all rows of one call have the same columns, in any order."""
 
     def delete_rows(self, table: SyncedTable, local_keys: Sequence[str | None]) -> None:
         """Delete rows by local key."""
+
+    def read_values(self, table: SyncedTable, column: str, local_keys: Sequence[str]) -> dict[str, Any]:
+        """Return {local key: value of the column}."""
+
+    def read_alike(
+        self,
+        table: SyncedTable,
+        columns: Sequence[SyncedColumn],
+        wanted: Mapping[str, Sequence[Any]],
+        *,
+        live: bool = True,
+    ) -> dict[str, list[str]]:
+        """Return the local keys of the rows whose columns have the values: {key: values} to {key: local
+        keys}. NULL is like NULL. ``live``: without those that the application's flag says are deleted."""
+
+    def rename_row(self, table: SyncedTable, local_key: str, key: str, place: Sequence[Any]) -> None:
+        """Give a row another name: the key, and where that is made of others', their values."""
+
+    def move_references(self, table: str, column: str, old: Any, new: Any) -> None:
+        """Make the rows of any table of the database that refer to one row refer to another."""
+
+    def forget_assigned(self, table: SyncedTable, keys: Collection[str]) -> None:
+        """The rows that were given these keys are gone."""
 
     def read_assigned(self, table: SyncedTable, locators: Collection[str]) -> dict[str, str]:
         """Return {locator: key} of rows that were given a key."""
@@ -220,6 +243,29 @@ class Store(Protocol):
 
     def read_locators(self, table: SyncedTable, keys: Collection[str]) -> dict[str, list[Any]]:
         """Return {key: locator values} of rows that were given a key."""
+
+    # Keys that are one row
+    def has_aliases(self) -> bool:
+        """Return whether any keys are joined."""
+
+    def read_names(self, rows: Collection[Row]) -> dict[Row, Row]:
+        """Return {row by any of its keys: row by its name} of those of the rows that are joined."""
+
+    def read_members(self, rows: Collection[Row]) -> dict[Row, list[str]]:
+        """Return {row by its name: all its keys} of those of the rows that are joined."""
+
+    def write_names(self, table: str, names: Mapping[str, str]) -> None:
+        """Keep {key: name of its row} of keys of a table (wire name) that are joined."""
+
+    def unite_rows(self, joined: Mapping[Row, Row]) -> None:
+        """Make one row, by its name, of what is known of rows by several keys: {row by a key: by its name},
+        the names among the keys.
+
+        Its entries keep their keys. It is no longer parked: it is to be shown anew.
+        """
+
+    def find_made_of(self, table: str, keys: Collection[str]) -> list[Row]:
+        """Return the rows of a table (wire name) whose keys, arrays of keys, hold one of these."""
 
     # Images of deleted rows, for people
     def write_images(self, images: Mapping[Row, str | None], revived: Collection[Row], origin: str) -> None:
@@ -251,7 +297,7 @@ class Store(Protocol):
         """Return the greatest position, 0 when the changelog is empty."""
 
     def read_row_entries(self, rows: Collection[Row]) -> dict[Row, list[tuple[Entry, bool]]]:
-        """Return all entries of the rows, each with whether it is applied."""
+        """Return all entries of the rows, under whichever of its keys, each with whether it is applied."""
 
     def read_unapplied(self, rows: Collection[Row]) -> dict[Row, list[str]]:
         """Return the names, as text, of the entries of parked rows that are not applied."""

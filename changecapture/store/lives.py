@@ -7,13 +7,13 @@ from changecapture.core.change import Entry
 from changecapture.core.codec import PassName
 from changecapture.memo import Memo
 from changecapture.store.interface import Met
+from changecapture.store.journal import JournalStore
 from changecapture.store.log import ENTRY
-from changecapture.store.shelf import ShelfStore
 
 SENT, CORRECTED = "shipped", "corrected"
 
 
-class LifeStore(ShelfStore):
+class LifeStore(JournalStore):
     """The part of a store that tells one life of a site from another."""
 
     memo: Memo | None = None

@@ -4,17 +4,21 @@ The SQL is common to both engines: it is written once, here. What differs is beh
 of many), ``_load`` (append many) and ``_upsert`` (insert or update).
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from changecapture.core.change import Captured, Entry, Row, Version
 from changecapture.core.codec import PassName
+from changecapture.core.merge import unite_versions
 from changecapture.core.rank import rank
 from changecapture.core.table import SyncedTable
+from changecapture.core.values import dump
 from changecapture.core.vector import Component, Vector, load_vector
 from changecapture.errors import ConfigError, DriftError, RetryLater
-from changecapture.store.bulk import BulkSession, chunks
+from changecapture.store.aliases import AliasStore
+from changecapture.store.bulk import chunks
 from changecapture.store.interface import Site
 
 ENTRY = "origin, epoch, number, pass, stamp, base_seen, scope, table_name, row_key, columns"
@@ -23,7 +27,7 @@ WINDOW = 4
 """A backlog is looked at through a window of this many times the limit of a pass."""
 
 
-class LogStore(BulkSession):
+class LogStore(AliasStore):
     """The part of a store that reads and writes our own tables."""
 
     _installed_at: int
@@ -209,6 +213,42 @@ class LogStore(BulkSession):
         self._load("row_version", ("table_name", "row_key", *columns), fresh)
         self._upsert("row_version", ("table_name", "row_key"), columns, changed)
 
+    def unite_rows(self, joined: Mapping[Row, Row]) -> None:
+        """Make one row, by its name, of what is known of rows by several keys: {row by a key: by its name},
+        the names among the keys.
+
+        Its entries keep their keys. It is no longer parked: it is to be shown anew.
+        """
+        known: dict[Row, list[Version]] = defaultdict(list)
+        for row, version in self.read_versions(joined).items():
+            known[joined[row]].append(version)
+        for statement in (
+            f"DELETE FROM {self.prefix}row_version WHERE",
+            f"DELETE FROM {self.prefix}parked WHERE",
+            f"DELETE FROM {self.prefix}waiting WHERE",
+        ):
+            for _ in self._of_rows(statement, joined, False):
+                pass
+        self.write_versions({row: unite_versions(parts) for row, parts in known.items()}, {})
+        where = "target_table = %s AND target_key = %s"
+        for row, name in joined.items():
+            self.execute(f"UPDATE {self.prefix}waiting SET target_key = %s WHERE {where}", (name.key, *row))
+
+    def find_made_of(self, table: str, keys: Collection[str]) -> list[Row]:
+        """Return the rows of a table (wire name) whose keys, arrays of keys, hold one of these."""
+        found: set[str] = set()
+        for part in chunks(keys):
+            holds = " OR ".join(["row_key LIKE %s ESCAPE '!'"] * len(part))
+            where = f"WHERE table_name = %s AND ({holds})"
+            parameters = [table, *(f"%{_escape(dump(key))}%" for key in part)]
+            rows = self.query(
+                f"SELECT row_key FROM {self.prefix}changelog {where} "
+                f"UNION SELECT row_key FROM {self.prefix}key_alias {where}",
+                parameters * 2,
+            )
+            found.update(key for (key,) in rows)
+        return [Row(table, key) for key in sorted(found)]
+
     def append_entries(self, entries: Sequence[Entry], *, applied: bool) -> None:
         """Append to the changelog."""
         self._load(
@@ -247,18 +287,19 @@ class LogStore(BulkSession):
         return int(self.query(f"SELECT coalesce(max(position), 0) FROM {self.prefix}changelog")[0][0])
 
     def read_row_entries(self, rows: Collection[Row]) -> dict[Row, list[tuple[Entry, bool]]]:
-        """Return all entries of the rows, each with whether it is applied."""
+        """Return all entries of the rows, under whichever of its keys, each with whether it is applied."""
         found: dict[Row, list[tuple[Entry, bool]]] = defaultdict(list)
+        places = self._spread(rows)
         select = f"SELECT {ENTRY}, applied FROM {self.prefix}changelog WHERE"
-        for row in self._of_rows(select, rows):
+        for row in self._of_rows(select, places):
             entry = Entry(*row[:10])
-            found[entry.row].append((entry, bool(row[10])))
+            found[places[entry.row]].append((entry, bool(row[10])))
         return found
 
     def mark_applied(self, rows: Collection[Row]) -> None:
         """Say that all entries of the rows are applied."""
         for _ in self._of_rows(
-            f"UPDATE {self.prefix}changelog SET applied = 1 WHERE applied = 0 AND", rows, False
+            f"UPDATE {self.prefix}changelog SET applied = 1 WHERE applied = 0 AND", self._spread(rows), False
         ):
             pass
 
@@ -286,6 +327,11 @@ class LogStore(BulkSession):
         vectors = self._known("context", "context", set(digests.values()), "vector")
         loaded = {digest: load_vector(text) for digest, text in vectors.items()}
         return {name: loaded[digest] for name, digest in digests.items() if digest in loaded}
+
+
+def _escape(text: str) -> str:
+    """Return the pattern of LIKE .. ESCAPE '!' that is this text."""
+    return re.sub("[!%_]", "!\\g<0>", text)
 
 
 def _entry_row(e: Entry, applied: int) -> tuple[Any, ...]:

@@ -4,13 +4,15 @@ SQLite, from Python's own library, with the log and the shelf of the real stores
 the same SQL. What is its own are the application's rows, the capture triggers and the errors; one contract
 suite holds it to what PostgreSQL and MariaDB do (tests/database/test_store_contract.py).
 
-There is one connection, the application's too, so nothing runs beside a transaction of ours. Rows that the
-application is to hold stand in ``busy``. The clock is an argument. ``before`` is called with each
-statement: what it raises is a crash at that place. The whole database is a value: ``dump``, ``restore``.
+There is one connection, the application's too: what is to run beside a transaction of ours says so
+(``application``), and rows that the application is to hold stand in ``busy``. The clock is an argument.
+``before`` is called with each statement: what it raises is a crash at that place. The whole database is a
+value: ``dump``, ``restore``.
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
 from typing import Any
@@ -66,6 +68,16 @@ class MemoryStore(SqlStore):
         connection.create_function("changecapture_transaction", 0, lambda: self._transaction_now)
         connection.create_function("changecapture_now", 0, self._clock)
         return connection
+
+    @contextmanager
+    def application(self) -> Iterator[None]:
+        """Let the application commit a transaction of its own, be it in the middle of one of ours."""
+        ours = self._capturing, self._transaction_now
+        self._capturing, self._transaction_now = True, next(self._transactions)
+        try:
+            yield
+        finally:
+            self._capturing, self._transaction_now = ours
 
     def dump(self) -> bytes:
         """Return the whole database."""
@@ -226,7 +238,10 @@ class MemoryStore(SqlStore):
         locators = self._locators(table, [key for key, _ in rows if key is not None])
         self.execute_many(
             f"UPDATE {self._quote(table.name)} SET {sets} WHERE {match}",
-            [[*row.values(), *locator] for (_, row), locator in zip(rows, locators, strict=True)],
+            [
+                [*(row[name] for name in rows[0][1]), *locator]
+                for (_, row), locator in zip(rows, locators, strict=True)
+            ],
         )
 
 

@@ -254,7 +254,7 @@ class MySQLStore(SqlStore):
         short: list[tuple[list[Any], Sequence[Any]]] = []
         for (_, row), locator in zip(rows, locators, strict=True):
             if max(map(measure, row.values()), default=0) <= limit:
-                short.append((locator, (*row.values(),)))
+                short.append((locator, [row[column.name] for column in columns]))
             else:
                 self._update_row(table, locator, columns, row, kept)
         if short:

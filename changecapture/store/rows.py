@@ -1,6 +1,7 @@
 """The application's rows, as a store reads and writes them. See interface.py for the words used."""
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from types import ModuleType
@@ -160,6 +161,48 @@ class RowStore(UpkeepStore):
         )
         return [text for (text,) in rows]
 
+    def read_values(self, table: SyncedTable, column: str, local_keys: Sequence[str]) -> dict[str, Any]:
+        """Return {local key: value of the column}."""
+        return dict(self._select_local(table, local_keys, f"t.{self._quote(column)}"))
+
+    def read_alike(
+        self,
+        table: SyncedTable,
+        columns: Sequence[SyncedColumn],
+        wanted: Mapping[str, Sequence[Any]],
+        *,
+        live: bool = True,
+    ) -> dict[str, list[str]]:
+        """Return the local keys of the rows whose columns have the values: {key: values} to {key: local
+        keys}. NULL is like NULL. ``live``: without those that the application's flag says are deleted."""
+        shapes: dict[tuple[bool, ...], dict[str, Sequence[Any]]] = defaultdict(dict)
+        for key, values in wanted.items():
+            shapes[tuple(value is None for value in values)][key] = values
+        found: dict[str, list[str]] = defaultdict(list)
+        flag = table.deleted_flag
+        for shape, group in shapes.items():
+            given = [column for column, absent in zip(columns, shape, strict=True) if not absent]
+            if not given:
+                continue
+            conditions = [
+                f"t.{self._quote(column.name)} IS NULL"
+                for column, absent in zip(columns, shape, strict=True)
+                if absent
+            ]
+            if flag is not None and live:
+                name, value = f"t.{self._quote(flag.column)}", self.dialect.literal(flag.deleted)
+                conditions.append(f"({name} IS NULL OR {name} <> {value})")
+            for key, values in group.items():
+                place = [value for value in values if value is not None]
+                condition, parameters = self._matching(table, given, [place])
+                rows = self.query(
+                    f"SELECT {self._key(table)} FROM {self._quote(table.name)} AS t "
+                    f"WHERE {' AND '.join([condition, *conditions])}",
+                    parameters,
+                )
+                found[key].extend(text for (text,) in rows)
+        return found
+
     def read_locators(self, table: SyncedTable, keys: Collection[str]) -> dict[str, list[Any]]:
         """Return {key: locator values} of rows that were given a key."""
         found = self._assigned(table, "row_key", keys, "locator")
@@ -226,6 +269,11 @@ class RowStore(UpkeepStore):
     def _microseconds(self, expression: str) -> str:
         """Return an expression: a UTC datetime as microseconds since 1970."""
         raise NotImplementedError
+
+    def move_references(self, table: str, column: str, old: Any, new: Any) -> None:
+        """Make the rows of any table of the database that refer to one row refer to another."""
+        name = self._quote(column)
+        self.execute(f"UPDATE {self._quote(table)} SET {name} = %s WHERE {name} = %s", (new, old))
 
     # Helpers
     def _quote(self, name: str) -> str:

@@ -154,6 +154,12 @@ class ShelfStore(LogStore):
         )
         self._upsert("local_key", ("table_name", "locator"), ("row_key",), [(table.wire, locator, key)])
 
+    def forget_assigned(self, table: SyncedTable, keys: Collection[str]) -> None:
+        """The rows that were given these keys are gone."""
+        rows = [Row(table.wire, key) for key in keys]
+        for _ in self._of_rows(f"DELETE FROM {self.prefix}local_key WHERE", rows, False):
+            pass
+
     def _assigned(
         self, table: SyncedTable, given: str, wanted: Collection[str], asked: str
     ) -> dict[str, str]:

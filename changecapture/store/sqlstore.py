@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from changecapture.core.table import SyncedTable
+from changecapture.core.values import dump
 from changecapture.store.rows import RowStore
 
 
@@ -21,3 +22,13 @@ class SqlStore(RowStore):
     def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
         """Update rows by local key; all rows of one call have the same columns."""
         raise NotImplementedError
+
+    def rename_row(self, table: SyncedTable, local_key: str, key: str, place: Sequence[Any]) -> None:
+        """Give a row another name: the key, and where that is made of others', their values."""
+        if table.identity.kind == "assigned":
+            self.give_key(table, dump(self._locators(table, [local_key])[0]), key)
+            return
+        names = [column.name for column in table.identity.columns]
+        values = [key] if table.identity.kind == "uuid" else list(place)
+        if len(values) == len(names):
+            self.update_rows(table, [(local_key, dict(zip(names, values, strict=True)))])

@@ -4,15 +4,15 @@ import click
 
 from changecapture import __version__
 from relay.cli.pair import pair
-from relay.cli.peers import allow, peers, unpair
+from relay.cli.peers import allow, limit, peers, unpair
 from relay.cli.run import run
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="changecapture-relay")
 def main() -> None:
     """Exchange changes with the other sites that are within reach."""
 
 
-for command in (run, pair, peers, allow, unpair):
+for command in (run, pair, peers, allow, limit, unpair):
     main.add_command(command)

@@ -31,6 +31,23 @@ def allow(config_file: Path, introducer: bool, peer: str) -> None:
 
 @click.command()
 @config_option
+@click.option("--send", metavar="MODULES", help="Which modules it is sent.")
+@click.option("--accept", metavar="MODULES", help="Which modules are taken from it.")
+@click.argument("peer")
+def limit(config_file: Path, send: str | None, accept: str | None, peer: str) -> None:
+    """Say which modules are exchanged with a paired site (its name, or the beginning of its id).
+
+    MODULES is all, none, a list (cr,gis) or all but some ('all but mpr'); `changecapture plan` names them.
+    What is held back is sent when it is allowed again.
+    """
+    limits = {name: text for name, text in (("send", send), ("accept", accept)) if text is not None}
+    if not limits:
+        raise click.UsageError("say what to --send or to --accept")
+    _order(config_file, {"order": "limit", "peer": peer, **limits}, lambda peer: click.echo(_line(peer)))
+
+
+@click.command()
+@config_option
 @click.argument("peer")
 def unpair(config_file: Path, peer: str) -> None:
     """Let a site (its name, or the beginning of its id) in no more, at once."""
@@ -40,8 +57,13 @@ def unpair(config_file: Path, peer: str) -> None:
 def _order(config_file: Path, request: dict[str, Any], say: Any) -> None:
     from relay.cli.order import give_order
 
+    def hear(said: dict[str, Any]) -> None:
+        say(said["done"])
+        if said.get("checked") is False:
+            click.echo("the names of the modules were not looked up: no relay runs", err=True)
+
     with ending():
-        give_order(config_file, request, lambda said: say(said["done"]) if "done" in said else None)
+        give_order(config_file, request, hear)
 
 
 def _say_peers(done: dict[str, Any]) -> None:
@@ -67,6 +89,9 @@ def _line(peer: dict[str, Any]) -> str:
         parts.append("may introduce others")
     if peer["introduced_by"]:
         parts.append(f"introduced by device {peer['introduced_by'][:SHORT]}")
+    for what, word in (("send", "is sent"), ("accept", "may send")):
+        if peer[what] != "all":
+            parts.append(f"{word} {peer[what]}")
     if peer.get("addresses"):
         parts.append(f"at {', '.join(peer['addresses'])}")
     return ", ".join(parts)

@@ -3,26 +3,33 @@
 Each is bound to the sites that it has spoken for: no other paired device may speak for them. What is
 changed here holds from the next call on, also on connections that are open (``relay.resource`` and
 ``relay.client`` ask for each).
+
+What each may be sent and what is taken from it is kept here too; what it offers in its turn it says when
+it greets.
 """
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from changecapture.core.scopes import EVERY, Scopes, Terms, load_scopes
 from changecapture.errors import ConfigError, PeerError
 from relay.trust.identity import SHORT
 from relay.trust.state import read_private, write_private
 
 FILE = "peers.json"
+NOTHING = Scopes(but=False)
 MAX_SITES = 16
 """That one device may speak for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """A device that may be spoken with. ``send`` and ``accept`` name modules; None: all."""
+    """A device that may be spoken with. ``send`` and ``accept``: which modules it gets, and may bring;
+    ``heard``: the serial of its last introduction."""
 
     device: str
     name: str
@@ -30,13 +37,17 @@ class Paired:
     sites: tuple[str, ...] = ()
     introducer: bool = False
     introduced_by: str | None = None
-    send: tuple[str, ...] | None = None
-    accept: tuple[str, ...] | None = None
+    send: Scopes = EVERY
+    accept: Scopes = EVERY
+    heard: int = 0
 
     @property
     def label(self) -> str:
         """Return what a person calls it."""
         return f"{self.name} (device {self.device[:SHORT]})"
+
+
+Hear = Callable[[Paired | None, Paired | None], None]
 
 
 class Peers:
@@ -46,11 +57,13 @@ class Peers:
         """``own``: this device, which is never its own peer."""
         self._path = directory / FILE
         self.own = own
-        self._paired = _read(self._path)
-        self._heard: list[Callable[[str], None]] = []
+        self.serial, self._paired = _read(self._path)
+        self._heard: list[Hear] = []
+        self.offered: dict[str, Scopes] = {}
+        """What each device has said that it sends us, since we started."""
 
-    def on_change(self, hear: Callable[[str], None]) -> None:
-        """Call ``hear`` with each device that is paired, changed or unpaired from now on."""
+    def on_change(self, hear: Hear) -> None:
+        """Call ``hear`` with what was kept of a device before, and after, each change from now on."""
         self._heard.append(hear)
 
     def all(self) -> list[Paired]:
@@ -86,6 +99,13 @@ class Peers:
         self._write({d: p for d, p in self._paired.items() if d not in names}, *names)
         return gone
 
+    def terms(self, device: str) -> Terms:
+        """Return what may be exchanged with a device: nothing with one that is not paired."""
+        peer = self._paired.get(device)
+        if peer is None:
+            return Terms(NOTHING, NOTHING, NOTHING)
+        return Terms(peer.send, peer.accept, self.offered.get(device, NOTHING))
+
     def claim(self, device: str, site: str) -> None:
         """Bind a site to a device; raise PeerError when it is another's, or the device not paired."""
         peer = self._paired.get(device)
@@ -117,21 +137,35 @@ class Peers:
         raise ConfigError(f"no peer is called '{text}'", mend=mend)
 
     def _write(self, paired: dict[str, Paired], *changed: str) -> None:
-        rows = [asdict(paired[device]) for device in sorted(paired)]
-        write_private(self._path, json.dumps({"peers": rows}, indent=1).encode())
-        self._paired = paired
+        serial = max(self.serial + 1, int(time.time() * 1_000_000))
+        rows = [_row(paired[device]) for device in sorted(paired)]
+        write_private(self._path, json.dumps({"serial": serial, "peers": rows}, indent=1).encode())
+        before, self._paired, self.serial = self._paired, paired, serial
         for device in changed:
             for hear in self._heard:
-                hear(device)
+                hear(before.get(device), paired.get(device))
 
 
-def _read(path: Path) -> dict[str, Paired]:
+def has_other_terms(before: Paired, after: Paired) -> bool:
+    """Return whether what was agreed with a device holds no longer."""
+    return (before.send, before.accept) != (after.send, after.accept)
+
+
+def is_other_list(before: Paired | None, after: Paired | None) -> bool:
+    """Return whether those whom this device introduces are others now."""
+    was, is_now = (peer is not None and peer.introduced_by is None for peer in (before, after))
+    return was != is_now
+
+
+def _read(path: Path) -> tuple[int, dict[str, Paired]]:
+    """Return the serial of the list, which grows with each change, and the list."""
     content = read_private(path)
     if content is None:
-        return {}
+        return 0, {}
     try:
-        return {row["device"]: _peer(row) for row in json.loads(content)["peers"]}
-    except (ValueError, TypeError, KeyError) as error:
+        data = json.loads(content)
+        return int(data.get("serial", 0)), {row["device"]: _peer(row) for row in data["peers"]}
+    except (ValueError, TypeError, KeyError, AttributeError, PeerError) as error:
         raise ConfigError(
             f"{path} is damaged",
             why=str(error),
@@ -142,7 +176,12 @@ def _read(path: Path) -> dict[str, Paired]:
 def _peer(row: dict[str, Any]) -> Paired:
     names = {f.name for f in fields(Paired)}
     known = {name: value for name, value in row.items() if name in names}
-    for name in ("sites", "send", "accept"):
-        if isinstance(known.get(name), list):
-            known[name] = tuple(known[name])
+    known["sites"] = tuple(known.get("sites", ()))
+    for name in ("send", "accept"):
+        known[name] = load_scopes(known.get(name, ""))
     return Paired(**known)
+
+
+def _row(peer: Paired) -> dict[str, Any]:
+    row = asdict(peer)
+    return {**row, "send": peer.send.dump(), "accept": peer.accept.dump()}

@@ -8,12 +8,16 @@ from typing import Protocol
 
 import pytest
 
-from tests.support import estate, family
+from tests.support import estate, family, seeds
 from tests.support.databases import DatabaseServer, run_script
 from tests.support.schemas import build_database
 from tests.support.sites import EDEN_TABLES, Site
 
-APPLICATIONS = {"family": (family.script, "generic"), "estate": (estate.script, estate.PROFILE)}
+APPLICATIONS = {
+    "family": (family.script, "generic"),
+    "estate": (estate.script, estate.PROFILE),
+    "seeds": (seeds.script, seeds.PROFILE),
+}
 """Small ones: what creates their tables, and their profile."""
 
 _numbers = count(1)

@@ -240,6 +240,18 @@ def test_updated_and_deleted_rows_are_as_they_were_written(ana):
     assert ana.family.rows("SELECT 1 FROM parent") == []
 
 
+def test_rows_of_one_update_may_name_their_columns_in_any_order(ana):
+    ana.family.add_parent("ben", "Ben")
+    store = ana.store
+    keys = [local_key(store, key) for key in ("ana", "ben")]
+    with store.applying():
+        store.update_rows(
+            table(store),
+            [(keys[0], {"name": "A", "note": "a"}), (keys[1], {"note": "b", "name": "B"})],
+        )
+    assert ana.family.rows("SELECT name, note FROM parent ORDER BY uuid") == [("A", "a"), ("B", "b")]
+
+
 @pytest.mark.parametrize(
     ("name", "row", "reason"),
     [

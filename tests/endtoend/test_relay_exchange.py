@@ -9,12 +9,13 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
+from changecapture.core.scopes import EVERY, Scopes
 from relay.address import ANY, Address
 from relay.clock import pause
 from relay.config import RelayConfig
 from relay.load import Timing
 from relay.service import SiteService
-from relay.trust.peers import Peers
+from relay.trust.peers import Paired, Peers
 from tests.support.pairing import pair_states
 from tests.unit.relay_fake import FakeLog, FakeSite, site_id
 
@@ -250,11 +251,76 @@ class Trust(Relays):
         await self.until(lambda: self.told(other, "not paired: it is not spoken to"))
         assert self.a.sent == 0
 
+    async def test_new_limits_hold_at_once_at_both_ends(self):
+        await self.in_step()
+        held, taken = Scopes(frozenset({"mpr"})), Scopes(frozenset({"cr", "mpr"}), False)
+        self.peers(self.a).change(self.device(self.b), send=held)
+        await self.until(lambda: self.a.asked[-1] == held.dump())
+        self.peers(self.b).change(self.device(self.a), accept=taken)
+        await self.until(lambda: self.a.asked[-1] == (held & taken).dump())
+        self.a.write("one")
+        await self.until_equal(self.b, texts={"one"})
+        self.peers(self.a).change(self.device(self.b), send=EVERY)
+        await self.until(lambda: self.a.asked[-1] == taken.dump())
+
     async def test_it_speaks_over_ipv6_and_ipv4(self):
         self.start(self.a, host=ANY)
         for host in ("127.0.0.1", "::1"):
             device = await self.running["a"].node.client.identify(Address(host, self.running["a"].port))
             assert device == self.device(self.a)
+
+
+class Introductions(Relays):
+    """Site a is a hub that b and c are paired with; d is nobody yet."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for letter in "abcd":
+            (self.directory / letter / "peers.json").unlink()
+        self.sites = [FakeSite(site_id(letter)) for letter in "abcd"]
+        self.a, self.b, self.c, self.d = self.sites
+
+    def peers(self, site: FakeSite) -> Peers:
+        return self.running[site.id[0]].node.peers
+
+    def device(self, site: FakeSite) -> str:
+        return self.running[site.id[0]].node.identity.device
+
+    def pair(self, hub: FakeSite, spoke: FakeSite, *, introducer: bool = True) -> None:
+        self.peers(hub).put(Paired(self.device(spoke), f"camp {spoke.id[0]}"))
+        self.peers(spoke).put(Paired(self.device(hub), f"camp {hub.id[0]}", introducer=introducer))
+
+    def start_all(self) -> None:
+        self.start(self.a)
+        for site in self.sites[1:]:
+            self.start(site, self.a)
+
+    def knows(self, site: FakeSite) -> set[str]:
+        return {peer.name.removeprefix("camp ") for peer in self.peers(site).all()}
+
+    async def test_those_that_a_hub_has_paired_are_introduced_to_each_other(self):
+        self.start_all()
+        self.pair(self.a, self.b)
+        self.pair(self.a, self.c)
+        await self.until(lambda: self.knows(self.b) == {"a", "c"} and self.knows(self.c) == {"a", "b"})
+        self.pair(self.a, self.d)
+        await self.until(lambda: self.knows(self.b) == {"a", "c", "d"} and self.knows(self.d) == set("abc"))
+
+    async def test_who_is_not_allowed_to_introduce_introduces_nobody(self):
+        self.start_all()
+        self.pair(self.a, self.b, introducer=False)
+        self.pair(self.a, self.c)
+        await self.until(lambda: self.knows(self.c) == {"a", "b"})
+        await self.until(lambda: self.told(self.b, "in step"))
+        assert self.knows(self.b) == {"a"}
+
+    async def test_who_is_unpaired_by_the_hub_is_unpaired_by_those_it_was_introduced_to(self):
+        self.start_all()
+        self.pair(self.a, self.b)
+        self.pair(self.a, self.c)
+        await self.until(lambda: self.knows(self.b) == {"a", "c"})
+        self.peers(self.a).remove(self.device(self.c))
+        await self.until(lambda: self.knows(self.b) == {"a"})
 
 
 class ManySites(Relays):

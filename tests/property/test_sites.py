@@ -63,11 +63,11 @@ def memory_sites(tables: str, profile: str) -> Callable[[], list[AnySite]]:
 
 
 def test_sites_with_people_and_items_end_equal_in_memory(flagged):
-    run_machine(PeopleMachine, memory_sites(PEOPLE, flagged), examples=150, steps=30)
+    run_machine(PeopleMachine, memory_sites(PEOPLE, flagged), examples=100, steps=30)
 
 
 def test_sites_with_families_end_equal_in_memory():
-    run_machine(FamilyMachine, memory_sites(family.TABLES, "generic"), examples=150, steps=30)
+    run_machine(FamilyMachine, memory_sites(family.TABLES, "generic"), examples=100, steps=30)
 
 
 def test_sites_with_people_and_items_end_equal(real_sites, flagged):

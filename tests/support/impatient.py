@@ -1,7 +1,8 @@
 """``changecapture-relay`` whose waits are those of a test: python -m tests.support.impatient JSON run ..
 
-JSON names fields of ``relay.load.Timing``, in seconds: on a link that is twenty times as fast, and cut twenty
-times as often, everything is the same with waits that are twenty times as short.
+On a link that is ten times as fast, and cut ten times as often, everything is the same with waits that are
+ten times as short. JSON names the waits, in seconds: fields of ``relay.load.Timing``, and constants as
+"relay.client.SILENCE_S".
 """
 
 import json
@@ -12,10 +13,16 @@ import relay.service
 from relay.load import Timing
 
 
-def main(timing: str, *arguments: str) -> None:
+def main(waits: str, *arguments: str) -> None:
     """Run it."""
-    waits = Timing(**json.loads(timing))
-    vars(relay.service)["Timing"] = lambda: waits
+    given: dict[str, float] = json.loads(waits)
+    timing = Timing(**{name: seconds for name, seconds in given.items() if "." not in name})
+    vars(relay.service)["Timing"] = lambda: timing
+    for place, seconds in given.items():
+        module, dot, name = place.rpartition(".")
+        if dot:
+            assert name in vars(sys.modules[module]), place
+            vars(sys.modules[module])[name] = seconds
     relay.cli.main(arguments)
 
 

@@ -107,19 +107,20 @@ class Link:
 
     def __init__(
         self,
-        target: int,
+        target: int = 0,
         *,
         rate: float | None = None,
         delay_s: float = 0.0,
         cut_every_s: float | None = None,
     ) -> None:
-        """``rate``: bytes a second each way; ``delay_s``: one way."""
+        """``target`` may be set later; ``rate``: bytes a second each way; ``delay_s``: one way."""
         self.target = target
         self.delay_s = delay_s
         self.there, self.back = Lane(rate), Lane(rate)
         self.hears = asyncio.Event()
         self.made = 0
         """How many connections were made."""
+        self.cuts = 0
         self._cut_every_s = cut_every_s
         self._open: dict[asyncio.Task[None], Connection] = {}
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -197,6 +198,7 @@ class Link:
     async def _cut_for_ever(self, every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)
+            self.cuts += 1
             await self._end()
 
     async def _end(self) -> None:

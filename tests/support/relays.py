@@ -142,7 +142,7 @@ class Relay:
         what = f"the relay of the {self.name} to say '{part}'"
         patience.wait(lambda: self.said(part, after) or not self.running, what)
         if not self.said(part, after):
-            raise RelayError(f"the relay of the {self.name} has ended")
+            raise RelayError("\n".join([f"the relay of the {self.name} has ended", *self.lines]))
 
     def _end(self, number: int) -> None:
         if self._process is None:

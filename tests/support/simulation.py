@@ -22,6 +22,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import AlreadyCalled
 
 from changecapture.core.codec import PROTOCOL
+from changecapture.core.scopes import Terms
 from changecapture.errors import DataError, PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
 from changecapture.sync import PullRequest, Received
@@ -143,6 +144,21 @@ class Everyone:
     def claim(self, device: str, site: str) -> None:
         """Bind nothing."""
 
+    def terms(self, device: str) -> Terms:
+        """Hold nothing back."""
+        return Terms()
+
+
+class Mute:
+    """Tells nothing of trust when it greets."""
+
+    def write(self, device: str) -> str:
+        """Return nothing."""
+        return ""
+
+    def read(self, device: str, text: str) -> None:
+        """Hear nothing."""
+
 
 class SimDatabase:
     """The verbs of ``relay.database``, one after the other, each after a moment, without threads."""
@@ -158,9 +174,9 @@ class SimDatabase:
             return 0
         return await self._do(self._connection.publish)
 
-    async def receive(self, peer: str, payload: bytes) -> Received:
+    async def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """See Connection."""
-        return await self._do(lambda: self._connection.receive(peer, payload))
+        return await self._do(lambda: self._connection.receive(peer, payload, terms))
 
     async def retry(self) -> int:
         """See Connection."""
@@ -174,13 +190,13 @@ class SimDatabase:
         """See Connection."""
         await self._do(lambda: self._connection.meet(theirs, measured))
 
-    async def next_request(self, peer: str) -> PullRequest:
+    async def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """See Connection."""
-        return await self._do(lambda: self._connection.next_request(peer))
+        return await self._do(lambda: self._connection.next_request(peer, terms))
 
-    async def answer(self, request: PullRequest) -> Answer:
+    async def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection."""
-        return await self._do(lambda: self._connection.answer(request))
+        return await self._do(lambda: self._connection.answer(request, terms))
 
     async def _do(self, job: Callable[[], T]) -> T:
         world = self._host.world
@@ -332,6 +348,7 @@ class Relay:
             polls=self.polls,
             pace=Pace(world.clock),
             bindings=Everyone(""),
+            manners=Mute(),
             name=host.origin,
             heard=self.roster.poked,
             pulled=self.roster.leads,
@@ -347,16 +364,17 @@ class Relay:
         common: dict[str, Any] = {"timing": timing, "clock": world.clock, "log": self._log}
         site = self._host.site.store.read_site()
         session = Session(str(address), own_site=site.origin, protocol=PROTOCOL, rng=world.rng)
+        peers: Any = Everyone(str(self._host.number))
         pusher = Pusher(
             address,
             own_site=origin,
+            peers=peers,
             client=self.client,
             database=self.database,
             polls=self.polls,
             rng=world.rng,
             **common,
         )
-        peers: Any = Everyone(str(self._host.number))
         return Peer(
             address,
             session,
@@ -364,6 +382,7 @@ class Relay:
             own_site=origin,
             device=device,
             peers=peers,
+            manners=Mute(),
             client=self.client,
             database=self.database,
             watch=self.watch,

@@ -53,6 +53,7 @@ OWN_TABLES = (
     "row_version",
     "deleted_row",
     "local_key",
+    "key_alias",
     "parked",
     "waiting",
     "conflict",
@@ -62,6 +63,8 @@ OWN_TABLES = (
     "contested",
     "compaction",
     "tide",
+    "exchange_log",
+    "sync_instance",
 )
 
 
@@ -260,6 +263,7 @@ def assert_sound_log(site: AnySite, *, whole: bool = True) -> None:
     stamps: dict[tuple[str, str], int] = {}
     numbers: dict[tuple[str, int], list[int]] = defaultdict(list)
     covered: dict[tuple[str, int, str], int] = {}
+    names = {(t, k): (t, n) for t, k, n in site.fetch("SELECT table_name, row_key, name FROM {p}key_alias")}
     entries = site.fetch(
         "SELECT origin, epoch, number, scope, stamp, table_name, row_key, applied FROM {p}changelog"
     )
@@ -268,8 +272,9 @@ def assert_sound_log(site: AnySite, *, whole: bool = True) -> None:
         place = origin, epoch, scope
         covered[place] = max(covered.get(place, 0), number)
         if applied:
-            seen[table, key] ^= hash_name(origin, epoch, number)
-            stamps[table, key] = max(stamps.get((table, key), 0), stamp)
+            row = names.get((table, key), (table, key))
+            seen[row] ^= hash_name(origin, epoch, number)
+            stamps[row] = max(stamps.get(row, 0), stamp)
     versions = site.fetch("SELECT table_name, row_key, stamp, seen FROM {p}row_version")
     if whole:
         assert {(t, k): s for t, k, _, s in versions} == dict(seen)

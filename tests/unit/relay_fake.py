@@ -13,12 +13,14 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from changecapture.core.codec import PROTOCOL
+from changecapture.core.scopes import Terms, load_scopes
 from changecapture.errors import PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
 from changecapture.sync import PullRequest, Received
 from relay.trust.identity import Identity, make_identity, read_identity
 
 T = TypeVar("T")
+NO_TERMS = Terms()
 PAGE = 10
 
 
@@ -41,9 +43,25 @@ class FakePeers:
     def is_paired(self, device: str) -> bool:
         return device in self.paired
 
+    def terms(self, device: str) -> Terms:
+        return NO_TERMS
+
     def claim(self, device: str, site: str) -> None:
         if self.sites.setdefault(site, device) != device:
             raise PeerError("another device speaks for this site")
+
+
+class FakeManners:
+    """Tells nothing, and hears what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def write(self, device: str) -> str:
+        return ""
+
+    def read(self, device: str, text: str) -> None:
+        self.told.append((device, text))
 
 
 def new_identity() -> Identity:
@@ -77,6 +95,8 @@ class FakeSite:
     changelog: list[tuple[str, int, str]] = field(default_factory=list)
     sent: int = 0
     """Entries that were put into answers, the ones sent twice included."""
+    asked: list[str] = field(default_factory=list)
+    """The modules of each request."""
     away: bool = False
     opened: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -155,14 +175,18 @@ class FakeConnection:
         self.site.check()
         return Greeting(self.site.id, 1, json.dumps(self.site.vector), 0, self.site.protocol)
 
-    def next_request(self, peer: str) -> PullRequest:
+    def next_request(self, peer: str, terms: Terms = NO_TERMS) -> PullRequest:
         self.site.check()
-        return PullRequest(self.site.id, 1, json.dumps(self.site.vector), 0, 0)
+        vector = json.dumps(self.site.vector)
+        return PullRequest(self.site.id, 1, vector, 0, 0, scopes=terms.asked.dump())
 
-    def answer(self, request: PullRequest) -> FakeAnswer:
+    def answer(self, request: PullRequest, terms: Terms = NO_TERMS) -> FakeAnswer:
         self.site.check()
         if request.protocol != PROTOCOL:
             raise PeerError("another protocol")
+        self.site.asked.append(request.scopes)
+        if not terms.send.covers(load_scopes(request.scopes)):
+            raise PeerError("modules that are not sent")
         vector = json.loads(request.vector)
         with self.site.lock:
             wanted = [e for e in self.site.changelog if e[1] > vector.get(e[0], 0)]
@@ -171,7 +195,7 @@ class FakeConnection:
         body = json.dumps({"entries": page, "last": last}).encode()
         return FakeAnswer(zlib.compress(body), len(page), last, last and bool(page))
 
-    def receive(self, peer: str, payload: bytes) -> Received:
+    def receive(self, peer: str, payload: bytes, terms: Terms = NO_TERMS) -> Received:
         self.site.check()
         try:
             content = json.loads(zlib.decompress(payload))
@@ -185,6 +209,9 @@ class FakeConnection:
     def retry(self) -> int:
         self.site.check()
         return 0
+
+    def modules(self) -> list[str]:
+        return ["cr", "pr"]
 
 
 @dataclass

@@ -25,6 +25,8 @@ PAIRS = [
     ("migrations", "sql/0001/postgresql.down.sql", "sql/0001/mysql.down.sql"),
     ("migrations", "sql/0002/postgresql.up.sql", "sql/0002/mysql.up.sql"),
     ("migrations", "sql/0002/postgresql.down.sql", "sql/0002/mysql.down.sql"),
+    ("migrations", "sql/0004/postgresql.up.sql", "sql/0004/mysql.up.sql"),
+    ("migrations", "sql/0004/postgresql.down.sql", "sql/0004/mysql.down.sql"),
 ]
 FROZEN = {
     "0001/mysql.down.sql": "f518581c30d9395c25e083761f018effbcf44774a4ceb557f3aa6c57d9946ca1",
@@ -35,6 +37,14 @@ FROZEN = {
     "0002/mysql.up.sql": "686bb54443f10ddea278bb3d23e108aa60c8a0c5bc1b18b510591b482209b11d",
     "0002/postgresql.down.sql": "92fd63567cbc012d86bf1cf568eb463a6952227a6f8731fd2e9d404021b129b4",
     "0002/postgresql.up.sql": "e4ba185dacaaacc46dc3fe3115c6822b54fda0bc6c79f7b4fc696fe44e37530a",
+    "0003/mysql.down.sql": "064a556445db8c5476a7431ed04a59c48f561150774d56337be4bbc8fa7a5cfb",
+    "0003/mysql.up.sql": "921c4369eef6332e2d87150a1d743014762a76c2a4cfd7e508afceae5f5ccdc2",
+    "0003/postgresql.down.sql": "70ec9bab94ea4aae845f694d4e83255bc13fc55ee43ef1a1a9be3b880be1e75e",
+    "0003/postgresql.up.sql": "079f7fad217d3a0c2e1a2c12c1cb8792aac4ee8e11ea36e12f1932c4ffafe411",
+    "0004/mysql.down.sql": "506ff9e962d25fd395f28d6ca1476f78d158789a4d03e42098f9ab10f2501166",
+    "0004/mysql.up.sql": "72d923017ddbaa47b216c4c8a56234188e55693bbda6bc0c1a5b848a1be8ba3e",
+    "0004/postgresql.down.sql": "d439a0d93ef358a9a90c680bad67efef9f5fb2c172060e3dc3433162cc513896",
+    "0004/postgresql.up.sql": "ed22f65632d2cfcd2bd342e978cc0e1dfecae9157e43f419fe2d5aa3626da703",
 }
 GOLDEN_TABLES = {"pr_person": 1, "gis_location": 2, "pr_pentity": 3}
 

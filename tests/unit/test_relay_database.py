@@ -10,7 +10,7 @@ from twisted.trial.unittest import TestCase
 
 from changecapture.errors import ConfigError, PeerError, RetryLater
 from relay.database import Database, DatabaseAway, Worker
-from tests.unit.relay_fake import FakeLog, FakeReactor, FakeSite, site_id
+from tests.unit.relay_fake import NO_TERMS, FakeLog, FakeReactor, FakeSite, site_id
 
 BOUND_S = 10.0
 
@@ -164,9 +164,9 @@ class DatabaseTest(TestCase):
         self.site.write("one", "two")
         assert await self.database.publish() == 2
         assert (await self.database.greet()).site == site_id("a")
-        answer = await self.database.answer(FakeSite(site_id("b")).open().next_request(""))
+        answer = await self.database.answer(FakeSite(site_id("b")).open().next_request(""), NO_TERMS)
         assert (answer.entries, answer.last) == (2, True)
-        received = await self.database.receive(site_id("b"), answer.payload)
+        received = await self.database.receive(site_id("b"), answer.payload, NO_TERMS)
         assert received.applied == 0
         assert await self.database.retry() == 0
 
@@ -188,7 +188,7 @@ class DatabaseTest(TestCase):
         ]
 
     async def test_nonsense_stays_the_peers_fault(self):
-        await self.fails(self.database.receive(site_id("b"), b"nonsense"), PeerError)
+        await self.fails(self.database.receive(site_id("b"), b"nonsense", NO_TERMS), PeerError)
         assert self.log.lines == []
 
     async def test_a_database_without_installation_is_told_and_waited_for(self):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from changecapture.core.scopes import Terms
 from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
 from changecapture.sync import PullRequest, Received
@@ -16,7 +17,7 @@ from relay.database import DatabaseAway
 from relay.load import Load, Timing
 from relay.peer import POKE_S, Peer
 from relay.session import MIN_WAIT_S, Poked, Session, Started, State
-from tests.unit.relay_fake import FakeLog, FakePeers, FakeReactor, FakeSite, device_id, site_id
+from tests.unit.relay_fake import FakeLog, FakeManners, FakePeers, FakeReactor, FakeSite, device_id, site_id
 
 A, B = site_id("a"), site_id("b")
 DEVICE, OTHER = device_id("d"), device_id("e")
@@ -81,10 +82,10 @@ class ScriptedDatabase:
             raise self.fails
         return self.connection.greet(to)
 
-    async def next_request(self, peer: str) -> Any:
+    async def next_request(self, peer: str, terms: Terms) -> Any:
         return self.connection.next_request(peer)
 
-    async def receive(self, peer: str, payload: bytes) -> Received:
+    async def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         self.receiving.append(payload)
         return Received(3, 2, 1, True)
 
@@ -139,6 +140,7 @@ class Fixture:
             own_site=A,
             device=device,
             peers=self.peers,  # type: ignore[arg-type]
+            manners=FakeManners(),
             client=self.other,  # type: ignore[arg-type]
             database=self.database,  # type: ignore[arg-type]
             watch=self.watch,  # type: ignore[arg-type]
@@ -278,7 +280,7 @@ class SlowDatabase(ScriptedDatabase):
         super().__init__(site)
         self.outcomes: list[Deferred[Received]] = []
 
-    async def receive(self, peer: str, payload: bytes) -> Received:
+    async def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         self.receiving.append(payload)
         self.outcomes.append(Deferred())
         return await self.outcomes[-1]

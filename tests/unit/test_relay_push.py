@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from changecapture.core.scopes import Terms
 from changecapture.errors import PeerError, RetryLater
 from changecapture.sync import PullRequest
 from relay.address import Address
 from relay.load import Timing
 from relay.polls import Polls
 from relay.push import HOLD_S, Pusher
-from tests.unit.relay_fake import FakeLog, FakeReactor, FakeSite, device_id, site_id
+from tests.unit.relay_fake import FakeLog, FakePeers, FakeReactor, FakeSite, device_id, site_id
 
 A, B, C = site_id("a"), site_id("b"), site_id("c")
 DEVICE = device_id("d")
@@ -57,7 +58,7 @@ class NearDatabase:
         self.connection = self.exchange.open()
         self.asked: list[PullRequest] = []
 
-    async def answer(self, request: PullRequest) -> Any:
+    async def answer(self, request: PullRequest, terms: Terms) -> Any:
         self.asked.append(request)
         return self.connection.answer(request)
 
@@ -74,6 +75,7 @@ class Fixture:
         self.pusher = Pusher(
             Address("127.0.0.1", 1),
             own_site=A,
+            peers=FakePeers({DEVICE}),  # type: ignore[arg-type]
             client=self.far,  # type: ignore[arg-type]
             database=self.database,  # type: ignore[arg-type]
             polls=self.polls,
@@ -205,8 +207,29 @@ def test_a_stop_leaves_nothing_to_come(seconds: float):
     assert f.clock.getDelayedCalls() == [] and not f.polls.holds(B)
 
 
+def test_a_mistake_of_ours_is_logged_and_does_not_end_the_pushing():
+    f = Fixture()
+    f.far.outcomes = [ZeroDivisionError("x")]
+    f.write("one")
+    f.wait()
+    assert f.log.count("ZeroDivisionError") == 1
+    f.clock.advance(60)
+    f.wait()
+    assert f.far.site.texts == {"one"}
+
+
 def test_a_site_that_tells_what_another_lacks_is_refused():
     f = Fixture()
     f.far.site.id = C
     f.wait()
     assert f.log.count("not") == 1 and f.far.carried == 0
+
+
+def test_a_site_that_was_pushed_to_is_not_waited_for_after_a_cut():
+    f = Fixture()
+    f.wait()
+    f.write("one")
+    f.pusher.stop()
+    f.write("two")
+    f.pusher.start(B, DEVICE)
+    assert f.far.site.texts == {"one", "two"}

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from changecapture.core.scopes import Terms
 from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import PullRequest
 from relay import messages
@@ -26,6 +27,7 @@ from relay.trust.desk import Desk
 from relay.trust.identity import Identity
 from tests.unit.relay_fake import (
     FakeLog,
+    FakeManners,
     FakePeers,
     FakeReactor,
     FakeSite,
@@ -71,6 +73,7 @@ class Service:
             polls=self.polls,
             pace=pace,
             bindings=self.peers,
+            manners=FakeManners(),
             name="north",
             heard=self.heard.append,
             pulled=lambda site: site in self.pulled,
@@ -110,16 +113,16 @@ class DirectDatabase:
         except RetryLater as error:
             raise DatabaseAway(str(error)) from error
 
-    async def answer(self, request: PullRequest) -> Any:
+    async def answer(self, request: PullRequest, terms: Terms) -> Any:
         self.answers += 1
         if self.coming is not None:
             await self.coming
         return self.connection.answer(request)
 
-    async def next_request(self, peer: str) -> PullRequest:
+    async def next_request(self, peer: str, terms: Terms) -> PullRequest:
         return self.connection.next_request(peer)
 
-    async def receive(self, peer: str, payload: bytes) -> Any:
+    async def receive(self, peer: str, payload: bytes, terms: Terms) -> Any:
         if self.fails:
             raise self.fails
         return self.connection.receive(peer, payload)
@@ -135,6 +138,12 @@ class ApiTest(SynchronousTestCase):
         self.polls, self.heard = self.service.polls, self.service.heard
         self.received = self.service.received
         self.peers, self.log, self.api = self.service.peers, self.service.log, self.service.api
+        self.greet(B, DEVICE)
+
+    def greet(self, site: str, device: str) -> None:
+        """Let a device greet for a site, unheard."""
+        result(self.call("hello", self.greeting(site), "x", "", device=device))
+        self.heard.clear()
 
     def call(self, method: str, *parameters: Any, device: str = DEVICE) -> Deferred[bytes]:
         body = messages.write_call(method, *parameters)
@@ -159,15 +168,30 @@ class ApiTest(SynchronousTestCase):
     def test_nobody_else_is_this_site(self):
         with self.assertRaises(PeerError):
             messages.read_greeting(result(self.call("hello", self.greeting(A), "me", "")))
-        assert self.heard == [] and self.peers.sites == {}
+        assert self.heard == [] and self.peers.sites == {B: DEVICE}
 
     def test_a_site_is_spoken_for_by_the_device_that_did_so_first(self):
         self.peers.paired.add(OTHER)
+        self.greet(site_id("c"), OTHER)
         messages.read_done(result(self.call("poke", B)))
         for call in (("hello", self.greeting(B), "south", ""), ("pull", asks(B), 0), ("poke", B)):
             with self.assertRaises(PeerError):
                 messages.read_payload(result(self.call(*call, device=OTHER)))
         assert self.heard == [B]
+
+    def test_who_has_not_greeted_since_there_is_something_new_to_tell_has_to_greet_first(self):
+        for device in (DEVICE, None):
+            self.api.calls.greet_anew(device)
+            for call in (("pull", asks(B), 0), ("poke", B), ("push", B, b"")):
+                with self.assertRaises(messages.GreetAnew):
+                    messages.read_payload(result(self.call(*call)))
+            self.greet(B, DEVICE)
+            messages.read_payload(result(self.call("pull", asks(B), 0)))
+
+    def test_a_poll_is_let_go_when_there_is_something_new_to_tell(self):
+        pulling = self.call("pull", asks(B), 25)
+        self.api.calls.greet_anew(DEVICE)
+        assert messages.read_payload(result(pulling)) == b""
 
     def test_who_is_not_paired_gets_no_answer_but_to_a_pairing(self):
         self.service.open_desk(self)
@@ -185,6 +209,8 @@ class ApiTest(SynchronousTestCase):
 
     def test_who_calls_without_end_waits_and_the_others_do_not(self):
         self.peers.paired.add(OTHER)
+        self.greet(site_id("c"), OTHER)
+        self.clock.advance(10)
         calls = [self.call("poke", B) for _ in range(BURST + 20)]
         assert sum(call.called for call in calls) == BURST
         assert self.call("poke", site_id("c"), device=OTHER).called
@@ -331,6 +357,9 @@ class ServerTest(TestCase):
             reactor=reactor,
         )
         self.port = self.server.listen("127.0.0.1", 0)
+        greeting = messages.write_call("hello", FakeSite(B).open().greet().to_json(), "x", "")
+        result(self.service.api.answer(self.caller.device, greeting))
+        self.service.heard.clear()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.server.close()))
 
     def connect(self, caller: Identity | None = None) -> ssl.SSLSocket:

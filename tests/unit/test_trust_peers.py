@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from changecapture.core.scopes import Scopes
 from changecapture.errors import ConfigError, PeerError
 from relay.trust.peers import FILE, MAX_SITES, Paired, Peers
 from relay.trust.state import open_state, write_private
@@ -25,7 +26,17 @@ def open_peers(state: Path, *paired: Paired) -> Peers:
 
 
 def test_what_is_paired_is_there_after_a_restart(state: Path):
-    peer = Paired(ONE, "north", "2026-01-01", (site_id("a"),), True, TWO, ("cr", "pr"), ())
+    peer = Paired(
+        ONE,
+        "north",
+        "2026-01-01",
+        (site_id("a"),),
+        True,
+        TWO,
+        Scopes(frozenset({"cr", "pr"}), False),
+        Scopes(frozenset({"mpr"})),
+        7,
+    )
     open_peers(state, peer)
     assert open_peers(state).all() == [peer]
     assert (state / FILE).stat().st_mode & 0o777 == 0o600
@@ -41,12 +52,13 @@ def test_who_is_unpaired_is_gone_with_those_that_it_alone_introduced(state: Path
 
 def test_every_change_is_told(state: Path):
     peers = open_peers(state)
-    told: list[str] = []
-    peers.on_change(told.append)
-    peers.put(Paired(ONE, "north"))
+    told: list[tuple[Paired | None, Paired | None]] = []
+    peers.on_change(lambda before, after: told.append((before, after)))
+    north, allowed = Paired(ONE, "north"), Paired(ONE, "north", introducer=True)
+    peers.put(north)
     peers.change(ONE, introducer=True)
     peers.remove(ONE)
-    assert told == [ONE, ONE, ONE]
+    assert told == [(None, north), (north, allowed), (allowed, None)]
 
 
 def test_this_device_is_not_its_own_peer(state: Path):

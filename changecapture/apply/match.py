@@ -1,0 +1,141 @@
+"""The same row seeded at two sites: recognised by the natural key that the profile names, and joined.
+
+A row is looked for before it is inserted, and when a unique index refuses it. Two rows that one site wrote
+itself are two to that site, whatever they say; they are never joined unasked.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from changecapture.apply.aliases import note_joined, publish_aliases
+from changecapture.apply.work import Parked, Work
+from changecapture.core.alias import make_alias
+from changecapture.core.change import ALIVE, Entry, Row
+from changecapture.core.merge import read_columns
+from changecapture.core.table import SyncedTable
+from changecapture.identify import find_joined, name_rows
+from changecapture.store.interface import Store
+
+UNIQUE = "unique"
+MATCH = "match"
+"""Why a row is parked until it is joined, a moment later."""
+
+
+def match_rows(
+    store: Store,
+    table: SyncedTable,
+    works: Sequence[Work],
+    rows: Mapping[Row, Mapping[str, Any]],
+    batch: Iterable[Work],
+) -> None:
+    """Find for each row, given as it would be written here, the one that is here and is the same.
+
+    ``batch``: all rows at hand, whose entries are not in the log yet.
+    """
+    if not table.natural:
+        return
+    columns = [column for name in table.natural for column in table.columns if column.name == name]
+    wires = {column.wire for column in columns}
+    wanted = {
+        work.row.key: [rows[work.row].get(column.name) for column in columns]
+        for work in works
+        if wires.isdisjoint(item.column for item in work.waiting)
+    }
+    alike = store.read_alike(table, columns, wanted)
+    keys = name_rows(store, table, [text for texts in alike.values() for text in texts])
+    others = {own: sorted({keys[text] for text in texts} - {own}) for own, texts in alike.items()}
+    concerned = [work for work in works if others.get(work.row.key)]
+    authors = _read_authors(store, table, concerned, others, batch) if concerned else {}
+    for work in concerned:
+        for key in others[work.row.key]:
+            if authors[key].isdisjoint(authors[work.row.key]):
+                work.match = Row(table.wire, key)
+                work.parked = Parked(MATCH, f"is {key}")
+                break
+
+
+def name_blockers(
+    store: Store, table: SyncedTable, rows: Mapping[Row, Mapping[str, Any]]
+) -> dict[Row, list[str]]:
+    """Return the keys of the rows here that have a unique value which one of these rows would take."""
+    found: dict[Row, set[str]] = {}
+    for index in table.uniques:
+        columns = [column for name in index for column in table.columns if column.name == name]
+        wanted = {row.key: [values.get(column.name) for column in columns] for row, values in rows.items()}
+        whole = {key: values for key, values in wanted.items() if None not in values}
+        alike = store.read_alike(table, columns, whole, live=False)
+        keys = name_rows(store, table, [text for texts in alike.values() for text in texts])
+        for key, texts in alike.items():
+            found.setdefault(Row(table.wire, key), set()).update(keys[text] for text in texts)
+    return {row: sorted(keys - {row.key}) for row, keys in found.items() if keys - {row.key}}
+
+
+def park_clashing(
+    store: Store, table: SyncedTable, works: Iterable[Work], rows: Mapping[Row, Mapping[str, Any]]
+) -> None:
+    """Say of each row that a unique index has refused which row has its place, and join it if it is that."""
+    clashing = [work for work in works if work.parked is not None and work.parked.reason == UNIQUE]
+    if not clashing:
+        return
+    match_rows(store, table, clashing, rows, clashing)
+    left = {work.row: rows[work.row] for work in clashing if work.match is None}
+    blockers = name_blockers(store, table, left)
+    for work in clashing:
+        if work.row in blockers and work.parked is not None:
+            others = ", ".join(blockers[work.row])
+            work.parked = Parked(UNIQUE, f"{others} has its place: {work.parked.detail}")
+
+
+def _read_authors(
+    store: Store,
+    table: SyncedTable,
+    works: Iterable[Work],
+    others: Mapping[str, Sequence[str]],
+    batch: Iterable[Work],
+) -> dict[str, set[str]]:
+    """Return which sites wrote that the row of a key lives."""
+    keys = {key for work in works for key in (work.row.key, *others[work.row.key])}
+    entries: dict[str, list[Entry]] = {key: [] for key in keys}
+    for row, logged in store.read_row_entries([Row(table.wire, key) for key in keys]).items():
+        entries[row.key] += [entry for entry, _ in logged]
+    for work in batch:
+        if work.table is table and work.row.key in entries:
+            entries[work.row.key] += work.fresh
+    return {key: {e.origin for e in own if read_columns(e).get(ALIVE)} for key, own in entries.items()}
+
+
+def join_matches(store: Store, everything: dict[Row, Work], works: Iterable[Work]) -> list[Work]:
+    """Join the rows that were found to be the same; return the joined ones, to be shown anew.
+
+    ``everything`` are all rows of the transaction so far; those that are joined leave it.
+    """
+    aliases = {
+        make_alias(work.row.table, work.row.key, work.match.key) for work in works if work.match is not None
+    }
+    if not aliases:
+        return []
+    joined = publish_aliases(store, aliases)
+    return regroup(store, everything, joined | note_joined(store, everything))
+
+
+def regroup(store: Store, everything: dict[Row, Work], joined: Iterable[Row]) -> list[Work]:
+    """Return the work of rows that have been joined, with what this transaction brought for their parts."""
+    names = find_joined(store, everything)
+    parts: dict[Row, list[Work]] = {row: [] for row in joined if row.table in store.tables_by_wire}
+    for row in list(everything):
+        name = names.get(row, row)
+        if name in parts:
+            parts[name].append(everything.pop(row))
+    regrouped = []
+    for name, found in parts.items():
+        log_merged(store, [part for part in found if part.parked is None])
+        fresh = [entry for part in found for entry in part.fresh]
+        regrouped.append(Work(store.tables_by_wire[name.table], name, fresh, again=True))
+    return regrouped
+
+
+def log_merged(store: Store, works: Iterable[Work]) -> None:
+    """Append what has been merged into rows that are about to be merged once more."""
+    for work in works:
+        store.append_entries(work.fresh, applied=True)
+        work.fresh = []

@@ -1,0 +1,105 @@
+"""The journal: what was exchanged with whom, and what peers say of themselves (Sahana's sync_instance).
+
+An exchange is a pull or a push, from its beginning to the answer that had no more or to what broke it.
+Both ends write it down, under one uuid, which its caller gives. Only what carried entries, or failed, is
+worth a row; ``KEPT`` rows are kept, and none for longer than ``KEPT_DAYS``.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import Literal
+
+from changecapture.store.shelf import ShelfStore
+
+KEPT = 10_000
+KEPT_DAYS = 30
+DAY = 86_400_000_000
+TEXT_LENGTH = 255
+DONE = "done"
+
+COLUMNS = ("exchange", "peer", "direction", "entries", "bytes", "started_at", "ended_at", "outcome")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """An exchange, as this end saw it. ``bytes``: of its payloads. Times are microseconds since 1970 UTC."""
+
+    exchange: str
+    peer: str
+    direction: Literal["in", "out"]
+    entries: int
+    bytes: int
+    started_at: int
+    ended_at: int
+    outcome: str = DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What a peer says of itself, for people. ``shape``: digest of the tables and columns that it syncs."""
+
+    base_uuid: str
+    name: str
+    owner: str
+    contact: str
+    url: str
+    shape: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownInstance:
+    """The same, and of the exchanges with it that carried entries: when the last ended, and how many."""
+
+    instance: Instance
+    last_update: int | None
+    sync_count: int
+
+
+class JournalStore(ShelfStore):
+    """The part of a store that remembers exchanges and peers."""
+
+    def write_exchanges(self, exchanges: Sequence[Exchanged]) -> None:
+        """Append to the journal, and count for each peer."""
+        rows = [(*astuple(e)[:-1], e.outcome[:TEXT_LENGTH]) for e in exchanges]
+        self._load("exchange_log", COLUMNS, rows)
+        carried: dict[str, list[int]] = defaultdict(list)
+        for exchange in exchanges:
+            if exchange.entries:
+                carried[exchange.peer].append(exchange.ended_at)
+        for peer, ends in carried.items():
+            self.execute(
+                f"UPDATE {self.prefix}sync_instance SET sync_count = sync_count + %s, last_update = %s "
+                "WHERE base_uuid = %s",
+                (len(ends), max(ends), peer),
+            )
+
+    def prune_exchanges(self) -> None:
+        """Forget what is too old, or too much."""
+        self.execute(
+            f"DELETE FROM {self.prefix}exchange_log WHERE ended_at < %s",
+            (self.read_clock() - KEPT_DAYS * DAY,),
+        )
+        last = self.query(f"SELECT max(id) FROM {self.prefix}exchange_log")[0][0]
+        if last is not None:
+            self.execute(f"DELETE FROM {self.prefix}exchange_log WHERE id <= %s", (int(last) - KEPT,))
+
+    def read_exchanges(self, limit: int) -> list[Exchanged]:
+        """Return the last exchanges, the latest first."""
+        rows = self.query(
+            f"SELECT {', '.join(COLUMNS)} FROM {self.prefix}exchange_log ORDER BY id DESC LIMIT {limit}"
+        )
+        return [Exchanged(*row) for row in rows]
+
+    def write_instance(self, instance: Instance) -> None:
+        """Keep what a peer says of itself."""
+        names = ("name", "owner", "contact", "url", "shape")
+        self._upsert("sync_instance", ("base_uuid",), names, [astuple(instance)])
+
+    def read_instances(self) -> list[KnownInstance]:
+        """Return what all peers say of themselves, in order of their uuid."""
+        rows = self.query(
+            "SELECT base_uuid, name, owner, contact, url, shape, last_update, sync_count "
+            f"FROM {self.prefix}sync_instance ORDER BY base_uuid"
+        )
+        return [KnownInstance(Instance(*row[:6]), row[6], int(row[7])) for row in rows]

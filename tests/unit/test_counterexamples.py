@@ -1,0 +1,397 @@
+"""The counterexamples of the design's review, by whole sites: each a few steps on sites in memory that went
+wrong before a rule was made, and go wrong when it is taken out (scripts/mutate.py does so).
+
+Those that the merge alone answers are in core/test_counterexamples.py. What needs two sessions at once (R1,
+R5, R7, R8) is shown on real servers: tests/database/test_cascade_sessions.py, test_publish.py, test_apply.py.
+"""
+
+from dataclasses import replace
+from itertools import count, pairwise
+
+import pytest
+
+from changecapture.apply import retry
+from changecapture.core.change import ALIVE, Row
+from changecapture.core.clock import LATEST_STAMP
+from changecapture.errors import PeerError, RetryLater
+from changecapture.publish import publish
+from changecapture.sync import answer, next_request, receive
+from tests.property.machine import PEOPLE, PROFILE
+from tests.support import family
+from tests.support.interrupt import InterruptedStore
+from tests.support.memory import MemorySite, pull
+
+SECOND = 1_000_000
+BEGIN = 1_700_000_000 * SECOND
+
+
+class Sites:
+    """Sites a, b, c whose clocks stand where the test puts them."""
+
+    def __init__(self, script: str, profile: str) -> None:
+        self.now = dict.fromkeys("abcd", BEGIN)
+        ticks = count()
+
+        def clock(name):
+            return lambda: self.now[name] + next(ticks)
+
+        self.all = [MemorySite(family.spell(script, "memory"), profile, clock(name), name) for name in "abcd"]
+
+    def __iter__(self):
+        return iter(self.all)
+
+
+@pytest.fixture
+def families():
+    return Sites(family.TABLES, "generic")
+
+
+@pytest.fixture
+def people(tmp_path):
+    path = tmp_path / "flagged.toml"
+    path.write_text(PROFILE)
+    return Sites(PEOPLE, str(path))
+
+
+def send(*route):
+    for source, target in pairwise(route):
+        pull(source.store, target.store)
+
+
+def meet(*sites):
+    """Exchange until all have everything."""
+    for _ in range(2):
+        for source in sites:
+            for target in sites:
+                if source is not target:
+                    send(source, target)
+    for site in sites:
+        retry(site.store)
+
+
+def person(site, *columns):
+    """Return what a site shows of the only person."""
+    return site.family.rows(f"SELECT {', '.join(columns)} FROM person")
+
+
+def batch(source, target, **changes):
+    request = replace(next_request(target.store, source.origin), **changes)
+    return answer(source.store, request).payload
+
+
+def test_r2_update_of_a_row_that_was_archived_after_it_came_does_not_revive_it(people):
+    a, b, *_ = people
+    a.family("INSERT INTO person (uuid, a, deleted) VALUES ('p', 'x', 'F')")
+    send(a, b)
+    a.family("UPDATE person SET deleted = 'T'")
+    send(a, b)
+    b.family("UPDATE person SET a = 'y'")
+    meet(a, b)
+    assert person(a, "deleted") == person(b, "deleted") == [("T",)]
+    assert b.entries("person", "p")[-1] == {"a": "y"}
+
+
+def test_r3_row_that_the_application_brings_back_is_the_same_everywhere(people):
+    """Archiving nulled the reference, which is no change of the row; bringing it back sends the whole row."""
+    a, b, *_ = people
+    a.family("INSERT INTO person (uuid, a, deleted) VALUES ('boss', 'x', 'F')")
+    a.family("INSERT INTO person (uuid, a, boss, deleted) VALUES ('p', 'x', 1, 'F')")
+    send(a, b)
+    a.family("UPDATE person SET deleted = 'T', boss = NULL WHERE uuid = 'p'")
+    send(a, b)
+    assert "boss" not in a.entries("person", "p")[-1]
+    a.family("UPDATE person SET deleted = 'F' WHERE uuid = 'p'")
+    send(a, b)
+    for site in (a, b):
+        assert site.family.rows("SELECT boss FROM person WHERE uuid = 'p'") == [(None,)]
+
+
+def test_r4_database_takes_no_child_along_that_its_author_had_not_seen(families):
+    a, b, c, _ = families
+    a.family.add_parent("p")
+    meet(a, b, c)
+    b.family.add_child("k", "p")
+    b.family.add_toy("bear", "k")
+    b.publish()
+    a.family.delete("parent", "p")
+    meet(a, b, c)
+    for site in (a, b, c):
+        assert site.parked() == {Row("child", "k"): "reference", Row("toy", "bear"): "reference"}
+        assert site.family.shown("child") == {}
+    a.family.add_parent("p")
+    meet(a, b, c)
+    for site in (a, b, c):
+        assert set(site.family.shown("toy")) == {"bear"}
+
+
+def test_r4_row_that_is_moved_to_a_deleted_parent_leaves(families):
+    a, b, *_ = families
+    a.family.add_parent("p")
+    a.family.add_parent("q")
+    a.family.add_child("k", "p")
+    meet(a, b)
+    b.family.delete("parent", "q")
+    a.family("UPDATE child SET must = (SELECT id FROM parent WHERE uuid = 'q')")
+    meet(a, b)
+    for site in (a, b):
+        assert site.parked() == {Row("child", "k"): "reference"}
+        assert site.family.shown("child") == {}
+
+
+def test_r4_new_child_leaves_with_its_parent_in_one_batch(families):
+    a, b, c, _ = families
+    a.family.add_parent("p")
+    meet(a, b, c)
+    b.family.add_child("k", "p", keep="p")
+    b.publish()
+    a.family.delete("parent", "p")
+    send(b, a, c)
+    assert c.parked() == {Row("child", "k"): "reference"}
+    assert c.family.shown("parent") == {}
+
+
+def test_r6_row_that_comes_and_goes_in_mid_apply_is_merged(families):
+    """Nothing was found; then the application inserts and deletes the key, and the relay inserts it."""
+    a, b, *_ = families
+    a.family.add_parent("p")
+    a.publish()
+
+    def come_and_go():
+        with b.store.application():
+            b.family.add_parent("p")
+        with b.store.application():
+            b.family.delete("parent", "p")
+
+    receive(InterruptedStore(b.store, "insert_rows", come_and_go), "a", batch(a, b))
+    meet(a, b)
+    assert a.family.shown("parent") == b.family.shown("parent")
+    assert a.conflicts() == b.conflicts()
+
+
+def test_r6_change_of_the_application_in_mid_apply_is_not_overwritten(families):
+    a, b, *_ = families
+    a.family.add_parent("p")
+    meet(a, b)
+    a.family.note("parent", "p", "theirs")
+    a.publish()
+
+    def write():
+        with b.store.application():
+            b.family("UPDATE parent SET note = 'ours', name = 'Ana'")
+
+    receive(InterruptedStore(b.store, "hold_rows", write), "a", batch(a, b))
+    meet(a, b)
+    assert a.family.rows("SELECT name, note FROM parent") == b.family.rows("SELECT name, note FROM parent")
+    assert b.conflicts() == a.conflicts() == {("parent", "p", "note", '"ours"', '"theirs"')}
+
+
+def test_r9_value_that_the_author_had_not_seen_is_recorded(people):
+    """Six steps: one base stamp would say that a knew what b wrote."""
+    a, b, *_ = people
+    b.family("INSERT INTO item (code, a, b) VALUES ('i', 'v1', 'w')")
+    send(b, a)
+    b.family("UPDATE item SET a = 'v2'")
+    b.publish()
+    a.family("UPDATE item SET b = 'v3'")
+    send(a, b)
+    a.family("UPDATE item SET a = 'v4'")
+    meet(a, b)
+    lost = {("item", "i", "a", '"v4"', '"v2"')}
+    assert a.conflicts() == b.conflicts() == lost
+
+
+def test_r11_vector_is_not_raised_by_a_pull_that_was_cut(families):
+    a, b, *_ = families
+    a.family.add_parent("p")
+    a.publish()
+    a.family.add_parent("q")
+    a.publish()
+    receive(b.store, "a", batch(a, b, limit=1))
+    assert b.store.read_vector() == {}
+    assert set(b.family.shown("parent")) == {"p"}
+    send(a, b)
+    assert b.store.read_vector() == {("a", 1, "all"): 2}
+
+
+def test_r11_target_is_that_of_the_beginning_of_a_pull(families):
+    """What the sender received meanwhile from others may stand before the place where the pull is."""
+    a, b, c, _ = families
+    for key in "pq":
+        a.family.add_parent(key)
+        a.publish()
+    receive(b.store, "a", batch(a, b, limit=1))
+    c.family.add_parent("r")
+    send(c, a)
+    receive(b.store, "a", batch(a, b))
+    assert b.store.read_vector() == {("a", 1, "all"): 2}
+
+
+def test_r11_range_that_begins_above_what_is_here_is_refused(families):
+    a, b, c, _ = families
+    a.family.add_parent("p")
+    send(a, b)
+    a.family.add_parent("q")
+    a.publish()
+    payload = batch(a, b, after=0, end=0)
+    with pytest.raises(PeerError, match="begins above"):
+        receive(c.store, "a", payload)
+    assert c.store.last_position() == 0
+
+
+def test_r11_batch_that_does_not_follow_the_last_is_refused(families):
+    a, b, *_ = families
+    for key in "pqr":
+        a.family.add_parent(key)
+        a.publish()
+    first = batch(a, b, limit=1)
+    receive(b.store, "a", first)
+    later = batch(a, b, limit=1)
+    receive(b.store, "a", later)
+    with pytest.raises(PeerError):
+        receive(b.store, "a", later)
+
+
+def test_r14_names_that_were_swapped_are_swapped_everywhere(families):
+    a, b, *_ = families
+    a.family.add_parent("p", "Ana")
+    a.family.add_parent("q", "Ben")
+    meet(a, b)
+    a.family("UPDATE parent SET name = NULL WHERE uuid = 'p'")
+    a.family("UPDATE parent SET name = 'Ana' WHERE uuid = 'q'")
+    a.family("UPDATE parent SET name = 'Ben' WHERE uuid = 'p'")
+    meet(a, b)
+    assert b.parked() == {}
+    assert set(b.family.rows("SELECT uuid, name FROM parent")) == {("p", "Ben"), ("q", "Ana")}
+
+
+def test_r14_row_in_the_way_is_never_touched(families):
+    a, b, *_ = families
+    a.family.add_parent("p", "Ana")
+    b.family.add_parent("q", "Ana")
+    meet(a, b)
+    assert (a.parked(), b.parked()) == ({Row("parent", "q"): "unique"}, {Row("parent", "p"): "unique"})
+    a.family("UPDATE parent SET name = 'Anna'")
+    meet(a, b)
+    assert a.parked() == b.parked() == {}
+
+
+def test_r15_change_from_the_future_is_shown_and_can_be_edited(families):
+    """Parked until its time it would be shown at home alone."""
+    a, b, c, _ = families
+    families.now["a"] = LATEST_STAMP - SECOND
+    a.family.add_parent("p")
+    send(a, b, c)
+    c.family.note("parent", "p", "seen and edited")
+    meet(a, b, c)
+    for site in (a, b, c):
+        assert site.family.shown("parent") == {"p": "seen and edited"}
+        assert site.conflicts() == set()
+
+
+def test_r17_update_and_delete_of_one_pass_keep_what_was_updated(people):
+    a, b, *_ = people
+    a.family("INSERT INTO item (code, a, b) VALUES ('i', 'v1', 'w')")
+    meet(a, b)
+    people.now["b"] += 60 * SECOND
+    a.family("UPDATE item SET a = 'v2'")
+    a.family("DELETE FROM item")
+    a.publish()
+    b.family("UPDATE item SET b = 'later'")
+    meet(a, b)
+    for site in (a, b):
+        assert site.family.rows("SELECT a, b FROM item") == [("v2", "later")]
+
+
+def test_r17_value_is_never_taken_from_a_delete_s_image(people):
+    a, *_ = people
+    a.family("INSERT INTO item (code, a, b) VALUES ('i', 'v1', 'w')")
+    a.publish()
+    a.family("DELETE FROM item")
+    a.publish()
+    assert a.entries("item", "i")[-1] == {ALIVE: False}
+
+
+def test_r18_pass_that_someone_else_has_published_is_rolled_back(families):
+    a, *_ = families
+    a.family.add_parent("p")
+    store = InterruptedStore(
+        a.store, "delete_captured", lambda: a.store.execute("DELETE FROM changecapture_captured")
+    )
+    with pytest.raises(RetryLater):
+        publish(store)
+    assert a.store.last_position() == 0
+    assert a.publish() == 1
+
+
+def test_r19_pass_takes_whole_transactions_by_their_last_change(families):
+    """One began first and ended last: its two changes come together, after the other's."""
+    a, *_ = families
+    for key in "pqr":
+        a.family.add_parent(key)
+    a.store.execute("UPDATE changecapture_captured SET transaction_id = 1000 WHERE id IN (1, 3)")
+    publish(a.store, 2)
+    assert [key for (key,) in a.fetch("SELECT row_key FROM {p}changelog ORDER BY position")] == ["q"]
+    publish(a.store, 2)
+    passes = a.fetch("SELECT row_key, pass FROM {p}changelog ORDER BY position")
+    assert passes == [("q", 1), ("p", 2), ("r", 2)]
+
+
+def test_r19_parents_come_before_children_whatever_came_first(families):
+    a, *_ = families
+    a.family.add_parent("p")
+    a.family.add_child("k", "p")
+    a.store.execute("UPDATE changecapture_captured SET id = -id")
+    a.publish()
+    assert [name for (name,) in a.fetch("SELECT table_name FROM {p}changelog ORDER BY position")] == [
+        "parent",
+        "child",
+    ]
+
+
+def test_r20_changed_key_keeps_the_children(families):
+    a, b, *_ = families
+    a.family.add_parent("p")
+    a.family.add_child("k", "p", keep="p")
+    a.family.add_link("p", "k", "n")
+    meet(a, b)
+    a.family("UPDATE parent SET uuid = 'q'")
+    meet(a, b)
+    for site in (a, b):
+        assert site.parked() == {}
+        assert site.family.rows("SELECT p.uuid FROM child JOIN parent p ON p.id = must") == [("q",)]
+        assert site.family.rows("SELECT note FROM link") == [("n",)]
+
+
+def test_r20_key_that_changed_before_it_was_published_is_read_late(families):
+    a, b, *_ = families
+    a.family.add_parent("p", "Ana")
+    a.family("UPDATE parent SET uuid = 'q'")
+    meet(a, b)
+    assert b.family.rows("SELECT uuid, name FROM parent") == [("q", "Ana")]
+
+
+def test_r21_transaction_is_not_split_by_an_apply(families):
+    """A row that apply publishes brings all that its transaction wrote."""
+    a, b, *_ = families
+    for key in "pq":
+        a.family.add_parent(key)
+    meet(a, b)
+    a.family.note("parent", "p", "theirs")
+    a.publish()
+
+    def write():
+        with b.store.application():
+            b.family("UPDATE parent SET note = 'both'")
+
+    receive(InterruptedStore(b.store, "hold_rows", write), "a", batch(a, b))
+    assert b.store.count_captured() == 0
+    passes = b.fetch("SELECT row_key, pass FROM {p}changelog WHERE origin = 'b' ORDER BY row_key")
+    assert passes == [("p", 1), ("q", 1)]
+
+
+def test_change_of_the_applier_makes_no_echo(families):
+    a, b, *_ = families
+    a.family.add_parent("p")
+    meet(a, b)
+    assert b.fetch("SELECT origin FROM {p}changelog") == [("a",)]
+    assert not b.store.has_captured()
