@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from changecapture.apply import drain
 from changecapture.config import DatabaseURL
 from changecapture.errors import ConfigError
-from changecapture.publish import publish
 from changecapture.rights import check_rights
 from changecapture.steps import Step, has_traces, list_steps
 from changecapture.store import open_store
@@ -255,19 +255,25 @@ def _backfill(store: SqlStore, progress: Progress) -> int:
     )
     # Parents first: at a peer nothing has to wait.
     rows.sort(key=lambda row: store.ranks[store.tables[row[0]].name])
-    for done, (table_id, key) in enumerate(rows):
-        progress("tables backfilled", done, len(rows))
+    total = sum(_count_rows(store, table_id) for table_id, _ in rows)
+    progress("rows backfilled", 0, total)
+    for table_id, key in rows:
         while texts := _backfill_batch(store, table_id, key):
             key = texts[-1]
             captured += len(texts)
-            while publish(store):
-                pass
+            drain(store)
+            progress("rows backfilled", min(captured, total), total)
         store.execute(
             f"UPDATE {store.prefix}synced_table SET backfilled = 1, backfill_key = NULL WHERE table_id = %s",
             (table_id,),
         )
-    progress("tables backfilled", len(rows), len(rows))
+    progress("rows backfilled", total, total)
     return captured
+
+
+def _count_rows(store: SqlStore, table_id: int) -> int:
+    name = DIALECTS[store.engine].quote(store.tables[table_id].name)
+    return int(store.query(f"SELECT count(*) FROM {name}")[0][0])
 
 
 def _backfill_batch(store: SqlStore, table_id: int, after: str | None) -> list[str]:

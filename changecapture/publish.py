@@ -39,7 +39,6 @@ from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import digest_vector, dump_vector
 from changecapture.core.wire import check_text
-from changecapture.core.zones import local_to_utc
 from changecapture.epochs import recall, remember
 from changecapture.errors import DriftError
 from changecapture.identify import local_reference, name_references, name_rows
@@ -126,7 +125,7 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
         table = store.tables[item.table_id]
         named = keys[item.table_id]
         change = change_of(table, item.key, named[item.key])
-        change.captured_at = max(change.captured_at, _captured_at(table, item))
+        change.captured_at = max(change.captured_at, item.captured_at)
         if item.old_key is not None and named[item.old_key] != named[item.key]:
             left = change_of(table, item.old_key, named[item.old_key])
             left.captured_at = max(left.captured_at, item.captured_at)
@@ -236,13 +235,6 @@ def _add_update(change: Change, columns: dict[str, Any]) -> None:
     change.columns.update(columns)
     if not _is_deleted(change):
         change.alive = True
-
-
-def _captured_at(table: SyncedTable, item: Captured) -> int:
-    """Return when a change was captured, of a row from before the installation when it was made."""
-    if item.operation != BACKFILL or table.modified_zone is None or item.captured_at <= 0:
-        return item.captured_at
-    return local_to_utc(table.modified_zone, item.captured_at)
 
 
 def _is_deleted(change: Change) -> bool:

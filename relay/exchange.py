@@ -47,7 +47,10 @@ class Connection(Protocol):
         """Give it back; never fails."""
 
     def publish(self) -> int:
-        """Put captured changes into the changelog; return how many. Bounded: again while > 0."""
+        """Put captured changes into the changelog; return how many. Bounded: again while > 0.
+
+        It is not 0 either when another verb or program published since the last call: that is news too.
+        """
 
     def greet(self, to: str) -> Greeting:
         """Return who this site is, now, for a peer ('' when it is not known who answers)."""
@@ -93,6 +96,7 @@ class DatabaseConnection:
     def __init__(self, store: Store) -> None:
         """Take an open store; ``close`` closes it."""
         self._store = store
+        self._last_told = (0, 0)
 
     def close(self) -> None:
         """See Connection."""
@@ -100,7 +104,11 @@ class DatabaseConnection:
 
     def publish(self) -> int:
         """See Connection."""
-        return publish.publish(self._store)
+        taken = publish.publish(self._store)
+        site = self._store.read_site()
+        # To receive and to retry is to publish as well, and so do commands beside the relay.
+        told, self._last_told = self._last_told, (site.epoch, site.last_number)
+        return taken or int(told != self._last_told)
 
     def greet(self, to: str) -> Greeting:
         """See Connection."""

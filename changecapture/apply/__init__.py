@@ -29,7 +29,6 @@ from changecapture.identify import find_joined
 from changecapture.publish import publish
 from changecapture.store.interface import Store
 
-DRAIN_PASSES = 1000
 RETRY_LIMIT = 500
 
 __all__ = ["Applied", "apply_entries", "drain", "find_blocking", "join", "retry"]
@@ -118,15 +117,16 @@ def retry(store: Store, limit: int = RETRY_LIMIT) -> int:
 
 
 def drain(store: Store) -> None:
-    """Publish what is captured, so that little of it is left for the apply transaction.
+    """Publish what is captured now, so that little of it is left for the apply transaction.
 
-    Who holds the lock may publish more after it: the site has made sure of its epoch by then.
+    Not what comes meanwhile: beside an application that never rests there would be no end. Who holds the
+    lock may publish more after it: the site has made sure of its epoch by then.
     """
     with store.lock():
         recall(store)
-    for _ in range(DRAIN_PASSES):
-        if not publish(store):
-            return
+    waiting = store.count_captured()
+    while waiting > 0 and (taken := publish(store)):
+        waiting -= taken
 
 
 def _drop_known(store: Store, entries: Iterable[Entry]) -> list[Entry]:

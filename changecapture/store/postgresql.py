@@ -173,7 +173,9 @@ class PostgresStore(SqlStore):
         return "to_jsonb(t.*)::text"
 
     def _microseconds(self, expression: str) -> str:
-        return f"(extract(epoch FROM {expression}) * 1000000)::bigint"
+        return (
+            f"CASE WHEN isfinite({expression}) THEN (extract(epoch FROM {expression}) * 1000000)::bigint END"
+        )
 
     def insert_rows(self, table: SyncedTable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows; columns that a row leaves out get their default, the flag says live."""

@@ -10,10 +10,14 @@ from typing import Any
 from changecapture.core.change import BACKFILL, Row, Version
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
+from changecapture.core.zones import local_to_utc
 from changecapture.errors import DataError
 from changecapture.store.bulk import CHUNK
 from changecapture.store.interface import LateRow
 from changecapture.store.upkeep import UpkeepStore
+
+DAY = 86_400_000_000
+"""Microseconds: no clock on a wall is as far ahead of UTC."""
 
 
 class RowStore(UpkeepStore):
@@ -252,8 +256,8 @@ class RowStore(UpkeepStore):
     def capture_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> None:
         """Capture rows as they are, as backfill.
 
-        They are as old as the profile's modified column says, else as old as can be. Read first, then
-        written: MySQL's INSERT .. SELECT waits for each row that the application holds.
+        They are as old as the profile's modified column says, but no younger than now, else as old as can
+        be. Read first, then written: MySQL's INSERT .. SELECT waits for each row that the application holds.
         """
         table_id = next(id_ for id_, other in self.tables.items() if other.name == table.name)
         age = "0"
@@ -261,7 +265,15 @@ class RowStore(UpkeepStore):
             age = f"coalesce({self._microseconds(f't.{self._quote(table.modified)}')}, 0)"
         rows = self._select_local(table, local_keys, f"{self.transaction_id}, {age}")
         columns = ("table_id", "operation", self.key_column, "transaction_id", "captured_at")
-        self._load("captured", columns, ((table_id, BACKFILL, *row) for row in rows))
+        now = self.read_clock()
+        self._load(
+            "captured",
+            columns,
+            (
+                (table_id, BACKFILL, key, transaction, _when_made(table, shown, now))
+                for key, transaction, shown in rows
+            ),
+        )
 
     transaction_id: str
     """An expression: the transaction that is open."""
@@ -378,6 +390,14 @@ class RowStore(UpkeepStore):
 def _place(values: Sequence[Any]) -> str:
     """Return a text that stands for a place, the same as the database's answer comes to."""
     return str(values[0]) if len(values) == 1 else dump(list(values))
+
+
+def _when_made(table: SyncedTable, shown: int, now: int) -> int:
+    """Return when a row was made, from what its modified column shows, in microseconds since 1970."""
+    made = min(max(int(shown), 0), now + DAY)
+    if made and table.modified_zone is not None:
+        made = local_to_utc(table.modified_zone, made)
+    return min(made, now)
 
 
 def _is_local(column: SyncedColumn) -> bool:

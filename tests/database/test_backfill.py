@@ -1,12 +1,18 @@
 """Rows from before the installation: published once, whole, as old as they say, parents first."""
 
+import random
+from contextlib import closing
+from threading import Event, Thread
+
 import pytest
 
 from changecapture.config import parse_url
 from changecapture.core.change import Row
-from changecapture.install import converge
+from changecapture.install import converge, install
 from changecapture.pair import pull
-from tests.support.sites import assert_in_step, assert_sound_log, exchange
+from tests.support.databases import run_script
+from tests.support.family import Family, script
+from tests.support.sites import Site, assert_in_step, assert_sound_log, exchange
 
 
 def write_unseen(site, *statements):
@@ -120,11 +126,14 @@ def test_archived_row_from_before_is_not_shown_elsewhere(pair):
     assert_in_step(here, there)
 
 
-def test_edit_after_the_installation_beats_an_old_row_with_a_wrong_date(pair):
+@pytest.mark.parametrize("modified", ["2036-01-01", "9999-12-31"])
+def test_edit_after_the_installation_beats_an_old_row_with_a_wrong_date(pair, modified):
     """modified_on lies in the future: an edit that saw the row is later all the same."""
     here, there = pair
-    write_unseen(here, PERSON.format(name="old", deleted="F", modified="2036-01-01"))
+    write_unseen(here, PERSON.format(name="old", deleted="F", modified=modified))
     backfill(here, "eden")
+    ((stamp,),) = here.fetch("SELECT max(stamp) FROM {p}changelog")
+    assert stamp <= here.store.read_clock()
     exchange(here, there)
     there.eden.execute("UPDATE pr_person SET last_name = 'new'")
     exchange(here, there)
@@ -154,3 +163,65 @@ def test_backfill_does_not_wait_for_rows_that_the_application_holds(home):
     home.family("COMMIT")
     home.publish()
     assert home.entries("parent", "p0")[-1]["note"] == "not committed"
+
+
+def test_row_dated_infinitely_late_does_not_stop_the_installation(new_tables, tmp_path):
+    profile = tmp_path / "dated.toml"
+    profile.write_text('extends = "generic"\nmodified = "changed_on"\n')
+    create = "CREATE TABLE note (code varchar(20) PRIMARY KEY, changed_on timestamp)"
+    insert = (
+        "INSERT INTO note VALUES ('a', 'infinity'), ('b', '-infinity'), ('c', '0044-03-15 BC'), ('d', NULL)"
+    )
+    here = new_tables("postgresql", f"{create}; {insert}", str(profile))
+    ((first, last),) = here.fetch("SELECT min(stamp), max(stamp) FROM {p}changelog")
+    assert first == last == 1
+
+
+class Writer(Thread):
+    """Registers, edits, renames and deletes until it is told to stop."""
+
+    def __init__(self, url: str, seed: int) -> None:
+        super().__init__()
+        self._url, self._rng, self._end = url, random.Random(seed), Event()
+        self.writes = 0
+
+    def stop(self) -> None:
+        self._end.set()
+        self.join()
+
+    def run(self) -> None:
+        with closing(Family(self._url)) as family:
+            while not self._end.is_set():
+                old = f"w{self._rng.randrange(4000):04}"
+                family(
+                    *self._rng.choice(
+                        (
+                            ("INSERT INTO word (text, note) VALUES (%s, 'new')", f"new {self.writes}"),
+                            ("UPDATE word SET note = 'edited' WHERE text = %s", old),
+                            ("UPDATE word SET text = concat(text, ' renamed') WHERE text = %s", old),
+                            ("DELETE FROM word WHERE text = %s", old),
+                        )
+                    )
+                )
+                self.writes += 1
+
+
+def test_application_goes_on_writing_beside_the_backfill(server, new_database, new_site):
+    """Nothing is missed, nothing comes twice, whichever is first at a row: the writer or the backfill."""
+    kind = "postgresql" if server.dialect == "postgresql" else "mariadb"
+    url = new_database(server)
+    run_script(url, script(kind))
+    words = ", ".join(f"('w{number:04}', 'old')" for number in range(4000))
+    run_script(url, f"INSERT INTO word (text, note) VALUES {words}")
+    writer = Writer(url, seed=4)
+    writer.start()
+    try:
+        install(parse_url(url), "generic")
+        before = writer.writes
+    finally:
+        writer.stop()
+    assert before > 10
+    with closing(Site(url, "generic")) as here:
+        there = new_site(kind, "family")
+        exchange(here, there)
+        assert assert_in_step(here, there).rows["word"] > 3000

@@ -6,8 +6,12 @@ would try again. After a restart everybody just goes on.
 
 import random
 from collections.abc import Iterator
-from threading import Timer
+from contextlib import closing, suppress
+from itertools import count
+from threading import Event, Thread, Timer
 
+import psycopg
+import pymysql
 import pytest
 
 from changecapture.errors import RetryLater
@@ -15,12 +19,21 @@ from changecapture.pair import pull
 from changecapture.publish import publish
 from tests.support import family
 from tests.support.databases import run_script
+from tests.support.family import Family
 from tests.support.interrupt import InterruptedStore
+from tests.support.pairing import pair_states
+from tests.support.patience import Patience
+from tests.support.relays import Relay
 from tests.support.servers import MariaDBServer, PostgresServer, scratch_directory
 from tests.support.sites import Site, assert_in_step, exchange
 
 KINDS = ("postgresql", "mariadb")
 PUBLISHING = ("read_captured", "append_entries", "write_versions", "write_site", "delete_captured")
+WRITE_S = 0.02
+"""Between two writes of an application under load."""
+MOST_WRITES = 60
+"""Between two kills: a moment at random."""
+SETTLE_S, LOOK_S = 180.0, 0.2
 APPLYING = ("hold_rows", "insert_rows", "write_versions", "append_entries", "write_progress")
 
 
@@ -143,6 +156,99 @@ def test_kill_of_the_sender_within_a_pull_loses_and_doubles_nothing(empty, kind)
         pull(store, receiver.site.store)
     sender.recover()
     check(empty, expected)
+
+
+class Application(Thread):
+    """Writes parents without a pause, each with an edit, through whatever happens to its server.
+
+    ``committed`` are the keys that its database said were kept; ``doubtful`` those of which it could not say.
+    """
+
+    def __init__(self, url: str, name: str) -> None:
+        super().__init__(daemon=True)
+        self._url, self._name = url, name
+        self._ended = Event()
+        self.committed: set[str] = set()
+        self.doubtful: set[str] = set()
+
+    def run(self) -> None:
+        numbers = count()
+        while not self._ended.wait(WRITE_S):
+            with suppress(psycopg.Error, pymysql.Error), closing(Family(self._url)) as connection:
+                while not self._ended.wait(WRITE_S):
+                    self._write(connection, f"{self._name} {next(numbers)}")
+
+    def _write(self, connection: Family, key: str) -> None:
+        self.doubtful.add(key)
+        connection.add_parent(key)
+        self.doubtful.discard(key)
+        self.committed.add(key)
+        connection.note("parent", key, key)
+
+    def end(self) -> None:
+        """Write no more."""
+        self._ended.set()
+        self.join()
+
+
+def kill_under_load(places, directory, rounds, seed):
+    """Kill a relay or a database server, again and again, while both applications write and both relays
+    exchange; start it again; at the end everything that was committed is at both sites, once."""
+    chance, patience = random.Random(seed), Patience()
+    relays = {kind: Relay(kind, place.site.url, directory) for kind, place in places.items()}
+    pair_states(*((relay.name, relay.state) for relay in relays.values()))
+    applications = [Application(place.site.url, kind) for kind, place in places.items()]
+    try:
+        for runner in (*relays.values(), *applications):
+            runner.start()
+        for _ in range(rounds):
+            written = sum(len(a.committed) for a in applications) + chance.randint(1, MOST_WRITES)
+            patience.wait(lambda n=written: sum(len(a.committed) for a in applications) >= n, "writes")
+            kind = chance.choice(KINDS)
+            if chance.random() < 0.5:
+                relays[kind].kill()
+                relays[kind].start()
+            else:
+                places[kind].server.kill()
+                places[kind].recover()
+        for application in applications:
+            application.end()
+        sites = [places[kind].site for kind in KINDS]
+        committed = set().union(*(application.committed for application in applications))
+        patience.wait(
+            lambda: (
+                all(committed <= site.family.shown("parent").keys() for site in sites)
+                and sites[0].family.shown("parent") == sites[1].family.shown("parent")
+            ),
+            f"both sites to show what was committed (seed {seed})",
+            SETTLE_S,
+            LOOK_S,
+        )
+    finally:
+        for relay in relays.values():
+            relay.stop()
+    return applications
+
+
+def check_load(places, applications):
+    left, right = (places[kind].site for kind in KINDS)
+    exchange(left, right)
+    assert_in_step(left, right)
+    names = [site.fetch("SELECT origin, epoch, number FROM {p}changelog") for site in (left, right)]
+    assert sorted(names[0]) == sorted(names[1])
+    shown = left.family.shown("parent").keys()
+    allowed = set().union(*(a.committed | a.doubtful for a in applications))
+    assert shown <= allowed
+    assert len(left.family.rows("SELECT 1 FROM parent")) == len(shown)
+
+
+def test_kills_of_relays_and_servers_under_load_lose_and_double_nothing(empty, tmp_path):
+    check_load(empty, kill_under_load(empty, tmp_path, rounds=2, seed=20261127))
+
+
+@pytest.mark.long
+def test_fifty_kills_of_relays_and_servers_under_load_lose_and_double_nothing(empty, tmp_path):
+    check_load(empty, kill_under_load(empty, tmp_path, rounds=50, seed=20261128))
 
 
 def test_kills_at_random_moments_lose_and_double_nothing(empty):

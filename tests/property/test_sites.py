@@ -9,8 +9,8 @@ from itertools import count
 
 import pytest
 
-from tests.property.machine import PEOPLE, PROFILE, FamilyMachine, PeopleMachine, run_machine
-from tests.support import family
+from tests.property.machine import PEOPLE, PROFILE, FamilyMachine, PeopleMachine, SeedsMachine, run_machine
+from tests.support import family, seeds
 from tests.support.databases import run_script
 from tests.support.memory import MemorySite
 from tests.support.sites import AnySite, Site
@@ -70,6 +70,10 @@ def test_sites_with_families_end_equal_in_memory():
     run_machine(FamilyMachine, memory_sites(family.TABLES, "generic"), examples=100, steps=30)
 
 
+def test_sites_that_seed_the_same_end_equal_in_memory():
+    run_machine(SeedsMachine, memory_sites(seeds.TABLES, seeds.PROFILE), examples=60, steps=30)
+
+
 def test_sites_with_people_and_items_end_equal(real_sites, flagged):
     run_machine(PeopleMachine, real_sites(PEOPLE, flagged), examples=8, steps=20)
 
@@ -86,6 +90,16 @@ def test_sites_with_people_and_items_end_equal_in_memory_for_a_long_time(flagged
 @pytest.mark.long
 def test_sites_with_families_end_equal_in_memory_for_a_long_time():
     run_machine(FamilyMachine, memory_sites(family.TABLES, "generic"), examples=3000, steps=50)
+
+
+@pytest.mark.long
+def test_sites_that_seed_the_same_end_equal_in_memory_for_a_long_time():
+    run_machine(SeedsMachine, memory_sites(seeds.TABLES, seeds.PROFILE), examples=3000, steps=50)
+
+
+@pytest.mark.long
+def test_sites_that_seed_the_same_end_equal_for_a_long_time(real_sites):
+    run_machine(SeedsMachine, real_sites(seeds.TABLES, seeds.PROFILE), examples=100, steps=40)
 
 
 @pytest.mark.long

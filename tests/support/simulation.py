@@ -18,19 +18,17 @@ from random import Random
 from traceback import format_exc
 from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import AlreadyCalled
 
 from changecapture.core.codec import PROTOCOL
 from changecapture.core.scopes import Terms
-from changecapture.errors import DataError, PeerError, RetryLater
-from changecapture.greeting import Greeting, Measured
-from changecapture.sync import PullRequest, Received
+from changecapture.errors import DataError, RetryLater
 from relay.address import Address
 from relay.calls import Calls
 from relay.clock import pause
-from relay.database import DatabaseAway
-from relay.exchange import Answer, DatabaseConnection, DatabaseExchange
+from relay.database import Database
+from relay.exchange import DatabaseConnection, DatabaseExchange
 from relay.load import Timing
 from relay.pace import Pace
 from relay.peer import Peer
@@ -132,7 +130,7 @@ class Silent:
 
 
 class Everyone:
-    """All devices are paired; a device is called as its site."""
+    """All devices are paired, on any terms, and have nothing to tell; a device is called as its site."""
 
     def __init__(self, own: str) -> None:
         self.own = own
@@ -145,73 +143,50 @@ class Everyone:
         """Bind nothing."""
 
     def terms(self, device: str) -> Terms:
-        """Hold nothing back."""
+        """Return that everything may be exchanged."""
         return Terms()
 
-
-class Mute:
-    """Tells nothing of trust when it greets."""
-
     def write(self, device: str) -> str:
-        """Return nothing."""
+        """Return nothing to tell."""
         return ""
 
     def read(self, device: str, text: str) -> None:
         """Hear nothing."""
 
 
-class SimDatabase:
-    """The verbs of ``relay.database``, one after the other, each after a moment, without threads."""
+class SimWorker:
+    """Does the jobs of ``relay.database``, each after a moment, without a thread; perhaps it dies of one."""
 
     def __init__(self, host: "Host") -> None:
-        self.exchange = DatabaseExchange("")
         self._host = host
         self._connection = DatabaseConnection(host.site.store)
 
-    async def publish(self) -> int:
-        """See Connection."""
-        if not self._host.site.store.has_captured():
-            return 0
-        return await self._do(self._connection.publish)
+    def call(self, job: Callable[[DatabaseConnection], T], *, first: bool = False) -> Deferred[T]:
+        """Run a job; ``first``: it publishes, which is nothing when nothing waits."""
+        if first and not self._host.site.store.has_captured():
+            return succeed(job(self._connection))
+        return Deferred.fromCoroutine(self._work(job))
 
-    async def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
-        """See Connection."""
-        return await self._do(lambda: self._connection.receive(peer, payload, terms))
-
-    async def retry(self) -> int:
-        """See Connection."""
-        return await self._do(self._connection.retry)
-
-    async def greet(self, to: str = "") -> Greeting:
-        """See Connection."""
-        return await self._do(lambda: self._connection.greet(to))
-
-    async def meet(self, theirs: Greeting, measured: Measured | None = None) -> None:
-        """See Connection."""
-        await self._do(lambda: self._connection.meet(theirs, measured))
-
-    async def next_request(self, peer: str, terms: Terms) -> PullRequest:
-        """See Connection."""
-        return await self._do(lambda: self._connection.next_request(peer, terms))
-
-    async def answer(self, request: PullRequest, terms: Terms) -> Answer:
-        """See Connection."""
-        return await self._do(lambda: self._connection.answer(request, terms))
-
-    async def _do(self, job: Callable[[], T]) -> T:
+    async def _work(self, job: Callable[[DatabaseConnection], T]) -> T:
         world = self._host.world
         await pause(world.clock, world.rng.uniform(0.0, LONGEST_JOB_S))
         try:
             with world.ledger.watching(self._host.site), self._host.in_danger():
-                return job()
+                return job(self._connection)
         except Crash:
             self._host.crash()
             never: Deferred[T] = Deferred()
             return await never
-        except PeerError:
-            raise
-        except RetryLater as error:
-            raise DatabaseAway(str(error)) from error
+
+
+class SimDatabase(Database):
+    """``relay.database`` with such workers."""
+
+    def __init__(self, host: "Host", log: Silent) -> None:
+        no_reactor: Any = None
+        super().__init__(DatabaseExchange(""), reactor=no_reactor, log=log)
+        worker: Any = SimWorker(host)
+        self._reader = self._writer = worker
 
 
 class SimClient:
@@ -336,10 +311,9 @@ class Relay:
         world, rng = host.world, host.world.rng
         self._host = host
         self.serving: list[Deferred[Any]] = []
-        database: Any = SimDatabase(host)
-        self.database = database
-        self.client: Any = SimClient(host)
         self._log = Silent(world.mistakes)
+        self.database = database = SimDatabase(host, self._log)
+        self.client: Any = SimClient(host)
         self.polls = Polls()
         self.watch = Watch(database, news=self._news, clock=world.clock, rng=rng, log=self._log)
         self.roster = Roster(self._make_peer, holds_poll=self.polls.holds, log=self._log)
@@ -348,7 +322,7 @@ class Relay:
             polls=self.polls,
             pace=Pace(world.clock),
             bindings=Everyone(""),
-            manners=Mute(),
+            manners=Everyone(""),
             name=host.origin,
             heard=self.roster.poked,
             pulled=self.roster.leads,
@@ -382,7 +356,7 @@ class Relay:
             own_site=origin,
             device=device,
             peers=peers,
-            manners=Mute(),
+            manners=peers,
             client=self.client,
             database=self.database,
             watch=self.watch,

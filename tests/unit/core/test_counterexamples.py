@@ -174,6 +174,11 @@ def test_r10_two_lives_of_one_origin_never_tie():
     assert ("name", "Anne", "Anna") in lost(decision)
 
 
+def test_r10_same_number_of_two_lives_is_two_names_in_what_was_seen():
+    """Else the two would cancel out, and who saw neither would pass for who saw both."""
+    assert len({hash_name(origin, epoch, 5) for origin in "ab" for epoch in (1, 2)}) == 4
+
+
 def test_r10_life_that_began_anew_had_not_seen_what_the_backup_lacked():
     """The new life's number is higher than the lost one's; that says nothing about what it saw."""
     lost_one = entry("a", 2, 200, base=[("a", 1, 1)], alive=True, name="Anna")
