@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import Any
 
+from changecapture.clocks import correct_stamps, describe_offset, judge_clock, learn_offset
 from changecapture.core.change import digest_entry
 from changecapture.core.codec import PROTOCOL
 from changecapture.core.vector import dump_vector
@@ -117,7 +118,7 @@ def meet(
         offset = theirs.clock - (measured.sent_at + measured.took // 2)
         after = replace(after, clock_offset=offset, clock_error=measured.took // 2, clock_at=now)
     store.write_met(after)
-    return told
+    return told + _look_at_clock(store, after, fresh=measured is not None)
 
 
 def _note_life(met: Met, epoch: int, now: int) -> Met:
@@ -128,6 +129,23 @@ def _note_life(met: Met, epoch: int, now: int) -> Met:
     lives[epoch] = now
     kept = sorted(lives.items(), key=lambda item: item[1])[-LIVES:]
     return replace(met, lives=dict(kept), copied_at=now if back else met.copied_at)
+
+
+def _look_at_clock(store: Store, met: Met, *, fresh: bool) -> list[str]:
+    """Say how far a peer's clock is off ours; where enough peers say that it is ours that is off, stamp anew
+    what they do not have."""
+    ahead = judge_clock(met) if fresh else None
+    if ahead is None:
+        return []
+    told = [f"the clock of {met.site} is {describe_offset(ahead)} ours"]
+    offset = learn_offset(store, met)
+    if offset is not None:
+        number = correct_stamps(store, offset)
+        told.append(
+            f"the clock of this site is {describe_offset(-offset)} that of its peers: set it; "
+            f"{number} changes that nobody has yet were stamped anew"
+        )
+    return told
 
 
 def _meet_copy(store: Store) -> str:

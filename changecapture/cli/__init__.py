@@ -13,6 +13,7 @@ import click
 
 from changecapture import __version__
 from changecapture.cli import (
+    clock,
     compact,
     conflicts,
     doctor,
@@ -57,7 +58,20 @@ def commands(debug: bool) -> None:
     """Capture the changes of a Sahana database and bring sites in step."""
 
 
-for module in (plan, install, uninstall, status, doctor, reconcile, sync, conflicts, parked, compact, site):
+for module in (
+    plan,
+    install,
+    uninstall,
+    status,
+    doctor,
+    reconcile,
+    sync,
+    conflicts,
+    parked,
+    compact,
+    site,
+    clock,
+):
     commands.add_command(module.command)
 
 

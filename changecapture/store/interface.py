@@ -97,6 +97,16 @@ class Place(NamedTuple):
     size: int
 
 
+class Stamped(NamedTuple):
+    """The stamp of an entry, and where it stands: a row, a position, a name, and whether it is applied."""
+
+    row: Row
+    position: int
+    stamp: int
+    name: PassName
+    applied: bool
+
+
 class Store(Protocol):
     """See the module."""
 
@@ -396,6 +406,22 @@ class Store(Protocol):
 
     def write_life(self, epoch: int, *, shipped: int, corrected: int) -> None:
         """Keep both."""
+
+    def make_life(self, epoch: int) -> None:
+        """Begin to keep both for an epoch, if they are not kept."""
+
+    def hold_life(self) -> dict[str, int]:
+        """Return both as ``read_life``, and let nobody change them before the transaction ends; its first
+        statement."""
+
+    def read_clocks(self, after: int, upto: int) -> list[Met]:
+        """Return the peers whose clocks were measured after a time and up to another."""
+
+    def read_stamps(self, rows: Collection[Row]) -> list[Stamped]:
+        """Return the stamps of all entries of the rows."""
+
+    def write_stamps(self, stamps: Mapping[int, int]) -> None:
+        """Give entries other stamps: {position: stamp}."""
 
     def ship_numbers(self, epoch: int, number: int, corrected: int) -> bool:
         """Note that entries up to a number may leave the site; return False when their stamps were

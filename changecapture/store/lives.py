@@ -1,12 +1,13 @@
 """What a store keeps of the lives of sites: epochs, names that were given twice, marks, what was shipped."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
-from changecapture.core.change import Entry
+from changecapture.core.change import Entry, Row
 from changecapture.core.codec import PassName
 from changecapture.memo import Memo
-from changecapture.store.interface import Met
+from changecapture.store.interface import Met, Stamped
 from changecapture.store.journal import JournalStore
 from changecapture.store.log import ENTRY
 
@@ -111,13 +112,24 @@ class LifeStore(JournalStore):
         """Keep both."""
         self._upsert("life", ("one",), ("epoch", SENT, CORRECTED), [(1, epoch, shipped, corrected)])
 
-    def ship_numbers(self, epoch: int, number: int, corrected: int) -> bool:
-        """Note that entries up to a number may leave the site; return False when their stamps were
-        corrected since they were read (``corrected``)."""
+    def make_life(self, epoch: int) -> None:
+        """Begin to keep both for an epoch, if they are not kept."""
         if not self._has_life(epoch):
             with self.lock():
                 if not self._has_life(epoch):
                     self.write_life(epoch, shipped=0, corrected=0)
+
+    def hold_life(self) -> dict[str, int]:
+        """Return both as ``read_life``, and let nobody change them before the transaction ends; its first
+        statement."""
+        self.execute(f"UPDATE {self.prefix}life SET corrected = corrected + 1")
+        life = self.read_life()
+        return {SENT: life[SENT], CORRECTED: life[CORRECTED] - 1}
+
+    def ship_numbers(self, epoch: int, number: int, corrected: int) -> bool:
+        """Note that entries up to a number may leave the site; return False when their stamps were
+        corrected since they were read (``corrected``)."""
+        self.make_life(epoch)
         sql = (
             f"UPDATE {self.prefix}life SET shipped = CASE WHEN shipped < %s THEN %s ELSE shipped END "
             "WHERE epoch = %s AND corrected = %s"
@@ -135,25 +147,22 @@ class LifeStore(JournalStore):
 
     def note_copied(self, at: int | None) -> None:
         """Note when a copy of this database was met alive; None when this site has another name by now."""
-        epoch = self.query(f"SELECT epoch FROM {self.prefix}site")[0][0]
-        if not self._has_life(epoch):
-            self.write_life(epoch, shipped=0, corrected=0)
+        self.make_life(self.query(f"SELECT epoch FROM {self.prefix}site")[0][0])
         self.execute(f"UPDATE {self.prefix}life SET copied_at = %s", (at,))
 
     # Meetings
     def read_met(self, site: str) -> Met:
         """Return what is known of a peer from meeting it."""
-        rows = self.query(
-            "SELECT site, mark, lives, clock_offset, clock_error, clock_at "
-            f"FROM {self.prefix}meeting WHERE site = %s",
-            (site,),
-        )
-        if not rows:
-            return Met(site)
-        site, mark, text, *clock = rows[0]
-        lives = json.loads(text)
-        epochs = {int(epoch): int(at) for epoch, at in lives["epochs"].items()}
-        return Met(site, mark, epochs, lives["copied_at"], *clock)
+        rows = self.query(f"{self._select_met()} WHERE site = %s", (site,))
+        return _met(rows[0]) if rows else Met(site)
+
+    def read_clocks(self, after: int, upto: int) -> list[Met]:
+        """Return the peers whose clocks were measured after a time and up to another."""
+        sql = f"{self._select_met()} WHERE clock_at > %s AND clock_at <= %s ORDER BY site"
+        return [_met(row) for row in self.query(sql, (after, upto))]
+
+    def _select_met(self) -> str:
+        return f"SELECT site, mark, lives, clock_offset, clock_error, clock_at FROM {self.prefix}meeting"
 
     def write_met(self, met: Met) -> None:
         """Keep what is known of a peer from meeting it."""
@@ -161,3 +170,29 @@ class LifeStore(JournalStore):
         lives = json.dumps({"epochs": met.lives, "copied_at": met.copied_at})
         clock = met.clock_offset, met.clock_error, met.clock_at
         self._upsert("meeting", ("site",), columns, [(met.site, met.mark, lives, *clock)])
+
+    # Stamps
+    def read_stamps(self, rows: Collection[Row]) -> list[Stamped]:
+        """Return the stamps of all entries of the rows."""
+        select = (
+            "SELECT table_name, row_key, position, stamp, origin, epoch, number, applied "
+            f"FROM {self.prefix}changelog WHERE"
+        )
+        return [
+            Stamped(Row(*row[:2]), row[2], row[3], (row[4], row[5], row[6]), bool(row[7]))
+            for row in self._of_rows(select, rows)
+        ]
+
+    def write_stamps(self, stamps: Mapping[int, int]) -> None:
+        """Give entries other stamps: {position: stamp}."""
+        self.execute_many(
+            f"UPDATE {self.prefix}changelog SET stamp = %s WHERE position = %s",
+            [(stamp, position) for position, stamp in stamps.items()],
+        )
+
+
+def _met(row: tuple[Any, ...]) -> Met:
+    site, mark, text, *clock = row
+    lives = json.loads(text)
+    epochs = {int(epoch): int(at) for epoch, at in lives["epochs"].items()}
+    return Met(site, mark, epochs, lives["copied_at"], *clock)
