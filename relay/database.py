@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.python.failure import Failure
 
+from changecapture.compact import Step
 from changecapture.core.scopes import Terms
 from changecapture.errors import ChangeCaptureError, PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
@@ -187,6 +188,10 @@ class Database:
     async def retry(self) -> int:
         """See Connection.retry."""
         return await self._do(self._writer.call(lambda c: c.retry()))
+
+    async def compact(self, keep: int) -> Step | None:
+        """See Connection.compact."""
+        return await self._do(self._writer.call(lambda c: c.compact(keep)))
 
     async def greet(self, to: str = "") -> Greeting:
         """See Connection.greet."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from changecapture import publish, sync
 from changecapture.apply import retry
+from changecapture.compact import Step, compact
 from changecapture.config import DatabaseURL, parse_url
 from changecapture.core.scopes import Terms
 from changecapture.greeting import Greeting, Measured, greet, meet
@@ -70,6 +71,9 @@ class Connection(Protocol):
     def retry(self) -> int:
         """Try to show parked rows again; return how many are still parked."""
 
+    def compact(self, keep: int) -> Step | None:
+        """Give up some of what is overtaken and older than ``keep`` microseconds; None when all is done."""
+
     def modules(self) -> list[str]:
         """Return the names of the modules that are synced here."""
 
@@ -97,6 +101,7 @@ class DatabaseConnection:
         """Take an open store; ``close`` closes it."""
         self._store = store
         self._last_told = (0, 0)
+        self._steps: Iterator[Step] | None = None
 
     def close(self) -> None:
         """See Connection."""
@@ -133,6 +138,15 @@ class DatabaseConnection:
     def retry(self) -> int:
         """See Connection."""
         return retry(self._store)
+
+    def compact(self, keep: int) -> Step | None:
+        """See Connection."""
+        if self._steps is None:
+            self._steps = compact(self._store, keep)
+        step = next(self._steps, None)
+        if step is None:
+            self._steps = None
+        return step
 
     def modules(self) -> list[str]:
         """See Connection."""

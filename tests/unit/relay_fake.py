@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from changecapture.compact import Step
 from changecapture.core.codec import PROTOCOL
 from changecapture.core.scopes import Terms, load_scopes
 from changecapture.errors import PeerError, RetryLater
@@ -205,6 +206,10 @@ class FakeConnection:
             new = [tuple(e) for e in content["entries"] if tuple(e) not in self.site.changelog]
             self.site.changelog.extend(new)
         return Received(len(new), len(new), 0, content["last"])
+
+    def compact(self, keep: int) -> Step | None:
+        self.site.check()
+        return None
 
     def retry(self) -> int:
         self.site.check()
