@@ -6,6 +6,7 @@ peer is malformed); ``open`` may raise ConfigError and DriftError too. ``Databas
 real one; tests bring their own.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
