@@ -7,14 +7,17 @@ databases of a server share it. PostgreSQL's functions belong to who made them, 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
 
-from changecapture.errors import ConfigError
+from changecapture.errors import ConfigError, RetryLater
+from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
 NAME = "'changecapture'@'localhost'"
+LOCK = "changecapture:account"
 RIGHTS = ("SELECT", "TRIGGER", "EXECUTE", "LOCK TABLES")
 """LOCK TABLES: MySQL asks it, or worse, of who reads FOR UPDATE; MariaDB does not."""
 TABLES = ("captured", "missed")
@@ -138,8 +141,27 @@ def check_account(store: SqlStore) -> None:
         )
 
 
+@contextmanager
+def alone(store: SqlStore) -> Iterator[None]:
+    """Let nobody else on this server change the account: one would drop what another was just granted, and
+    the application of the other could not write any more."""
+    if not store.query(f"SELECT GET_LOCK('{LOCK}', {LOCK_SECONDS})")[0][0]:
+        raise RetryLater(
+            f"another installation is changing {NAME}", why=f"it took more than {LOCK_SECONDS} s"
+        )
+    try:
+        yield
+    finally:
+        store.query(f"SELECT RELEASE_LOCK('{LOCK}')")
+
+
 def forget_account(store: SqlStore) -> None:
     """Take this database from the account, and drop it when it has no other; if we may."""
+    with alone(store):
+        _forget_account(store)
+
+
+def _forget_account(store: SqlStore) -> None:
     try:
         known = _read_rights(store)
         statements = _list_revokes(known, store.url.database)

@@ -6,12 +6,13 @@ installation are captured and published like any change. Running it again change
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from changecapture import account
 from changecapture.apply import drain
 from changecapture.config import DatabaseURL
 from changecapture.errors import ConfigError
@@ -209,7 +210,8 @@ def _write_site(store: SqlStore, wanted: Wanted) -> None:
 def _run_steps(store: SqlStore, steps: list[Step], progress: Progress) -> None:
     for done, step in enumerate(steps):
         progress("tables installed", done, len(steps))
-        _run_step(store, step)
+        with account.alone(store) if step.table == account.NAME else nullcontext():
+            _run_step(store, step)
     progress("tables installed", len(steps), len(steps))
 
 

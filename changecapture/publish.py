@@ -14,7 +14,7 @@ and the pass is rolled back (R18). Before a pass the site makes sure that it is 
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -28,6 +28,7 @@ from changecapture.core.change import (
     GOING,
     INSERT,
     UNSEEN,
+    UPDATE,
     Captured,
     Entry,
     Row,
@@ -71,6 +72,11 @@ class Change:
     image: str | None = None
     announced: dict[str, Any] | None = None
     """The local values that a foreign key was to give to columns, empty when it was to delete the row."""
+    doubted: set[str] = field(default_factory=set)
+    """Columns whose values are believed if the row shows them: see _may_be_refused."""
+    twice: set[str] = field(default_factory=set)
+    """Columns that several updates of this pass wrote: what the row shows is taken. Where an application's
+    trigger fires before ours and updates the row again, that is captured before what the statement wrote."""
 
 
 def publish(store: Store, limit: int = PASS_LIMIT) -> int:
@@ -137,8 +143,22 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
             for other in _renamed(store, table, item.key, named[item.old_key]):
                 changes.setdefault(other.row, other).captured_at = item.captured_at
         else:
-            _add(change, item)
+            columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}
+            if item.operation == UPDATE:
+                change.twice |= change.columns.keys() & columns.keys()
+                if store.engine == "mysql" and _may_be_refused(table, columns):
+                    change.doubted |= columns.keys()
+            _add(change, item, columns)
     return changes
+
+
+def _may_be_refused(table: SyncedTable, written: Collection[str]) -> bool:
+    """Return whether UPDATE IGNORE may have left a row as it was though MySQL's trigger fired for it: a
+    foreign key or a unique index can have refused a value. A column that shows something else now was not
+    written, or was written again since, which is captured too."""
+    refusable = {c.wire for c in table.columns if c.reference is not None and c.reference.enforced}
+    refusable |= {name.lower() for name in table.unique}
+    return not refusable.isdisjoint(written)
 
 
 def _keep_fitting(store: Store, captured: Sequence[Captured]) -> list[Captured]:
@@ -206,7 +226,7 @@ def _name_captured(store: Store, captured: Sequence[Captured]) -> dict[int, dict
     }
 
 
-def _add(change: Change, item: Captured) -> None:
+def _add(change: Change, item: Captured, columns: dict[str, Any]) -> None:
     if item.operation == BACKFILL and change.version is not None:
         return
     if item.operation == DELETE:
@@ -214,11 +234,11 @@ def _add(change: Change, item: Captured) -> None:
     elif item.operation in (INSERT, BACKFILL):
         change.whole, change.alive = True, True
     elif item.operation in (GOING, CHANGING):
-        change.announced = {**(change.announced or {}), **json.loads(item.changed or "{}")}
+        change.announced = {**(change.announced or {}), **columns}
         change.image = item.image or change.image
         change.whole = change.whole or (change.version is None and bool(change.announced))
     else:
-        _add_update(change, json.loads(item.changed or "{}"))
+        _add_update(change, columns)
         # Nobody has published the row before: a peer needs all of it.
         change.whole = change.whole or change.version is None
 
@@ -282,19 +302,26 @@ def read_late(store: Store, changes: Sequence[Change]) -> None:
     """Read the rows of the changes that need it, as they are now, into them."""
     wanted: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
-        if (change.whole or change.announced is not None) and change.alive is not False:
+        looks = change.whole or change.announced is not None or change.doubted or change.twice
+        if looks and change.alive is not False:
             wanted[change.table.name].append(change)
     for group in wanted.values():
         found = _read_group(store, group)
         keys = _name_announced(store, group)
         for change in group:
             late = found.get(change.local_key)
+            if change.doubted and not change.whole and late is not None:
+                _keep_shown(change, late, keys)
             if change.announced is not None and not change.whole:
                 _look(change, late, keys)
+            elif (change.doubted or change.twice) and not change.whole:
+                pass
             elif late is None:
                 _leave(change)
             else:
                 _take_late(change, late)
+            if change.twice and not change.whole and late is not None:
+                _take_shown(change, late)
 
 
 def _look(change: Change, late: LateRow | None, keys: Mapping[tuple[str, str], Mapping[Any, str]]) -> None:
@@ -306,9 +333,41 @@ def _look(change: Change, late: LateRow | None, keys: Mapping[tuple[str, str], M
         change.alive = False
         return
     change.image = None
+    shown = _find_shown(change.table, change.announced or {}, late, keys)
+    change.columns.update(shown)
+    if shown and not _is_deleted(change):
+        change.alive = True
+
+
+def _keep_shown(change: Change, late: LateRow, keys: Mapping[tuple[str, str], Mapping[Any, str]]) -> None:
+    """Believe of the doubted columns what the row shows."""
+    doubted = {n: v for n, v in change.columns.items() if n in change.doubted - change.twice}
+    shown = _find_shown(change.table, doubted, late, keys)
+    change.columns = {n: v for n, v in change.columns.items() if n not in doubted or n in shown}
+    if not change.columns and change.version is not None and change.version.alive:
+        change.alive = None
+
+
+def _take_shown(change: Change, late: LateRow) -> None:
+    """Take of the columns that were written twice what the row shows."""
     named = json.loads(late.text)
-    columns = {column.wire: column for column in change.table.columns}
-    for name, value in (change.announced or {}).items():
+    taken = change.twice & change.columns.keys()
+    change.late = values.dump({name: named[name] for name in taken & named.keys()})
+    change.columns = {n: v for n, v in change.columns.items() if n not in taken}
+    change.columns.update((name, late.values[name]) for name in taken - named.keys())
+
+
+def _find_shown(
+    table: SyncedTable,
+    wanted: Mapping[str, Any],
+    late: LateRow,
+    keys: Mapping[tuple[str, str], Mapping[Any, str]],
+) -> dict[str, Any]:
+    """Return those of the columns' local values that the row has. ``keys`` see _name_announced."""
+    named = json.loads(late.text)
+    columns = {column.wire: column for column in table.columns}
+    found: dict[str, Any] = {}
+    for name, value in wanted.items():
         if name not in columns:
             continue
         kind, target = columns[name].kind, local_reference(columns[name].reference)
@@ -318,23 +377,23 @@ def _look(change: Change, late: LateRow | None, keys: Mapping[tuple[str, str], M
             now = named[name] if name in named else late.values[name]
             shown = values.canonical(kind, value) == values.canonical(kind, now)  # both are local
         if shown:
-            change.columns[name] = value
-            if not _is_deleted(change):
-                change.alive = True
+            found[name] = value
+    return found
 
 
 def _name_announced(store: Store, group: Iterable[Change]) -> Mapping[tuple[str, str], Mapping[Any, str]]:
-    """Return {(table, column): {local value: key}} of the references that were announced.
+    """Return {(table, column): {local value: key}} of the references that were announced or are doubted.
 
     A late read names references by their keys, an announcement by their local values.
     """
     wanted: dict[tuple[str, str], set[Any]] = defaultdict(set)
     for change in group:
-        if not change.announced:
+        asked = {**{name: change.columns.get(name) for name in change.doubted}, **(change.announced or {})}
+        if not asked:
             continue
         for column in change.table.local_references:
             target = local_reference(column.reference)
-            value = change.announced.get(column.wire)
+            value = asked.get(column.wire)
             if target is not None and value is not None:
                 wanted[target].add(value)
     return name_references(store, store.tables_by_name, wanted) if wanted else {}
@@ -351,7 +410,8 @@ def _read_group(store: Store, group: Sequence[Change]) -> dict[str, LateRow]:
             return store.read_rows(table, local_keys)
     except DriftError:
         for change in group:
-            change.version = change.announced = None
+            if change.whole or change.announced is not None:
+                change.version = change.announced = None
         return {}
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
@@ -220,8 +220,9 @@ class _Glance(Protocol):
 
 def _endpoint(reactor: Any, address: Address, contexts: Contexts) -> Any:
     creator: Any = contexts
-    plain: Any = HostnameEndpoint(reactor, address.host, address.port, CONNECT_S)
-    return wrapClientTLS(creator, plain)
+    # HostnameEndpoint forgets which link an address of IPv6 is on (fe80::1%eth0).
+    make: Any = TCP6ClientEndpoint if ":" in address.host else HostnameEndpoint
+    return wrapClientTLS(creator, make(reactor, address.host, address.port, CONNECT_S))
 
 
 class Body(Protocol):

@@ -120,6 +120,7 @@ class Discovery:
         protocol: int,
         port: int,
         addresses: Callable[[], list[str]],
+        moved: Callable[[], None],
         service: str,
         interfaces: tuple[str, ...],
         found: Found,
@@ -129,11 +130,13 @@ class Discovery:
         log: Log,
         network: Network | None = None,
     ) -> None:
-        """``addresses`` tells where this device is found, now; ``in_thread`` is deferToThread."""
+        """``addresses`` tells where this device is found, now; ``moved`` is told when that is new;
+        ``in_thread`` is deferToThread."""
         self._device = device
         self._protocol = protocol
         self._port = port
         self._addresses = addresses
+        self._moved = moved
         self._service = service
         self._announced: list[str] = []
         self._name = ""
@@ -217,6 +220,7 @@ class Discovery:
             now = await self._in_thread(self._addresses)
             if now == before and now != self._announced:
                 info = self._describe(now, self._name)
+                self._moved()
                 await self._in_thread(self._network.update, self._zeroconf, self._interfaces, info)
                 self._log.info(f"announced at {', '.join(now)}")
             before = now

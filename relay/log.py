@@ -49,6 +49,8 @@ class TextLog:
         """Take in what Twisted and Python's logging say, from warnings up."""
         observer: Any = self._observe
         globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+        # What zeroconf warns of (a socket without a route, a peer's odd packet) it gets over by itself.
+        logging.getLogger("zeroconf").setLevel(logging.ERROR)
         logging.basicConfig(
             level=logging.WARNING, stream=self._stream, format="%(name)s: %(message)s", force=True
         )

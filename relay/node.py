@@ -3,7 +3,7 @@
 It needs no database: two machines can be paired before anything is installed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
@@ -53,6 +53,8 @@ class Node:
         self.desk = Desk(own=self.identity.device, name=config.name, peers=self.peers, clock=reactor)
         self.neighbours = Neighbours(own=self.identity.device, is_paired=self.peers.is_paired)
         self.api = Api(desk=self.desk, peers=self.peers, pace=self.pace, log=log)
+        self.moved: Callable[[], None] = lambda: None
+        """Told when this machine has other addresses."""
         self.port = 0
         """The port that it listens on, once started."""
         self._server = Server(
@@ -120,6 +122,7 @@ class Node:
             protocol=PROTOCOL,
             port=self.port,
             addresses=lambda: own_addresses(self._config.host),
+            moved=self._moved,
             service=self._config.service,
             interfaces=self._config.interfaces,
             found=self.neighbours,
@@ -130,6 +133,12 @@ class Node:
             network=self._network,
         )
         self._discovery.start()
+
+    def _moved(self) -> None:
+        """This machine has other addresses than before."""
+        for peer in self.peers.all():
+            self.client.forget(peer.device)
+        self.moved()
 
     def _changed(self, before: Paired | None, after: Paired | None) -> None:
         """A device was paired, changed or unpaired."""

@@ -33,6 +33,8 @@ from relay.trust.peers import Peers
 from relay.watch import Watch
 
 POKE_S = 1.0
+DOUBT_S = 10.0
+"""Anybody may announce another address of a peer: that breaks off what runs, but not all the time."""
 
 
 class Leaders(Protocol):
@@ -98,6 +100,7 @@ class Peer:
         self._load = Load(timing.aim_s)
         self._poking: Deferred[None] | None = None
         self._poked_at = float("-inf")
+        self._doubted_at = float("-inf")
 
     @property
     def _known(self) -> str:
@@ -119,6 +122,13 @@ class Peer:
             self._handling = False
         if self.session.state is states.State.STOPPED:
             self._clear()
+
+    def doubt(self) -> None:
+        """There is reason to think that this address is dead: let another one try. At most every DOUBT_S."""
+        now = self._clock.seconds()
+        if now >= self._doubted_at + DOUBT_S:
+            self._doubted_at = now
+            self.greet_anew()
 
     def greet_anew(self) -> None:
         """Break off what runs and greet again, in a moment."""

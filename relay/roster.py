@@ -35,6 +35,7 @@ class Roster:
 
     def announce(self, source: str, addresses: Iterable[Address], device: str | None = None) -> None:
         """Try these addresses, in place of those that the source named before; ``device`` is there."""
+        before = self._sources.get(source, frozenset())
         self._sources[source] = frozenset(addresses)
         for address in sorted(self._sources[source]):
             peer = self._peers.get(address)
@@ -44,6 +45,8 @@ class Roster:
                 self._log.warning(f"{address} is not tried: there are {MAX_PEERS} already")
             else:
                 self._try(address, device)
+        if device is not None and self._sources[source] - before:
+            self._doubt_leader(device, self._sources[source])
         self._drop_unnamed()
 
     def forget(self, source: str) -> None:
@@ -107,6 +110,17 @@ class Roster:
         self._leaders.clear()
         for peer in peers.values():
             peer.stop()
+
+    def moved(self) -> None:
+        """This machine has other addresses: connections from the old ones are dead, and do not say so."""
+        for address in list(self._leaders.values()):
+            self._peers[address].doubt()
+
+    def _doubt_leader(self, device: str, addresses: frozenset[Address]) -> None:
+        """A device is announced at new addresses: is it still at the one over which it is spoken to?"""
+        for address in list(self._leaders.values()):
+            if self._peers[address].device == device and not addresses <= {address}:
+                self._peers[address].doubt()
 
     def _try(self, address: Address, device: str | None) -> None:
         peer = self._peers[address] = self._make_peer(self, address, device)

@@ -128,6 +128,7 @@ class SiteService(Service):
         )
         self._roster.announce("configuration", self._config.peers)
         self.node.neighbours.attach(self._roster)
+        self.node.moved = self._roster.moved
 
     async def _first_greeting(self) -> Greeting:
         failures = 0

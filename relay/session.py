@@ -359,6 +359,7 @@ class Session:
         (State.APPLYING, Received): _received,
         (State.APPLYING, Failed): _failed,
         (State.PAUSING, Woken): _resume,
+        (State.PAUSING, Failed): _failed,
         (State.BACKING_OFF, Woken): _greet,
         (State.BACKING_OFF, Poked): _poked_asleep,
         (State.STANDING_BY, Poked): _greet,

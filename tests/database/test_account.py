@@ -1,16 +1,20 @@
 """The account that MariaDB's triggers run as: locked, with few rights, and independent of who installed."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import count
 from urllib.parse import urlsplit, urlunsplit
 
 import pymysql
 import pytest
 
+from changecapture.account import LOCK
 from tests.support.commands import run_command
 from tests.support.databases import connect_mysql, fetch, name_of, run_script
 from tests.support.dumps import run_script_file
 from tests.support.family import Family
+from tests.support.patience import Patience
 from tests.support.servers import MariaDBServer
 
 TABLES = """
@@ -211,6 +215,21 @@ def test_account_goes_with_the_last_database_that_uses_it(make):
     assert write(second) == 4
     assert run_command("uninstall", second, "--yes").status == 0
     assert fetch(second, "SELECT 1 FROM mysql.user WHERE user = 'changecapture'") == []
+
+
+def test_account_that_another_database_is_granted_meanwhile_is_not_dropped(make):
+    """An uninstall beside an installation in another database of the server."""
+    first, second = make(), make()
+    install(first)
+    with closing(connect_mysql(second)) as other, other.cursor() as cursor, ThreadPoolExecutor(1) as threads:
+        cursor.execute(f"SELECT GET_LOCK('{LOCK}', 0)")
+        gone = threads.submit(run_command, "uninstall", first, "--yes")
+        waiting = "SELECT count(*) FROM information_schema.processlist WHERE state = 'User lock'"
+        Patience().wait(lambda: gone.done() or fetch(second, waiting) == [(1,)], "the uninstall waits")
+        cursor.execute(f"GRANT SELECT ON {name_of(second)}.* TO 'changecapture'@'localhost'")
+        cursor.execute(f"SELECT RELEASE_LOCK('{LOCK}')")
+        assert gone.result().status == 0
+    assert fetch(second, "SELECT 1 FROM mysql.user WHERE user = 'changecapture'") == [(1,)]
 
 
 @pytest.fixture(scope="module")

@@ -335,6 +335,25 @@ def test_what_the_application_s_own_trigger_writes_arrives(site, peer):
         drop_application_trigger(site)
 
 
+@pytest.mark.parametrize("name", ["!first", "zz_last"])
+def test_row_that_a_trigger_updates_again_arrives_as_it_is_whoever_fires_first(new_tables, name):
+    """PostgreSQL fires triggers by name: before ours, a trigger's own update is captured first."""
+    script = "CREATE TABLE note (code varchar(20) PRIMARY KEY, text text, n integer)"
+    here, there = new_tables("postgresql", script), new_tables("mariadb", script)
+    here.run(
+        "CREATE FUNCTION app_shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "UPDATE note SET text = upper(text) WHERE code = NEW.code AND text <> upper(text); RETURN NULL; "
+        f'END $$; CREATE TRIGGER "{name}" AFTER INSERT OR UPDATE ON note '
+        "FOR EACH ROW EXECUTE FUNCTION app_shout()"
+    )
+    here.family("INSERT INTO note VALUES ('a', 'hello', 1)")
+    exchange(here, there)
+    here.family("UPDATE note SET text = 'bye', n = 2")
+    exchange(here, there)
+    assert there.family.rows("SELECT text, n FROM note") == [("BYE", 2)]
+    assert_in_step(here, there)
+
+
 def history(site, table="pr_contact"):
     """Return {uuid: (value, deleted, origin)} of a history view; changed_at must be now, or nearly."""
     rows = site.fetch(f"SELECT uuid, value, deleted, origin, changed_at FROM {{p}}{table}_history")

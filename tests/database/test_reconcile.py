@@ -101,6 +101,18 @@ def test_truncate_of_mariadb_arrives(mariadb, new_site):
     assert_in_step(here, there)
 
 
+def test_row_that_myisam_kept_from_a_rollback_arrives(new_tables):
+    """The captured row went with the rollback, the application's did not."""
+    script = "CREATE TABLE note (code varchar(20) PRIMARY KEY, text varchar(20)) ENGINE=%s"
+    here, there = new_tables("mariadb", script % "MyISAM"), new_tables("mariadb", script % "InnoDB")
+    for statement in ("BEGIN", "INSERT INTO note VALUES ('a', 'kept')", "ROLLBACK"):
+        here.family(statement)
+    assert exchange(here, there) == 0
+    assert find(here) == {"note": (1, 0, 0)}
+    exchange(here, there)
+    assert there.family.rows("SELECT code, text FROM note") == [("a", "kept")]
+
+
 def test_row_that_comes_back_unseen_lives_again(known):
     here, there = known
     here.family("DELETE FROM child WHERE uuid = 'kid 2'")

@@ -1,15 +1,17 @@
-"""A relay over a site in memory, as a process: python -m tests.endtoend.relay_site LETTER SERVICE STATE
+"""A relay over a site in memory, as a process: python -m tests.endtoend.relay_site LETTER SERVICE STATE HOST
 
-Its application wrote one line, "from LETTER". Prints ``has: ..`` to stdout whenever its changelog has
-changed; everything else is what ``changecapture-relay run`` does.
+Its application wrote one line, "from LETTER", and writes what it reads from stdin. Prints ``has: ..`` to
+stdout whenever its changelog has changed; everything else is what ``changecapture-relay run`` does.
 """
 
 import sys
 from pathlib import Path
+from threading import Thread
 
 import relay.cli
 import relay.config
 import relay.exchange
+from relay.address import ANY
 from relay.config import RelayConfig
 from tests.unit.relay_fake import FakeSite, site_id
 
@@ -27,19 +29,20 @@ class PrintingSite(FakeSite):
             print(says, flush=True)
 
 
-def main(letter: str, service: str, state: str) -> None:
+def main(letter: str, service: str, state: str, host: str = "127.0.0.1") -> None:
     site = PrintingSite(site_id(letter))
     site.write(f"from {letter}")
     relay.config.read_config = lambda _: RelayConfig(
         f"camp {letter}",
         "",
         Path(state),
-        host="127.0.0.1",
+        host=host,
         port=0,
-        interfaces=("127.0.0.1",),
+        interfaces=() if host == ANY else (host,),
         service=service,
     )
     relay.exchange.DatabaseExchange = lambda *_: site
+    Thread(target=lambda: [site.write(line.strip()) for line in sys.stdin], daemon=True).start()
     relay.cli.main(["run", "--config", "none"])
 
 

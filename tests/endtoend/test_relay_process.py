@@ -22,13 +22,15 @@ ROOT = Path(__file__).parents[2]
 class Process:
     """A running relay, its lines readable with a bound."""
 
-    def __init__(self, *command: str) -> None:
+    def __init__(self, *command: str, within: tuple[str, ...] = ()) -> None:
+        """``within``: what is put before the command, to run it somewhere else."""
         self.lines: list[str] = []
         self._coming: queue.Queue[str | None] = queue.Queue()
         self._running = subprocess.Popen(
-            [sys.executable, *command],
+            [*within, sys.executable, *command],
             cwd=ROOT,
             text=True,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
@@ -54,11 +56,19 @@ class Process:
             if part in line:
                 return line
 
+    def write(self, line: str) -> None:
+        """Give it a line to read."""
+        assert self._running.stdin is not None
+        self._running.stdin.write(f"{line}\n")
+        self._running.stdin.flush()
+
     def end(self, number: int) -> int:
         """Send a signal; return the exit status."""
         if self._running.poll() is None:
             self._running.send_signal(number)
         status = self._running.wait(BOUND_S)
+        assert self._running.stdin is not None
+        self._running.stdin.close()
         self._reader.join()
         return status
 

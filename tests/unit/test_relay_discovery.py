@@ -77,11 +77,13 @@ class Fixture:
         self.log = FakeLog()
         self.in_thread: Any = maybeDeferred
         self.addresses = [HOME]
+        self.moves: list[int] = []
         self.discovery = Discovery(
             device=A,
             protocol=1,
             port=PORT,
             addresses=lambda: self.read_addresses(),
+            moved=lambda: self.moves.append(1),
             service=SERVICE,
             interfaces=("127.0.0.1",),
             found=self.roster,
@@ -158,6 +160,7 @@ def test_new_addresses_are_announced_once_they_stand_still():
     assert f.network.updated == []
     f.reactor.pump([LOOK_S] * 5)
     assert [info.parsed_addresses() for info in f.network.updated] == [["10.0.0.10"]]
+    assert f.moves == [1]
     assert f.network.updated[0].name == f.network.opened[0].name
 
 

@@ -15,7 +15,7 @@ from changecapture.sync import PullRequest, Received
 from relay.address import Address
 from relay.database import DatabaseAway
 from relay.load import Load, Timing
-from relay.peer import POKE_S, Peer
+from relay.peer import DOUBT_S, POKE_S, Peer
 from relay.session import MIN_WAIT_S, Poked, Session, Started, State
 from tests.unit.relay_fake import FakeLog, FakeManners, FakePeers, FakeReactor, FakeSite, device_id, site_id
 
@@ -393,3 +393,18 @@ def test_after_a_call_that_the_link_did_not_bear_less_is_asked_for():
     assert f.other.calls.count("pull") == 2
     assert PullRequest(**json.loads(f.other.asked[0])).size == Load(Timing().aim_s).size
     assert PullRequest(**json.loads(f.other.asked[1])).size == Load(Timing().aim_s).size // 4
+
+
+def test_doubt_breaks_off_what_runs_and_lets_another_address_try_but_not_all_the_time():
+    f = Fixture()
+    f.meet()
+    f.peer.doubt()
+    assert f.leaders.leading == [] and f.session.state is State.BACKING_OFF
+    f.other.outcomes["hello"] = [f.greeting()]
+    f.clock.advance(MIN_WAIT_S)
+    assert f.leaders.leading == [B]
+    f.peer.doubt()
+    assert f.leaders.leading == [B]
+    f.clock.advance(DOUBT_S)
+    f.peer.doubt()
+    assert f.leaders.leading == []

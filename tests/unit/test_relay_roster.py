@@ -23,6 +23,7 @@ class FakePeer:
     session: FakeSession = field(default_factory=FakeSession)
     events: list[Event] = field(default_factory=list)
     pokes: int = 0
+    doubts: int = 0
     announced: str | None = None
     device: str | None = None
 
@@ -31,6 +32,9 @@ class FakePeer:
 
     def stop(self) -> None:
         self.handle(Stopped())
+
+    def doubt(self) -> None:
+        self.doubts += 1
 
     def poke(self) -> None:
         self.pokes += 1
@@ -143,6 +147,26 @@ def test_another_device_at_a_known_address_is_the_one_to_be_spoken_to():
     f.roster.announce("found", [ONE], DEVICE)
     f.roster.announce("other", [ONE], OTHER)
     assert f.peers[ONE].announced == OTHER and f.peers[ONE].events[-1] == Poked()
+
+
+def test_a_new_address_of_a_device_casts_doubt_on_the_one_that_leads():
+    f = Fixture()
+    f.roster.announce("found", [ONE], DEVICE)
+    f.roster.lead(A, ONE)
+    f.roster.announce("found", [ONE], DEVICE)
+    assert f.peers[ONE].doubts == 0
+    f.roster.announce("found", [ONE, TWO], DEVICE)
+    assert f.peers[ONE].doubts == 1
+    f.roster.announce("other", [THREE], OTHER)
+    assert f.peers[ONE].doubts == 1
+
+
+def test_when_this_machine_has_moved_all_connections_are_in_doubt():
+    f = Fixture()
+    f.roster.announce("configuration", [ONE, TWO])
+    f.roster.lead(A, ONE)
+    f.roster.moved()
+    assert (f.peers[ONE].doubts, f.peers[TWO].doubts) == (1, 0)
 
 
 def test_news_are_told_to_leaders_that_hold_no_poll_and_did_not_send_them():
