@@ -172,7 +172,7 @@ class FakeConnection:
         self.site.check()
         return []
 
-    def greet(self, to: str) -> Greeting:
+    def greet(self, to: str = "") -> Greeting:
         self.site.check()
         return Greeting(self.site.id, 1, json.dumps(self.site.vector), 0, self.site.protocol)
 
