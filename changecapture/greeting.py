@@ -14,6 +14,7 @@ from typing import Any
 from changecapture.clocks import correct_stamps, describe_offset, judge_clock, learn_offset
 from changecapture.core.change import digest_entry
 from changecapture.core.codec import PROTOCOL
+from changecapture.core.table import digest_shape
 from changecapture.core.vector import dump_vector
 from changecapture.core.wire import check_number, check_text
 from changecapture.errors import PeerError
@@ -44,6 +45,8 @@ class Greeting:
     vector: str
     clock: int
     protocol: int = PROTOCOL
+    shape: str = ""
+    """Digest of the tables and columns that it syncs (core.table.digest_shape)."""
     digests: str = "{}"
     copied: bool = False
 
@@ -83,6 +86,7 @@ def greet(store: Store, to: str = "") -> Greeting:
         site.epoch,
         dump_vector(vector),
         store.read_clock(),
+        shape=digest_shape(store.tables.values()),
         digests=json.dumps(digests),
         copied=bool(to) and store.read_met(to).copied_at is not None,
     )
@@ -212,5 +216,5 @@ def read_fields(text: str, kind: type) -> dict[str, Any]:
     return {name: data[name] for name in given}
 
 
-_DEFAULTED = frozenset({"digests", "copied", "mark"})
+_DEFAULTED = frozenset({"shape", "digests", "copied", "mark"})
 """Fields that an older version does not send."""

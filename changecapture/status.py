@@ -7,8 +7,12 @@ too, so that a difference of two is right whatever this machine's clock says.
 
 from dataclasses import dataclass
 
+from changecapture.core.table import digest_shape
 from changecapture.core.vector import Component
+from changecapture.store.interface import Exchanged
 from changecapture.store.sqlstore import SqlStore
+
+LAST_EXCHANGES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,21 @@ class PeerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceStatus:
+    """What a peer says of itself, as Sahana's sync_instance has it. ``sync_count``: exchanges that carried
+    entries; ``last_update``: the end of the last one; ``alike``: it syncs the same tables and columns."""
+
+    base_uuid: str
+    name: str
+    owner: str
+    contact: str
+    url: str
+    last_update: int | None
+    sync_count: int
+    alike: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """How a site stands."""
 
@@ -75,6 +94,9 @@ class Status:
     deleted_rows: int
     """Images of deleted rows that are kept for people."""
     peers: tuple[PeerStatus, ...]
+    instances: tuple[InstanceStatus, ...]
+    exchanges: tuple[Exchanged, ...]
+    """The last ones that carried entries or failed, the latest first."""
     copied_at: int | None = None
     """When a copy of this database was last met alive beside it."""
 
@@ -117,6 +139,8 @@ def read_status(store: SqlStore) -> Status:
             conflicts=_count(store, "conflict WHERE resolved_at IS NULL"),
             deleted_rows=_count(store, "deleted_row"),
             peers=_read_peers(store),
+            instances=_read_instances(store),
+            exchanges=tuple(store.read_exchanges(LAST_EXCHANGES)),
             copied_at=store.read_copied(),
         )
 
@@ -165,3 +189,23 @@ def _read_peers(store: SqlStore) -> tuple[PeerStatus, ...]:
             met.clock_at,
         )
     return tuple(peers.values())
+
+
+def _read_instances(store: SqlStore) -> tuple[InstanceStatus, ...]:
+    known = store.read_instances()
+    if known:
+        store.load_tables()
+    own = digest_shape(store.tables.values()) if known else ""
+    return tuple(
+        InstanceStatus(
+            k.instance.base_uuid,
+            k.instance.name,
+            k.instance.owner,
+            k.instance.contact,
+            k.instance.url,
+            k.last_update,
+            k.sync_count,
+            k.instance.shape == own,
+        )
+        for k in known
+    )

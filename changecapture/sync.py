@@ -107,6 +107,8 @@ class Received:
     applied: int
     parked: int
     last: bool
+    carried: int = 0
+    """Entries in the batch, known ones included."""
 
 
 def next_request(store: Store, peer: str, terms: Terms = NO_TERMS) -> PullRequest:
@@ -320,7 +322,7 @@ def _apply(store: Store, renamed: Renamed, progress: Progress, met: Met) -> Rece
             total.applied + done.applied,
             total.parked + done.parked,
         )
-    return Received(total.entries, total.applied, total.parked, head.last)
+    return Received(total.entries, total.applied, total.parked, head.last, len(entries))
 
 
 def _is_idle(store: Store, before: Progress, after: Progress, target: Vector) -> bool:

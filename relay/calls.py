@@ -5,10 +5,13 @@ from typing import Protocol
 
 from changecapture.core.scopes import Terms
 from changecapture.errors import OutOfStep, PeerError
-from changecapture.sync import Received
+from changecapture.sync import PullRequest, Received
 from relay import messages
+from relay.card import Card, read_card
 from relay.clock import Clock
 from relay.database import Database
+from relay.exchange import Answer
+from relay.journal import Journal
 from relay.pace import Pace
 from relay.polls import Outcome, Polls
 
@@ -46,23 +49,25 @@ class Calls:
         pace: Pace,
         bindings: Bindings,
         manners: Manners,
-        name: str,
+        card: Card,
         heard: Callable[[str], None],
         pulled: Callable[[str], bool],
         received: Callable[[str, Received], None],
+        journal: Journal,
         clock: Clock,
     ) -> None:
-        """``name`` is this site's, for people; ``heard`` is told the site that called us, ``received`` what
+        """``card`` is this site's, for people; ``heard`` is told the site that called us, ``received`` what
         it pushed; ``pulled`` tells whether we pull from that site ourselves."""
         self._database = database
         self._polls = polls
         self._pace = pace
         self._bindings = bindings
         self._manners = manners
-        self._name = name
+        self._card = card.to_json()
         self._heard = heard
         self._pulled = pulled
         self._received = received
+        self._journal = journal
         self._clock = clock
         self._greeted: set[str] = set()
 
@@ -71,48 +76,65 @@ class Calls:
         self._greeted = set() if device is None else self._greeted - {device}
         self._polls.let_go()
 
-    async def hello(self, device: str, greeting: str, name: str, manners: str) -> list[str]:
+    async def hello(self, device: str, greeting: str, card: str, manners: str) -> list[str]:
         """Exchange greetings."""
         theirs = self._database.exchange.read_greeting(greeting)
+        told = read_card(card)
         await self._pace.turn(device, self._database.meet(theirs))
         own = await self._pace.turn(device, self._database.greet(theirs.site))
         site = self._bound(device, theirs.site, own.site)
         self._manners.read(device, manners)
         self._greeted.add(device)
+        self._journal.met(site, told, theirs.shape)
         self._heard(site)
-        return [own.to_json(), self._name, self._manners.write(device)]
+        return [own.to_json(), self._card, self._manners.write(device)]
 
     async def poke(self, device: str, site: str) -> bool:
         """Hear that a site has news."""
         self._heard(self._met(device, site))
         return True
 
-    async def push(self, device: str, site: str, payload: bytes) -> str:
+    async def push(self, device: str, site: str, exchange: str, payload: bytes) -> str:
         """Take what a site brings; tell what we lack then."""
+        messages.check_exchange(exchange)
         if self._pulled(self._met(device, site)):
             return ""
         if payload:
             try:
-                received = await self._pace.turn(
-                    device, self._database.receive(site, payload, self._bindings.terms(device))
-                )
+                await self._take(device, site, exchange, payload)
             except OutOfStep:
                 # It came twice, or we pulled meanwhile: the answer says where to go on.
                 pass
-            else:
-                self._received(site, received)
-        return (
-            await self._pace.turn(device, self._database.next_request(site, self._bindings.terms(device)))
-        ).to_json()
+        terms = self._bindings.terms(device)
+        return (await self._pace.turn(device, self._database.next_request(site, terms))).to_json()
 
-    async def pull(self, device: str, text: str, wait_s: int) -> bytes:
+    async def _take(self, device: str, site: str, exchange: str, payload: bytes) -> None:
+        began = self._clock.seconds()
+        try:
+            received = await self._pace.turn(
+                device, self._database.receive(site, payload, self._bindings.terms(device))
+            )
+        except PeerError as error:
+            self._journal.broken(exchange, site, "in", str(error))
+            raise
+        self._journal.note(
+            exchange,
+            site,
+            "in",
+            entries=received.carried,
+            size=len(payload),
+            began=began,
+            last=received.last,
+        )
+        self._received(site, received)
+
+    async def pull(self, device: str, text: str, exchange: str, wait_s: int) -> bytes:
         """Answer with what a site lacks; hold the answer until there is something."""
+        messages.check_exchange(exchange)
         request = self._database.exchange.read_request(text)
         poll = self._polls.open(self._met(device, request.site))
         try:
-            answer = await self._pace.turn(
-                device, self._database.answer(request, self._bindings.terms(device))
-            )
+            answer = await self._answer(device, request, exchange)
             if answer.entries or not answer.last or wait_s <= 0:
                 return answer.payload
             # Not kept while the poll is held: there may be many.
@@ -120,11 +142,23 @@ class Calls:
             outcome = await poll.hold(min(wait_s, LONGEST_HOLD_S), self._clock)
             if outcome is Outcome.ASK:
                 return b""
-            return (
-                await self._pace.turn(device, self._database.answer(request, self._bindings.terms(device)))
-            ).payload
+            return (await self._answer(device, request, exchange)).payload
         finally:
             self._polls.close(poll)
+
+    async def _answer(self, device: str, request: PullRequest, exchange: str) -> Answer:
+        began = self._clock.seconds()
+        answer = await self._pace.turn(device, self._database.answer(request, self._bindings.terms(device)))
+        self._journal.note(
+            exchange,
+            request.site,
+            "out",
+            entries=answer.entries,
+            size=len(answer.payload),
+            began=began,
+            last=answer.last,
+        )
+        return answer
 
     def _met(self, device: str, site: str) -> str:
         """Return the site that a device speaks for; raise GreetAnew when it has not greeted yet."""

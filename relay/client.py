@@ -3,7 +3,7 @@
 
 Not ``xmlrpc.Proxy``: that opens a connection per call, which over GPRS costs more than the call.
 Time is bounded by what is left of progress, not by the whole: an answer must begin within
-``ANSWER_S`` of the last piece of the call (after the time that we allowed the peer to hold it) and
+``ANSWER_S`` of the last piece of the call, or ``SHORT_S`` after the time that we allow the peer to hold it;
 then no two pieces may lie more than ``SILENCE_S`` apart, so that a slow link may take minutes for a
 payload and a deaf one may not. A greeting or a poke is small: a peer that does not answer it within
 ``SHORT_S`` is not there.
@@ -100,20 +100,23 @@ class Client:
         return seen[0]
 
     async def hello(
-        self, address: Address, device: str, greeting: str, name: str, introduction: str
+        self, address: Address, device: str, greeting: str, card: str, introduction: str
     ) -> tuple[str, str, str]:
-        """Return greeting (JSON), name and introduction of the device at that address."""
-        body = await self._call(address, device, SHORT_S, "hello", greeting, name, introduction)
+        """Return greeting, card (both JSON) and introduction of the device at that address."""
+        body = await self._call(address, device, SHORT_S, "hello", greeting, card, introduction)
         return messages.read_greeting(body)
 
-    async def pull(self, address: Address, device: str, request: str, wait_s: int) -> bytes:
+    async def pull(self, address: Address, device: str, request: str, exchange: str, wait_s: int) -> bytes:
         """Return a payload; empty when the peer has news but wants to be asked again."""
-        body = await self._call(address, device, wait_s + ANSWER_S, "pull", request, wait_s)
+        # A connection that was forgotten on the way is silent like a poll that is held: not for longer.
+        within_s = wait_s + SHORT_S if wait_s else ANSWER_S
+        body = await self._call(address, device, within_s, "pull", request, exchange, wait_s)
         return messages.read_payload(body)
 
-    async def push(self, address: Address, device: str, site: str, payload: bytes) -> str:
+    async def push(self, address: Address, device: str, site: str, exchange: str, payload: bytes) -> str:
         """Carry a payload (or nothing) there; return what the peer lacks then, as its request (JSON)."""
-        return messages.read_wants(await self._call(address, device, ANSWER_S, "push", site, payload))
+        body = await self._call(address, device, ANSWER_S, "push", site, exchange, payload)
+        return messages.read_wants(body)
 
     async def poke(self, address: Address, device: str, site: str) -> None:
         """Tell the peer that there is news here."""

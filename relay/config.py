@@ -2,6 +2,9 @@
 
     [site]
     name = "camp-north"                 # what people at other sites read in their logs
+    owner = "Red Cross"                 # these three, if given, are shown at paired sites, to people
+    contact = "ann@example.org, +41 .."
+    url = "http://10.8.0.1/eden"
     state = "relay.state"               # directory for this site's key and its peers; beside this file
 
     [database]
@@ -38,10 +41,11 @@ from typing import Any
 from changecapture.config import parse_url
 from changecapture.errors import ConfigError
 from relay.address import ANY, Address, normal_host, parse_address
+from relay.card import FIELD_LIMIT, Card
 from relay.messages import NAME_LIMIT, clean
 
 TYPES: dict[str, dict[str, type]] = {
-    "site": {"name": str, "state": str},
+    "site": {"name": str, "owner": str, "contact": str, "url": str, "state": str},
     "database": {"url": str, "url_env": str},
     "listen": {"host": str, "port": int},
     "discovery": {"enabled": bool, "interfaces": list, "service": str},
@@ -70,6 +74,14 @@ class RelayConfig:
     service: str = SERVICE
     peers: tuple[Address, ...] = ()
     history_days: int = 30
+    owner: str = ""
+    contact: str = ""
+    site_url: str = ""
+
+    @property
+    def card(self) -> Card:
+        """Return what this site says of itself to people."""
+        return Card(self.name, self.owner, self.contact, self.site_url)
 
 
 def read_config(path: Path, environ: Mapping[str, str] = os.environ, *, database: bool = True) -> RelayConfig:
@@ -115,6 +127,9 @@ def make_config(
         service=_service(discovery),
         history_days=_days(_table(tables, "history")),
         peers=tuple(_peer(_checked("[[peer]]", "peer", peer)) for peer in peers),
+        owner=_line(site, "owner"),
+        contact=_line(site, "contact"),
+        site_url=_line(site, "url"),
     )
 
 
@@ -152,6 +167,15 @@ def _name(site: Mapping[str, Any]) -> str:
             "[site] name cannot be used", why=f"it must be 1 to {NAME_LIMIT} printable characters"
         )
     return str(name)
+
+
+def _line(site: Mapping[str, Any], setting: str) -> str:
+    line = str(site.get(setting, ""))
+    if clean(line, FIELD_LIMIT) != line:
+        raise ConfigError(
+            f"[site] {setting} cannot be used", why=f"it must be at most {FIELD_LIMIT} printable characters"
+        )
+    return line
 
 
 def _url(database: Mapping[str, Any], environ: Mapping[str, str]) -> str:

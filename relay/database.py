@@ -1,8 +1,8 @@
 # mypy: untyped-calls-exclude=twisted
 """The relay's way to its database: two threads, one connection each, none of it in the reactor.
 
-- The *writer* publishes, receives and retries; the *reader* greets, asks and answers: a peer that
-  reads a long backlog does not hold up what is written here, and the reverse.
+- The *writer* publishes, receives and retries; the *reader* greets, asks, answers and keeps the journal:
+  a peer that reads a long backlog does not hold up what is written here, and the reverse.
 - Publishing goes first whenever the last job was not a publish: neither the changes of this site
   nor those of its peers can starve the other.
 - A connection whose job failed is closed: whether it was lost or only busy cannot be seen from
@@ -14,7 +14,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -25,9 +25,11 @@ from changecapture.compact import Step
 from changecapture.core.scopes import Terms
 from changecapture.errors import ChangeCaptureError, PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
+from changecapture.store.interface import Instance
 from changecapture.sync import PullRequest, Received
 from relay.clock import Reactor, Timer, cancel
 from relay.exchange import Answer, Connection, Exchange
+from relay.journal import Ended
 from relay.log import Log
 
 T = TypeVar("T")
@@ -204,7 +206,9 @@ class Database:
 
     async def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """See Connection.next_request."""
-        return await self._do(self._reader.call(lambda c: c.next_request(peer, terms)))
+        # By the writer: after what is being received, which its vector then says. Asked before, a peer would
+        # send what is here a moment later.
+        return await self._do(self._writer.call(lambda c: c.next_request(peer, terms)))
 
     async def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection.answer."""
@@ -213,6 +217,10 @@ class Database:
     async def modules(self) -> list[str]:
         """See Connection.modules."""
         return await self._do(self._reader.call(lambda c: c.modules()))
+
+    async def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+        """See Connection.write_journal."""
+        await self._do(self._reader.call(lambda c: c.write_journal(ended, met)))
 
     async def _do(self, done: Deferred[T]) -> T:
         """Wait for a job; raise PeerError, or DatabaseAway for everything that is ours."""

@@ -6,7 +6,7 @@ peer is malformed); ``open`` may raise ConfigError and DriftError too. ``Databas
 real one; tests bring their own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,8 +18,11 @@ from changecapture.core.scopes import Terms
 from changecapture.greeting import Greeting, Measured, greet, meet
 from changecapture.memo import find_memo
 from changecapture.store import open_store
-from changecapture.store.interface import Store
+from changecapture.store.interface import Exchanged, Instance, Store
 from changecapture.sync import PullRequest, Received
+from relay.journal import Ended
+
+PRUNE_US = 3_600_000_000
 
 
 class Answer(Protocol):
@@ -75,6 +78,9 @@ class Connection(Protocol):
     def compact(self, keep: int) -> Step | None:
         """Give up some of what is overtaken and older than ``keep`` microseconds; None when all is done."""
 
+    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+        """Keep which exchanges have ended, and what peers say of themselves."""
+
     def modules(self) -> list[str]:
         """Return the names of the modules that are synced here."""
 
@@ -101,6 +107,7 @@ class DatabaseConnection:
     def __init__(self, store: Store) -> None:
         """Take an open store; ``close`` closes it."""
         self._store = store
+        self._prune_at = 0
         self._last_told = (0, 0)
         self._steps: Iterator[Step] | None = None
 
@@ -148,6 +155,30 @@ class DatabaseConnection:
         if step is None:
             self._steps = None
         return step
+
+    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+        """See Connection."""
+        for instance in met:
+            self._store.write_instance(instance)
+        now = self._store.read_clock()
+        self._store.write_exchanges(
+            [
+                Exchanged(
+                    e.exchange,
+                    e.peer,
+                    e.direction,
+                    e.entries,
+                    e.bytes,
+                    now - int(e.started_ago * 1_000_000),
+                    now - int(e.ended_ago * 1_000_000),
+                    e.outcome,
+                )
+                for e in ended
+            ]
+        )
+        if now >= self._prune_at:
+            self._store.prune_exchanges()
+            self._prune_at = now + PRUNE_US
 
     def modules(self) -> list[str]:
         """See Connection."""

@@ -2,17 +2,18 @@
 
 | method | parameters                     | answer                                                 |
 |--------|--------------------------------|--------------------------------------------------------|
-| hello  | greeting, name, introduction   | greeting, name, introduction                           |
-| pull   | request (JSON), wait_s         | payload; empty: "I have news, ask again"               |
-| push   | site, payload (may be empty)   | what the called site lacks, as the request (JSON) that |
+| hello  | greeting, card, introduction   | greeting, card, introduction                           |
+| pull   | request (JSON), exchange, wait_s | payload; empty: "I have news, ask again"             |
+| push   | site, exchange, payload        | what the called site lacks, as the request (JSON) that |
 |        |                                | it would pull with; empty: "I pull from you myself"    |
 | poke   | site                           | true: heard ("I have news" or "try me again")          |
 | pair   | message, name                  | message, name, proof (``relay.trust.pairing``)         |
 | confirm | proof                         | true: paired                                           |
 
-Greetings are JSON; an introduction is a signed text, or empty. ``site`` is the caller's. Who is not paired
-may call pair and confirm only, and only while a code is shown. 64-bit numbers stand inside the JSON
-texts (XML-RPC has 32 bits).
+Greetings and cards (``relay.card``) are JSON; an introduction is a signed text, or empty. ``site`` is the
+caller's. ``exchange`` is a uuid for the journals of both ends; the payload of a push may be empty. Who is
+not paired may call pair and confirm only, and only while a code is shown. 64-bit numbers stand inside
+the JSON texts (XML-RPC has 32 bits).
 
 Everything here comes from outside: a document type is refused (entities could expand it without
 bound), so are deep nesting and anything but the types above. The size is bounded by who reads the
@@ -45,8 +46,8 @@ you did holds no longer."""
 Parameters = tuple[Any, ...]
 CALLS: dict[str, tuple[type, ...]] = {
     "hello": (str, str, str),
-    "pull": (str, int),
-    "push": (str, bytes),
+    "pull": (str, str, int),
+    "push": (str, str, bytes),
     "poke": (str,),
     "pair": (str, str),
     "confirm": (str,),
@@ -118,6 +119,13 @@ def check_site(text: str) -> str:
     return text
 
 
+def check_exchange(text: str) -> str:
+    """Return the uuid of an exchange; raise PeerError when it is none."""
+    if not SITE.fullmatch(text):
+        raise PeerError("not the uuid of an exchange", why=clean(repr(text), 40))
+    return text
+
+
 def write_call(method: str, *parameters: Any) -> bytes:
     """Return the body of a call."""
     return xmlrpc.client.dumps(parameters, method).encode()
@@ -163,9 +171,8 @@ def read_wants(body: bytes) -> str:
 
 
 def read_greeting(body: bytes) -> tuple[str, str, str]:
-    """Return greeting, name and introduction in the answer to a hello; raise PeerError or RetryLater."""
-    greeting, name, introduction = _read_texts(body, "hello")
-    return greeting, clean(name, NAME_LIMIT), introduction
+    """Return greeting, card and introduction in the answer to a hello; raise PeerError or RetryLater."""
+    return _read_texts(body, "hello")
 
 
 def read_guess(body: bytes) -> tuple[str, str, str]:

@@ -1,3 +1,4 @@
+# mypy: untyped-calls-exclude=twisted
 """A session made live: obeys its commands and hands it what became of them.
 
 One task at a time runs for a peer (a greeting, a pull or a receive). Only the next payload of a longer
@@ -20,9 +21,11 @@ from changecapture.sync import PullRequest
 from relay import session as states
 from relay.address import Address
 from relay.calls import Manners
+from relay.card import Card, read_card
 from relay.client import Client
 from relay.clock import Clock, Timer, cancel, cancelled
 from relay.database import Database, DatabaseAway
+from relay.journal import Journal, new_exchange
 from relay.load import Load, Timing
 from relay.log import Log
 from relay.messages import GreetAnew, check_site
@@ -58,7 +61,7 @@ class Peer:
         address: Address,
         session: Session,
         *,
-        name: str,
+        card: Card,
         own_site: str,
         device: str | None,
         peers: Peers,
@@ -67,18 +70,19 @@ class Peer:
         database: Database,
         watch: Watch,
         pusher: Pusher,
+        journal: Journal,
         leaders: Leaders,
         timing: Timing,
         clock: Clock,
         log: Log,
     ) -> None:
-        """``name`` and ``own_site`` are this site's; ``device`` is who was announced here, if anyone was."""
+        """``card`` and ``own_site`` are this site's; ``device`` is who was announced here, if anyone was."""
         self.address = address
         self.announced = device
         self.device = device
         """Who is spoken to here, once it is known."""
         self.session = session
-        self._name = name
+        self._card = card
         self._own_site = own_site
         self._peers = peers
         self._manners = manners
@@ -86,6 +90,9 @@ class Peer:
         self._database = database
         self._watch = watch
         self._pusher = pusher
+        self._journal = journal
+        self._exchange = new_exchange()
+        """What the present pull is called in both journals."""
         self._leaders = leaders
         self._clock = clock
         self._log = log
@@ -149,7 +156,8 @@ class Peer:
                 running.cancel()
 
     def poke(self) -> None:
-        """Tell the peer that there is news here, at most once a second; it need not arrive."""
+        """Tell the peer that there is news here, at most once a second. It need not arrive, but when nobody
+        is there to hear it, the poll that we hold is waited for in vain."""
         now = self._clock.seconds()
         if not self.session.leads or self._poking is not None or now < self._poked_at + POKE_S:
             return
@@ -157,8 +165,13 @@ class Peer:
         self._poking = Deferred.fromCoroutine(self._client.poke(self.address, self._known, self._own_site))
         self._poking.addBoth(self._poke_done)
 
-    def _poke_done(self, _: Failure | None) -> None:
+    def _poke_done(self, outcome: Failure | None) -> None:
         self._poking = None
+        waiting = self.session.state in (states.State.PULLING, states.State.LISTENING)
+        if waiting and outcome is not None and outcome.check(RetryLater) and self._task is not None:
+            self._task.cancel()
+            self._drop_ahead()
+            self.handle(self._broken(str(outcome.value), "link"))
 
     def _obey(self, command: states.Command) -> None:
         match command:
@@ -192,16 +205,23 @@ class Peer:
         except CancelledError:
             raise
         except DatabaseAway as error:
-            return states.Failed(str(error), "here")
+            return self._broken(str(error), "here")
         except PeerError as error:
-            return states.Failed(str(error), "peer")
+            return self._broken(str(error), "peer")
         except GreetAnew as error:
             return states.Failed(str(error), "here")
         except RetryLater as error:
-            return states.Failed(str(error), "link")
+            return self._broken(str(error), "link")
         except Exception:
             self._log.failure(f"a mistake in the relay, with {self.session.label}")
             return states.Failed("a mistake in the relay, see the log", "here")
+
+    def _broken(self, why: str, whose: states.Whose) -> states.Event:
+        """Return the event, and note in the journal what it ended: once greeted, a pull is under way."""
+        if self.session.leads and self.session.site is not None:
+            self._journal.broken(self._exchange, self.session.site, "in", why)
+            self._exchange = new_exchange()
+        return states.Failed(why, whose)
 
     async def _greet(self) -> states.Event:
         known = self.session.site
@@ -210,14 +230,14 @@ class Peer:
         own = await self._database.greet(known or "")
         device = self.device = self.announced or await self._find_device()
         if device == self._peers.own:
-            return states.Greeted(own.site, self._name, own.protocol)
+            return states.Greeted(own.site, self._card.name, own.protocol)
         if not self._peers.is_paired(device):
             return states.Stranger(device[:SHORT])
         manners = self._manners.write(device)
         began = self._clock.seconds()
         try:
-            text, name, told = await self._client.hello(
-                self.address, device, own.to_json(), self._name, manners
+            text, lines, told = await self._client.hello(
+                self.address, device, own.to_json(), self._card.to_json(), manners
             )
         except RetryLater:
             # Perhaps another device is there now: to be looked at first, next time.
@@ -232,7 +252,9 @@ class Peer:
             self._manners.read(device, told)
         if self._leaders.taken(site, self.address):
             return states.Taken(site)
-        return states.Greeted(site, name, greeting.protocol)
+        card = read_card(lines)
+        self._journal.met(site, card, greeting.shape)
+        return states.Greeted(site, card.name, greeting.protocol, alike=greeting.shape == own.shape)
 
     async def _find_device(self) -> str:
         """Return who was here last if it is to be spoken to, else who is here now."""
@@ -253,7 +275,9 @@ class Peer:
         """Return the answer, and learn from it how much the next should carry."""
         began = self._clock.seconds()
         try:
-            payload = await self._client.pull(self.address, self._known, request.to_json(), wait_s)
+            payload = await self._client.pull(
+                self.address, self._known, request.to_json(), self._exchange, wait_s
+            )
         except RetryLater:
             self._load.failed()
             raise
@@ -264,6 +288,7 @@ class Peer:
 
     async def _receive(self, site: str, payload: bytes) -> states.Event:
         self._look_ahead(payload)
+        began = self._clock.seconds()
         try:
             received = await self._database.receive(site, payload, self._peers.terms(self._known))
         except OutOfStep:
@@ -273,6 +298,17 @@ class Peer:
         except BaseException:
             self._drop_ahead()
             raise
+        self._journal.note(
+            self._exchange,
+            site,
+            "in",
+            entries=received.carried,
+            size=len(payload),
+            began=began,
+            last=received.last,
+        )
+        if received.last:
+            self._exchange = new_exchange()
         self._watch.received(site, received)
         return states.Received(received.entries, received.applied, received.parked, received.last)
 

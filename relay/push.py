@@ -26,6 +26,7 @@ from relay.client import Client
 from relay.clock import Clock, cancelled, pause
 from relay.database import Database
 from relay.exchange import Answer
+from relay.journal import Journal, new_exchange
 from relay.load import Load, Timing
 from relay.log import Log
 from relay.polls import Outcome, Polls
@@ -47,6 +48,7 @@ class Pusher:
         client: Client,
         database: Database,
         polls: Polls,
+        journal: Journal,
         timing: Timing,
         clock: Clock,
         rng: Random,
@@ -61,6 +63,7 @@ class Pusher:
         self._polls = polls
         self._clock = clock
         self._rng = rng
+        self._journal = journal
         self._log = log
         self._patience_s = timing.patience_s
         self._load = Load(timing.aim_s)
@@ -106,35 +109,48 @@ class Pusher:
 
     async def _push_while_wanted(self, site: str) -> None:
         """Send what the site lacks, now and whenever there is news, until it pulls itself."""
-        wanted = await self._send(site, b"")
+        exchange = new_exchange()
+        wanted = await self._send(site, exchange, b"")
         while wanted is not None and not self._polls.holds(site):
             poll = self._polls.open(site)
             try:
                 request = replace(wanted, size=self._load.size)
                 answer = await self._database.answer(request, self._peers.terms(self._device))
                 if answer.entries or answer.raises or not answer.last:
-                    wanted = await self._carry(site, answer)
+                    wanted = await self._carry(site, exchange, answer)
+                    exchange = new_exchange() if answer.last else exchange
                     continue
                 outcome = await poll.hold(HOLD_S, self._clock)
             finally:
                 self._polls.close(poll)
             if outcome is Outcome.ASK and not self._polls.holds(site):
-                wanted = await self._send(site, b"")
+                wanted = await self._send(site, exchange, b"")
 
-    async def _carry(self, site: str, answer: Answer) -> PullRequest | None:
+    async def _carry(self, site: str, exchange: str, answer: Answer) -> PullRequest | None:
         """Send an answer, and learn from it how much the next should carry."""
         began = self._clock.seconds()
         try:
-            wanted = await self._send(site, answer.payload)
-        except RetryLater:
-            self._load.failed()
+            wanted = await self._send(site, exchange, answer.payload)
+        except (PeerError, RetryLater) as error:
+            if isinstance(error, RetryLater):
+                self._load.failed()
+            self._journal.broken(exchange, site, "out", str(error))
             raise
         self._load.took(self._clock.seconds() - began, full=not answer.last)
+        self._journal.note(
+            exchange,
+            site,
+            "out",
+            entries=answer.entries,
+            size=len(answer.payload),
+            began=began,
+            last=answer.last,
+        )
         return wanted
 
-    async def _send(self, site: str, payload: bytes) -> PullRequest | None:
+    async def _send(self, site: str, exchange: str, payload: bytes) -> PullRequest | None:
         """Carry a payload there; return what the site lacks then, None when it pulls itself."""
-        text = await self._client.push(self._address, self._device, self._own_site, payload)
+        text = await self._client.push(self._address, self._device, self._own_site, exchange, payload)
         self._wanted = bool(text)
         if not text:
             return None

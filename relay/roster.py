@@ -71,14 +71,17 @@ class Roster:
         if self._leaders.get(site) != address:
             return
         del self._leaders[site]
-        self.poked(site, but=address)
+        for peer in list(self._peers.values()):
+            if peer.session.site == site and peer.address != address:
+                peer.handle(Poked())
         self._drop_unnamed()
 
-    def poked(self, site: str, but: Address | None = None) -> None:
-        """The site called us, or its leader failed: try it now."""
-        for peer in list(self._peers.values()):
-            if peer.session.site == site and peer.address != but:
-                peer.handle(Poked())
+    def poked(self, site: str) -> None:
+        """The site called us: try it now, also where nobody was ever met, since it may be there."""
+        if site not in self._leaders:
+            for peer in list(self._peers.values()):
+                if peer.session.site in (site, None):
+                    peer.handle(Poked())
 
     def news(self, source: str | None) -> None:
         """Poke the peers that do not wait for our news anyway, but not the one that it is from."""
@@ -135,7 +138,10 @@ class Roster:
     def _drop_unnamed(self) -> None:
         named = self._named()
         for address in [a for a in self._peers if a not in named]:
-            if address not in self._leaders.values():
+            if address in self._leaders.values():
+                # It may have moved: what is said to the old address would be waited for in vain.
+                self._peers[address].poke()
+            else:
                 self._peers.pop(address).stop()
 
     def _named(self) -> frozenset[Address]:

@@ -25,6 +25,7 @@ from relay.control import Control
 from relay.database import Database, DatabaseAway
 from relay.discovery import Network
 from relay.exchange import Exchange
+from relay.journal import Journal
 from relay.load import Timing
 from relay.log import Log
 from relay.node import Node
@@ -67,6 +68,7 @@ class SiteService(Service):
         self.node = Node(config, reactor=reactor, rng=rng, log=log, network=network)
         self._control = Control(config.state, Orders(self.node, self._modules), reactor=reactor, log=log)
         self._database = Database(exchange, reactor=reactor, log=log)
+        self._journal = Journal(self._database.write_journal, reactor)
         self._watch = Watch(self._database, news=self._news, clock=reactor, rng=rng, log=log)
         self._upkeep = Upkeep(self._database, keep=config.history_days * DAY, clock=reactor, log=log)
         self._calls = self.node.api.calls = Calls(
@@ -75,10 +77,11 @@ class SiteService(Service):
             pace=self.node.pace,
             bindings=self.node.peers,
             manners=self.node.hello,
-            name=config.name,
+            card=config.card,
             heard=self._heard,
             pulled=self._pulled,
             received=self._received,
+            journal=self._journal,
             clock=reactor,
         )
         self.node.peers.on_change(self._changed)
@@ -114,6 +117,7 @@ class SiteService(Service):
         self._polls.let_go()
         await self._control.stop()
         await self.node.stop()
+        await self._journal.stop()
         await self._database.stop()
 
     async def _meet(self) -> None:
@@ -151,7 +155,7 @@ class SiteService(Service):
         return Peer(
             address,
             session,
-            name=self._config.name,
+            card=self._config.card,
             own_site=own.site,
             device=device,
             peers=self.node.peers,
@@ -166,11 +170,13 @@ class SiteService(Service):
                 client=self.node.client,
                 database=self._database,
                 polls=self._polls,
+                journal=self._journal,
                 timing=self._timing,
                 clock=self._reactor,
                 rng=self._rng,
                 log=self._log,
             ),
+            journal=self._journal,
             leaders=roster,
             timing=self._timing,
             clock=self._reactor,

@@ -35,10 +35,16 @@ MAX_WAIT_HERE_S = 10.0
 """Our own database: it costs nobody anything to look again soon."""
 REFUSED_S = 120.0
 QUICK_S = 1.0
+ASK_S = 0.1
+"""Between "I have news of a third site" and our asking for it: mostly that site has told us too by then, and
+there is nothing left to ask for."""
 MAX_QUICK = 8
 """After so many empty answers in a row, each in less than QUICK_S, we pause."""
 MAX_EMPTY = 1000
 """The same for answers that are empty but not the last: the peer skips what we already have."""
+
+LIKE = "the same tables and columns now"
+UNLIKE = "other tables or columns: what a site lacks it forwards, and cannot show"
 
 Whose = Literal["peer", "link", "here"]
 
@@ -71,6 +77,8 @@ class Greeted:
     site: str
     name: str
     protocol: int
+    alike: bool = True
+    """Whether it syncs the same tables and columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +223,7 @@ class Session:
         self._asked_at = 0.0
         self._slept_at = 0.0
         self._wake_at = 0.0
+        self._alike = True
         self._told = ""
         """What was last reported about the health of this address."""
 
@@ -250,7 +259,11 @@ class Session:
                 now,
             )
         self.leads = True
-        return (Lead(event.site), self._pull(0, now))
+        reports: Commands = ()
+        if event.alike is not self._alike:
+            self._alike = event.alike
+            reports = (Report(f"{self.label} has {LIKE if event.alike else UNLIKE}"),)
+        return (*reports, Lead(event.site), self._pull(0, now))
 
     def _refuse(self, why: str, now: float) -> Commands:
         self.state = State.REFUSED
@@ -268,7 +281,7 @@ class Session:
     def _answered(self, event: Answered, now: float) -> Commands:
         assert self.site is not None
         if not event.payload:
-            return self._next(last=True, progress=False, now=now)
+            return self._ask_anew(now)
         self.state = State.APPLYING
         return (Receive(self.site, event.payload),)
 
@@ -281,6 +294,12 @@ class Session:
         if event.last:
             reports += self._tell(f"in step with {self.label}")
         return reports + self._next(event.last, progress=event.entries > 0, now=now)
+
+    def _ask_anew(self, now: float) -> Commands:
+        """Return the pause before a peer that has news of a third site is asked for it."""
+        self._quick = self._quick + 1 if now - self._asked_at < QUICK_S else 0
+        self.state = State.PAUSING
+        return (self._sleep(MIN_WAIT_S if self._quick > MAX_QUICK else ASK_S, now),)
 
     def _next(self, last: bool, *, progress: bool, now: float) -> Commands:
         """Return the next pull of the round, or a pause when the peer only keeps us running."""

@@ -17,7 +17,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("changecapture", "relay", "triggers", "migrations", "tests", "setup.cfg", "pyproject.toml")
 TESTS = (
-    *(f"tests/unit/core/test_{name}.py" for name in ("counterexamples", "clock", "vector")),
+    *(f"tests/unit/core/test_{name}.py" for name in ("counterexamples", "clock", "vector", "alias")),
     "tests/unit/test_counterexamples.py",
     "tests/unit/core/test_merge.py",
 )
@@ -49,7 +49,7 @@ PUBLISH, SYNC, SHOW, REMOVE, WRITE, LOCALISE, SESSION = (
         "store/session",
     )
 )
-LOG = "changecapture/store/log.py"
+LOG, ALIAS = "changecapture/store/log.py", "changecapture/core/alias.py"
 LATER = "cell.entry.order < entry.order"
 MUTATIONS = (
     Mutation("the later entry wins a column", MERGE, LATER, "entry.order < cell.entry.order"),
@@ -124,8 +124,8 @@ MUTATIONS = (
     Mutation(
         "R3: what archiving nulls is no change",
         PUBLISH,
-        "            change.alive = False\n            return\n        if _is_deleted",
-        "            change.alive = False\n        if _is_deleted",
+        "            change.alive = False\n            return\n",
+        "            change.alive = False\n            change.columns.update(columns)\n            return\n",
     ),
     Mutation(
         "R3: what comes back is read whole",
@@ -154,8 +154,8 @@ MUTATIONS = (
     Mutation(
         "R4: what waits is shown when its row is",
         SHOW,
-        "for row in store.read_waiting_for(shown)",
-        "for row in ()",
+        "for row in store.read_waiting_for(",
+        "for row in set() & set(",
     ),
     Mutation(
         "R6: captured changes of held rows are published first",
@@ -166,8 +166,8 @@ MUTATIONS = (
     Mutation(
         "R6: what was published is merged again",
         SHOW,
-        "    _decide(store, touched)\n    update",
-        "    update",
+        "    _decide(store, touched)\n",
+        "",
     ),
     Mutation(
         "R11: a vector is raised at the end of a pull",
@@ -187,6 +187,14 @@ MUTATIONS = (
         "    if not covers_vector(store.read_vector(), head.since):",
         "    if False:",
     ),
+    Mutation(
+        "R13: a joined row lives under any key",
+        MERGE,
+        "key=lambda cell: (bool(cell.value), cell.entry.order)",
+        "key=lambda cell: cell.entry.order",
+    ),
+    Mutation("R13: the smallest key is the name", ALIAS, "name = min(left, right)", "name = left"),
+    Mutation("R13: what was seen under any key", MERGE, "        seen ^= version.seen", "        pass"),
     Mutation(
         "R14: a placeholder first",
         WRITE,

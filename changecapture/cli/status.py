@@ -11,8 +11,11 @@ from changecapture.cli.options import find_url, url_argument
 from changecapture.cli.output import count, describe_age, print_table
 
 if TYPE_CHECKING:
-    from changecapture.status import PeerStatus, Status
+    from changecapture.status import InstanceStatus, PeerStatus, Status
+    from changecapture.store.interface import Exchanged
 
+INSTANCE = ("base_uuid", "name", "owner", "contact", "url", "last update", "sync count")
+EXCHANGE = ("exchange", "peer", "direction", "entries", "bytes", "ended", "took", "outcome")
 EPILOG = """\b
 Example:
   changecapture status postgresql://eden:secret@localhost/eden
@@ -64,6 +67,24 @@ def _print(status: "Status") -> None:
         ]
         click.echo()
         print_table("Peers", ("peer", "last contact", "received", "its clock"), peers)
+    if status.instances:
+        click.echo()
+        print_table("Instances", INSTANCE, [_instance(status, i) for i in status.instances])
+    if status.exchanges:
+        click.echo()
+        print_table("Last exchanges", EXCHANGE, [_exchange(status, e) for e in status.exchanges])
+
+
+def _instance(status: "Status", i: "InstanceStatus") -> tuple[str, ...]:
+    updated = "never" if i.last_update is None else _ago(status, i.last_update)
+    name = i.name if i.alike else f"{i.name} (other tables or columns)"
+    return i.base_uuid, name, i.owner, i.contact, i.url, updated, str(i.sync_count)
+
+
+def _exchange(status: "Status", e: "Exchanged") -> tuple[str, ...]:
+    seconds = (e.ended_at - e.started_at) / 1_000_000
+    carried = (e.direction, str(e.entries), str(e.bytes))
+    return e.exchange, e.peer, *carried, _ago(status, e.ended_at), f"{seconds:.1f} s", e.outcome
 
 
 def _describe_clock(peer: "PeerStatus") -> str:

@@ -6,8 +6,9 @@ read can therefore never disagree. Names are local spellings; the wire uses them
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from typing import Any, Literal
 
 IdentityKind = Literal["uuid", "natural", "composite", "assigned"]
@@ -185,3 +186,9 @@ def _columns(items: list[Mapping[str, Any]]) -> tuple[SyncedColumn, ...]:
         )
         for item in items
     )
+
+
+def digest_shape(tables: Iterable[SyncedTable]) -> str:
+    """Return 16 hex digits that two sites share when they sync the same tables and columns, on any engine."""
+    lines = sorted(f"{table.wire}: {' '.join(sorted(c.wire for c in table.columns))}" for table in tables)
+    return blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()

@@ -11,7 +11,7 @@ references local.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.change import Captured, Entry, Row, Version
@@ -105,6 +105,37 @@ class Stamped(NamedTuple):
     stamp: int
     name: PassName
     applied: bool
+
+
+DONE = "done"
+"""The outcome of an exchange that came to its end."""
+Direction = Literal["in", "out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """An exchange, as this end saw it. ``bytes``: of its payloads. Times are microseconds since 1970 UTC."""
+
+    exchange: str
+    peer: str
+    direction: Direction
+    entries: int
+    bytes: int
+    started_at: int
+    ended_at: int
+    outcome: str = DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What a peer says of itself, for people. ``shape``: digest of the tables and columns that it syncs."""
+
+    base_uuid: str
+    name: str
+    owner: str
+    contact: str
+    url: str
+    shape: str
 
 
 class Store(Protocol):
@@ -474,3 +505,12 @@ class Store(Protocol):
 
     def delete_passes(self, passes: Sequence[PassName], digests: Collection[str]) -> None:
         """Delete passes, and those of their contexts that no other pass has."""
+
+    def write_exchanges(self, exchanges: Sequence[Exchanged]) -> None:
+        """Append to the journal, and count for each peer."""
+
+    def prune_exchanges(self) -> None:
+        """Forget what is too old, or too much."""
+
+    def write_instance(self, instance: Instance) -> None:
+        """Keep what a peer says of itself."""

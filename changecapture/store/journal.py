@@ -8,43 +8,16 @@ worth a row; ``KEPT`` rows are kept, and none for longer than ``KEPT_DAYS``.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Literal
 
+from changecapture.store.interface import Exchanged, Instance
 from changecapture.store.shelf import ShelfStore
 
 KEPT = 10_000
 KEPT_DAYS = 30
 DAY = 86_400_000_000
 TEXT_LENGTH = 255
-DONE = "done"
 
 COLUMNS = ("exchange", "peer", "direction", "entries", "bytes", "started_at", "ended_at", "outcome")
-
-
-@dataclass(frozen=True, slots=True)
-class Exchanged:
-    """An exchange, as this end saw it. ``bytes``: of its payloads. Times are microseconds since 1970 UTC."""
-
-    exchange: str
-    peer: str
-    direction: Literal["in", "out"]
-    entries: int
-    bytes: int
-    started_at: int
-    ended_at: int
-    outcome: str = DONE
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """What a peer says of itself, for people. ``shape``: digest of the tables and columns that it syncs."""
-
-    base_uuid: str
-    name: str
-    owner: str
-    contact: str
-    url: str
-    shape: str
 
 
 @dataclass(frozen=True, slots=True)

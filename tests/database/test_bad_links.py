@@ -13,7 +13,7 @@ import pytest
 
 from relay.client import ANSWER_S, SHORT_S, SILENCE_S
 from relay.load import Timing
-from relay.session import MIN_WAIT_S
+from relay.session import LISTEN_S, MIN_WAIT_S
 from tests.support.link import Link
 from tests.support.pairing import pair_all
 from tests.support.patience import Patience
@@ -46,7 +46,8 @@ class Pair:
     def connect(self, faster: float = 1.0, **link: float) -> Link:
         """Start both; the waits are shorter where the link is faster."""
         near, far = self.sites
-        timing = {wait: seconds / faster for wait, seconds in WAITS.items()}
+        timing: dict[str, float] = {wait: seconds / faster for wait, seconds in WAITS.items()}
+        timing["relay.session.LISTEN_S"] = max(1, round(LISTEN_S / faster))
         connection = self._stack.enter_context(Link(**link))
         called = Relay("far", far.url, self._directory, peers=(), timing=timing)
         caller = Relay("near", near.url, self._directory, peers=[connection.port], timing=timing)
@@ -110,3 +111,30 @@ def test_over_a_slow_link_that_is_cut_a_backlog_costs_little_more_than_over_a_wh
     print(f"{taken} bytes with {carried[1].cuts} cuts, {taken / needed:.2f} of {needed}")
     assert carried[1].cuts > 1
     assert taken <= MOST * needed
+
+
+@pytest.fixture
+def joined(new_pair) -> tuple[Pair, Link]:
+    """A pair in step, over a good link; its waits are ten times as short."""
+    pair = new_pair("joined")
+    link = pair.connect(10.0)
+    pair.write(1, seed=1)
+    pair.wait(2, 30.0)
+    return pair, link
+
+
+def test_a_link_that_goes_deaf_and_hears_again_is_made_anew(joined):
+    pair, link = joined
+    link.be_deaf()
+    pair.write(5, seed=2)
+    before = link.made
+    pair.patience.wait(lambda: link.made > before, "another try", 30.0)
+    link.be_deaf(False)
+    pair.wait(12, 30.0)
+
+
+def test_a_connection_whose_other_end_is_gone_is_noticed_and_made_anew(joined):
+    pair, link = joined
+    link.half_open()
+    pair.write(5, seed=2)
+    pair.wait(12, 30.0)

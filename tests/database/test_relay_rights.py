@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from changecapture.config import parse_url
+from changecapture.core.scopes import Terms
 from changecapture.doctor import make_subject
 from changecapture.doctor.relay_rights import check_relay_rights, list_relay_rights
 from changecapture.errors import ConfigError
@@ -80,9 +81,11 @@ def test_relay_starts_and_exchanges_with_the_rights_that_doctor_prints(families)
     ):
         assert relay.publish() == 1
         assert relay.greet("").site == here.origin
-        request = relay.next_request(there.origin)
-        relay.receive(there.origin, peer.answer(request).payload)
-        peer.receive(here.origin, relay.answer(peer.next_request(here.origin)).payload)
+        every = Terms()
+        request = relay.next_request(there.origin, every)
+        relay.receive(there.origin, peer.answer(request, every).payload, every)
+        answered = relay.answer(peer.next_request(here.origin, every), every)
+        peer.receive(here.origin, answered.payload, every)
         assert relay.retry() == 0
     assert_in_step(here, there)
 

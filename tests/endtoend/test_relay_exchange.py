@@ -357,8 +357,8 @@ class ManySites(Relays):
         for n in range(10):
             self.sites[0].write(f"t{n}")
             await self.until_equal(*self.sites, texts={f"t{i}" for i in range(n + 1)})
-        # 30 is the least; a site that asks while it applies the same entry may get it twice.
-        assert sum(site.sent for site in self.sites) <= 45
+        # 30 is the least; a site that is told by a neighbour long before its origin gets it twice.
+        assert sum(site.sent for site in self.sites) <= 36
 
 
 class BehindNat(Relays):

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import IO
@@ -26,6 +26,7 @@ IMPATIENT = "tests.support.impatient"
 CONFIG = """\
 [site]
 name = "{name}"
+owner = "owner of {name}"
 
 [database]
 url_env = "CHANGECAPTURE_URL"       # the password stands in no file
@@ -68,10 +69,12 @@ class Relay:
         *,
         peers: Collection[int] | None = None,
         timing: Mapping[str, float] | None = None,
+        program: Sequence[str] | None = None,
     ) -> None:
         """``heard`` gets the name and each line of the log, in a thread.
 
         ``peers``: ports to call, instead of whom it discovers. ``timing``: see tests.support.impatient.
+        ``program``: what runs in place of the relay's own.
         """
         self.name = name
         self.lines: list[str] = []
@@ -82,9 +85,10 @@ class Relay:
         if peers is not None:
             text += LONELY + "".join(PEER.format(port=port) for port in peers)
         self.config.write_text(text)
-        self._program = (
+        impatient = (
             [str(PROGRAM)] if timing is None else [sys.executable, "-m", IMPATIENT, json.dumps(timing)]
         )
+        self._program = list(program or impatient)
         self._url = url
         self._heard = heard
         self._process: subprocess.Popen[str] | None = None

@@ -26,6 +26,7 @@ from changecapture.core.scopes import Terms
 from changecapture.errors import DataError, RetryLater
 from relay.address import Address
 from relay.calls import Calls
+from relay.card import Card
 from relay.clock import pause
 from relay.database import Database
 from relay.exchange import DatabaseConnection, DatabaseExchange
@@ -39,6 +40,7 @@ from relay.session import Session
 from relay.watch import Watch
 from tests.support import family
 from tests.support.compare import compare_readers
+from tests.support.journal import FakeJournal
 from tests.support.ledger import Ledger
 from tests.support.memory import MemorySite
 from tests.support.sites import assert_sound_log
@@ -206,15 +208,15 @@ class SimClient:
         own = str(self._host.number)
         return await self._call(address, lambda c: c.hello(own, greeting, name, introduction), tuple)
 
-    async def pull(self, address: Address, device: str, request: str, wait_s: int) -> bytes:
+    async def pull(self, address: Address, device: str, request: str, exchange: str, wait_s: int) -> bytes:
         """See Client."""
         own = str(self._host.number)
-        return await self._call(address, lambda calls: calls.pull(own, request, wait_s), bytes)
+        return await self._call(address, lambda calls: calls.pull(own, request, exchange, wait_s), bytes)
 
-    async def push(self, address: Address, device: str, site: str, payload: bytes) -> str:
+    async def push(self, address: Address, device: str, site: str, exchange: str, payload: bytes) -> str:
         """See Client."""
         own = str(self._host.number)
-        return await self._call(address, lambda calls: calls.push(own, site, payload), str)
+        return await self._call(address, lambda calls: calls.push(own, site, exchange, payload), str)
 
     async def poke(self, address: Address, device: str, site: str) -> None:
         """See Client."""
@@ -315,6 +317,8 @@ class Relay:
         self.database = database = SimDatabase(host, self._log)
         self.client: Any = SimClient(host)
         self.polls = Polls()
+        journal: Any = FakeJournal()
+        self.journal = journal
         self.watch = Watch(database, news=self._news, clock=world.clock, rng=rng, log=self._log)
         self.roster = Roster(self._make_peer, holds_poll=self.polls.holds, log=self._log)
         self.calls = Calls(
@@ -323,10 +327,11 @@ class Relay:
             pace=Pace(world.clock),
             bindings=Everyone(""),
             manners=Everyone(""),
-            name=host.origin,
+            card=Card(host.origin),
             heard=self.roster.poked,
             pulled=self.roster.leads,
             received=self.watch.received,
+            journal=journal,
             clock=world.clock,
         )
         self.watch.start()
@@ -335,7 +340,12 @@ class Relay:
     def _make_peer(self, roster: Roster, address: Address, device: str | None) -> Peer:
         world, origin = self._host.world, self._host.origin
         timing = Timing()
-        common: dict[str, Any] = {"timing": timing, "clock": world.clock, "log": self._log}
+        common: dict[str, Any] = {
+            "timing": timing,
+            "journal": self.journal,
+            "clock": world.clock,
+            "log": self._log,
+        }
         site = self._host.site.store.read_site()
         session = Session(str(address), own_site=site.origin, protocol=PROTOCOL, rng=world.rng)
         peers: Any = Everyone(str(self._host.number))
@@ -352,7 +362,7 @@ class Relay:
         return Peer(
             address,
             session,
-            name=origin,
+            card=Card(origin),
             own_site=origin,
             device=device,
             peers=peers,

@@ -3,7 +3,7 @@
 import json
 import threading
 import zlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -17,7 +17,9 @@ from changecapture.core.codec import PROTOCOL
 from changecapture.core.scopes import Terms, load_scopes
 from changecapture.errors import PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
+from changecapture.store.interface import Instance
 from changecapture.sync import PullRequest, Received
+from relay.journal import Ended
 from relay.trust.identity import Identity, make_identity, read_identity
 
 T = TypeVar("T")
@@ -96,6 +98,7 @@ class FakeSite:
     changelog: list[tuple[str, int, str]] = field(default_factory=list)
     sent: int = 0
     """Entries that were put into answers, the ones sent twice included."""
+    journal: list[Ended] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     """The modules of each request."""
     away: bool = False
@@ -205,7 +208,7 @@ class FakeConnection:
         with self.site.lock:
             new = [tuple(e) for e in content["entries"] if tuple(e) not in self.site.changelog]
             self.site.changelog.extend(new)
-        return Received(len(new), len(new), 0, content["last"])
+        return Received(len(new), len(new), 0, content["last"], len(content["entries"]))
 
     def compact(self, keep: int) -> Step | None:
         self.site.check()
@@ -214,6 +217,10 @@ class FakeConnection:
     def retry(self) -> int:
         self.site.check()
         return 0
+
+    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+        self.site.check()
+        self.site.journal.extend(ended)
 
     def modules(self) -> list[str]:
         return ["cr", "pr"]

@@ -202,6 +202,8 @@ SITE = Status(
     conflicts=1,
     deleted_rows=0,
     peers=(),
+    instances=(),
+    exchanges=(),
 )
 
 

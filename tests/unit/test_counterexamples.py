@@ -10,7 +10,7 @@ from itertools import count, pairwise
 
 import pytest
 
-from changecapture.apply import retry
+from changecapture.apply import apply_entries, retry
 from changecapture.core.change import ALIVE, Row
 from changecapture.core.clock import LATEST_STAMP
 from changecapture.errors import PeerError, RetryLater
@@ -148,6 +148,20 @@ def test_r4_new_child_leaves_with_its_parent_in_one_batch(families):
     send(b, a, c)
     assert c.parked() == {Row("child", "k"): "reference"}
     assert c.family.shown("parent") == {}
+
+
+def test_r4_what_waited_is_shown_with_the_row_that_it_waited_for(families):
+    """In the same transaction: nobody has to try again."""
+    a, b, *_ = families
+    a.family.add_parent("p")
+    a.family.add_child("k", "p")
+    a.family.add_toy("bear", "k")
+    a.publish()
+    entries = [entry for _, entry in a.store.read_entries(0, a.store.last_position(), 10)]
+    for entry in reversed(entries):
+        apply_entries(b.store, [entry], {}, {})
+    assert set(b.family.shown("toy")) == {"bear"}
+    assert b.parked() == {}
 
 
 def test_r6_row_that_comes_and_goes_in_mid_apply_is_merged(families):
@@ -294,6 +308,7 @@ def test_r17_update_and_delete_of_one_pass_keep_what_was_updated(people):
     meet(a, b)
     people.now["b"] += 60 * SECOND
     a.family("UPDATE item SET a = 'v2'")
+    a.family("UPDATE item SET b = 'w2'")
     a.family("DELETE FROM item")
     a.publish()
     b.family("UPDATE item SET b = 'later'")

@@ -22,6 +22,7 @@ from relay.trust.tls import Contexts
 from tests.unit.relay_fake import FakeReactor, new_identity, result
 
 SITE = "a" * 32
+EXCHANGE = "e" * 32
 
 
 class Scripted(Protocol):
@@ -91,7 +92,7 @@ class ClientTest(TestCase):
     async def test_calls_to_one_peer_share_a_connection(self):
         address = self.serve_body(messages.write_answer(b"payload"))
         for _ in range(5):
-            assert await self.client.pull(address, self.device, "{}", 0) == b"payload"
+            assert await self.client.pull(address, self.device, "{}", EXCHANGE, 0) == b"payload"
         assert (self.factory.requests, len(self.factory.connections)) == (5, 1)
 
     async def test_nobody_there_is_for_later(self):
@@ -129,22 +130,22 @@ class ClientTest(TestCase):
 
     async def test_who_is_not_paired_is_not_called_not_even_on_a_kept_connection(self):
         address = self.serve_body(messages.write_answer(b"payload"))
-        await self.client.pull(address, self.device, "{}", 0)
+        await self.client.pull(address, self.device, "{}", EXCHANGE, 0)
         self.paired.clear()
-        error = await self.fails(self.client.pull(address, self.device, "{}", 0), PeerError)
+        error = await self.fails(self.client.pull(address, self.device, "{}", EXCHANGE, 0), PeerError)
         assert "not paired" in str(error) and self.factory.requests == 1
 
     async def test_another_device_than_the_one_expected_is_told_nothing(self):
         address = self.serve_body(messages.write_answer(b"payload"))
         other = new_identity().device
         self.paired.add(other)
-        error = await self.fails(self.client.pull(address, other, "{}", 0), RetryLater)
+        error = await self.fails(self.client.pull(address, other, "{}", EXCHANGE, 0), RetryLater)
         assert "another device" in str(error) and self.factory.requests == 0
 
     async def test_a_peer_that_does_not_know_us_says_so(self):
         address = self.serve_body(messages.write_answer(b"payload"))
         self.here = new_identity()
-        error = await self.fails(self.client.pull(address, self.device, "{}", 0), RetryLater)
+        error = await self.fails(self.client.pull(address, self.device, "{}", EXCHANGE, 0), RetryLater)
         assert "does not let this site in" in str(error) and self.factory.requests == 0
 
     async def test_what_does_not_speak_tls_is_for_later(self):
@@ -161,10 +162,10 @@ class ClientTest(TestCase):
     async def test_a_deaf_peer_is_given_up(self):
         address = self.serve(lambda transport: None)
         self.client._clock = clock = FakeReactor()
-        calling = self.fails(self.client.pull(address, self.device, "{}", 25), RetryLater)
+        calling = self.fails(self.client.pull(address, self.device, "{}", EXCHANGE, 25), RetryLater)
         while not self.factory.requests:
             await self.turn()
-        clock.advance(84)
+        clock.advance(44)
         await self.turn()
         assert not calling.called
         clock.advance(1)
@@ -172,7 +173,7 @@ class ClientTest(TestCase):
 
     async def test_a_cancelled_call_ends_its_connection(self):
         address = self.serve(lambda transport: None)
-        calling = Deferred.fromCoroutine(self.client.pull(address, self.device, "{}", 25))
+        calling = Deferred.fromCoroutine(self.client.pull(address, self.device, "{}", EXCHANGE, 25))
         while not self.factory.requests:
             await self.turn()
         calling.cancel()

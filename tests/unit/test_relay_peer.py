@@ -13,10 +13,12 @@ from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
 from changecapture.sync import PullRequest, Received
 from relay.address import Address
+from relay.card import Card
 from relay.database import DatabaseAway
 from relay.load import Load, Timing
 from relay.peer import DOUBT_S, POKE_S, Peer
 from relay.session import MIN_WAIT_S, Poked, Session, Started, State
+from tests.support.journal import FakeJournal
 from tests.unit.relay_fake import FakeLog, FakeManners, FakePeers, FakeReactor, FakeSite, device_id, site_id
 
 A, B = site_id("a"), site_id("b")
@@ -32,6 +34,7 @@ class ScriptedPeer:
         self.calls: list[str] = []
         self.identified = 0
         self.asked: list[str] = []
+        self.exchanges: list[str] = []
         self.outcomes: dict[str, list[Any]] = {}
 
     async def _next(self, verb: str) -> Any:
@@ -54,7 +57,8 @@ class ScriptedPeer:
         assert device == DEVICE
         return await self._next("hello")
 
-    async def pull(self, address: Address, device: str, request: str, wait_s: int) -> bytes:
+    async def pull(self, address: Address, device: str, request: str, exchange: str, wait_s: int) -> bytes:
+        self.exchanges.append(exchange)
         assert device == DEVICE
         self.asked.append(request)
         return await self._next("pull")
@@ -132,11 +136,12 @@ class Fixture:
         self.other, self.database = ScriptedPeer(), ScriptedDatabase(FakeSite(A))
         self.watch, self.leaders = FakeWatch(), FakeLeaders()
         self.pusher = FakePusher()
+        self.journal = FakeJournal()
         self.session = Session(str(HERE), own_site=A, protocol=1, rng=Random(1))
         self.peer = Peer(
             HERE,
             self.session,
-            name="north",
+            card=Card("north"),
             own_site=A,
             device=device,
             peers=self.peers,  # type: ignore[arg-type]
@@ -146,13 +151,14 @@ class Fixture:
             watch=self.watch,  # type: ignore[arg-type]
             pusher=self.pusher,  # type: ignore[arg-type]
             leaders=self.leaders,
+            journal=self.journal,  # type: ignore[arg-type]
             timing=Timing(),
             clock=self.clock,
             log=self.log,
         )
 
     def greeting(self, site: str = B) -> tuple[str, str, str]:
-        return FakeSite(site).open().greet("").to_json(), "south", ""
+        return FakeSite(site).open().greet().to_json(), Card("south").to_json(), ""
 
     def meet(self) -> None:
         """Go on until the peer holds our poll."""
@@ -240,13 +246,22 @@ def test_a_poke_is_sent_at_most_once_a_second_and_only_to_a_peer_that_was_met():
     f = Fixture()
     f.peer.poke()
     f.meet()
-    f.other.outcomes["poke"] = [None, RetryLater("gone"), None]
+    f.other.outcomes["poke"] = [None, PeerError("no site"), None]
     for _ in range(3):
         for _ in range(5):
             f.peer.poke()
         f.clock.advance(POKE_S)
     assert f.other.calls.count("poke") == 3
     assert f.session.state is State.LISTENING
+
+
+def test_a_poke_that_nobody_hears_ends_the_poll_that_is_waited_for():
+    f = Fixture()
+    f.meet()
+    f.other.outcomes["poke"] = [RetryLater("no answer in time")]
+    f.peer.poke()
+    assert f.session.state is State.BACKING_OFF and f.leaders.leading == []
+    assert f.log.count("cannot reach") == 1
 
 
 def test_what_it_has_is_pushed_from_the_greeting_until_the_failure():
@@ -408,3 +423,32 @@ def test_doubt_breaks_off_what_runs_and_lets_another_address_try_but_not_all_the
     f.clock.advance(DOUBT_S)
     f.peer.doubt()
     assert f.leaders.leading == []
+
+
+def test_a_pull_is_one_exchange_from_its_beginning_to_its_end():
+    f, database, pages, coming = start_of_long_answer()
+    f.other.outcomes["pull"] = [pages[2]]
+    coming.callback(pages[1])
+    for entries, last in ((10, False), (10, False), (5, True)):
+        database.outcomes.pop(0).callback(Received(entries, entries, 0, last, entries))
+    first, *others, listening = f.other.exchanges
+    assert {first} == set(others) != {listening}
+    assert f.journal.notes == [
+        (first, B, "in", 10, False),
+        (first, B, "in", 10, False),
+        (first, B, "in", 5, True),
+    ]
+
+
+def test_a_pull_that_breaks_is_noted_with_what_broke_it():
+    f = Fixture()
+    f.other.outcomes |= {"hello": [f.greeting()], "pull": [RetryLater("the connection was lost")]}
+    f.peer.handle(Started())
+    assert f.journal.failures == [(f.other.exchanges[0], B, "in", "the connection was lost")]
+
+
+def test_who_cannot_be_greeted_exchanges_nothing():
+    f = Fixture()
+    f.other.outcomes["hello"] = [RetryLater("refused")]
+    f.peer.handle(Started())
+    assert f.journal.failures == []

@@ -13,6 +13,7 @@ from relay.address import Address
 from relay.load import Timing
 from relay.polls import Polls
 from relay.push import HOLD_S, Pusher
+from tests.support.journal import FakeJournal
 from tests.unit.relay_fake import FakeLog, FakePeers, FakeReactor, FakeSite, device_id, site_id
 
 A, B, C = site_id("a"), site_id("b"), site_id("c")
@@ -29,7 +30,7 @@ class FarSite:
         self.pulls = False
         self.outcomes: list[Exception | Deferred[None]] = []
 
-    async def push(self, address: Address, device: str, site: str, payload: bytes) -> str:
+    async def push(self, address: Address, device: str, site: str, exchange: str, payload: bytes) -> str:
         assert device == DEVICE
         self.pushed.append(payload)
         outcome = self.outcomes.pop(0) if self.outcomes else None
@@ -71,6 +72,7 @@ class NearDatabase:
 class Fixture:
     def __init__(self) -> None:
         self.clock, self.log, self.polls = FakeReactor(), FakeLog(), Polls()
+        self.journal = FakeJournal()
         self.far, self.database = FarSite(), NearDatabase()
         self.pusher = Pusher(
             Address("127.0.0.1", 1),
@@ -79,6 +81,7 @@ class Fixture:
             client=self.far,  # type: ignore[arg-type]
             database=self.database,  # type: ignore[arg-type]
             polls=self.polls,
+            journal=self.journal,  # type: ignore[arg-type]
             timing=Timing(),
             clock=self.clock,
             rng=Random(1),
@@ -233,3 +236,14 @@ def test_a_site_that_was_pushed_to_is_not_waited_for_after_a_cut():
     f.write("two")
     f.pusher.start(B, DEVICE)
     assert f.far.site.texts == {"one", "two"}
+
+
+def test_what_was_pushed_is_noted_when_it_was_acknowledged():
+    f = Fixture()
+    f.write(*(f"t{n}" for n in range(15)))
+    f.wait()
+    assert [note[1:] for note in f.journal.notes] == [(B, "out", 10, False), (B, "out", 5, True)]
+    assert len({note[0] for note in f.journal.notes}) == 1
+    f.far.outcomes = [RetryLater("gone")]
+    f.write("one")
+    assert [failure[1:] for failure in f.journal.failures] == [(B, "out", "gone")]

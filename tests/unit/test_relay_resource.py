@@ -18,6 +18,7 @@ from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import PullRequest
 from relay import messages
 from relay.calls import LONGEST_HOLD_S, Calls
+from relay.card import Card, read_card
 from relay.database import DatabaseAway
 from relay.door import MAX_PER_DEVICE, MAX_UNKNOWN_PER_HOST
 from relay.pace import BURST, Pace
@@ -25,6 +26,7 @@ from relay.polls import Polls
 from relay.resource import Api, Server
 from relay.trust.desk import Desk
 from relay.trust.identity import Identity
+from tests.support.journal import FakeJournal
 from tests.unit.relay_fake import (
     FakeLog,
     FakeManners,
@@ -39,6 +41,8 @@ from tests.unit.relay_fake import (
 )
 
 A, B = site_id("a"), site_id("b")
+EXCHANGE = "e" * 32
+SOUTH = Card("south", "Red Cross", "bob", "http://south").to_json()
 DEVICE, OTHER = device_id("d"), device_id("e")
 
 
@@ -62,6 +66,7 @@ class Service:
         self.polls = Polls()
         self.peers = FakePeers({DEVICE})
         self.heard: list[str] = []
+        self.journal = FakeJournal()
         self.pulled: set[str] = set()
         self.received: list[tuple[str, int]] = []
         self.log = FakeLog()
@@ -74,10 +79,11 @@ class Service:
             pace=pace,
             bindings=self.peers,
             manners=FakeManners(),
-            name="north",
+            card=Card("north", contact="ann"),
             heard=self.heard.append,
             pulled=lambda site: site in self.pulled,
             received=lambda site, received: self.received.append((site, received.entries)),
+            journal=self.journal,  # type: ignore[arg-type]
             clock=clock,
         )
 
@@ -136,13 +142,13 @@ class ApiTest(SynchronousTestCase):
         self.service = Service(self.clock)
         self.site, self.database = self.service.site, self.service.database
         self.polls, self.heard = self.service.polls, self.service.heard
-        self.received = self.service.received
+        self.received, self.journal = self.service.received, self.service.journal
         self.peers, self.log, self.api = self.service.peers, self.service.log, self.service.api
         self.greet(B, DEVICE)
 
     def greet(self, site: str, device: str) -> None:
         """Let a device greet for a site, unheard."""
-        result(self.call("hello", self.greeting(site), "x", "", device=device))
+        result(self.call("hello", self.greeting(site), SOUTH, "", device=device))
         self.heard.clear()
 
     def call(self, method: str, *parameters: Any, device: str = DEVICE) -> Deferred[bytes]:
@@ -161,20 +167,21 @@ class ApiTest(SynchronousTestCase):
         return [text for _, _, text in json.loads(zlib.decompress(payload))["entries"]]
 
     def test_hello_says_who_this_is_and_hears_who_called(self):
-        text, name, _ = messages.read_greeting(result(self.call("hello", self.greeting(B), "south", "")))
-        assert (json.loads(text)["site"], name) == (A, "north")
+        text, card, _ = messages.read_greeting(result(self.call("hello", self.greeting(B), SOUTH, "")))
+        assert (json.loads(text)["site"], read_card(card)) == (A, Card("north", contact="ann"))
+        assert self.journal.instances == {B: read_card(SOUTH)}
         assert self.heard == [B] and self.database.met[-1] == B
 
     def test_nobody_else_is_this_site(self):
         with self.assertRaises(PeerError):
-            messages.read_greeting(result(self.call("hello", self.greeting(A), "me", "")))
+            messages.read_greeting(result(self.call("hello", self.greeting(A), SOUTH, "")))
         assert self.heard == [] and self.peers.sites == {B: DEVICE}
 
     def test_a_site_is_spoken_for_by_the_device_that_did_so_first(self):
         self.peers.paired.add(OTHER)
         self.greet(site_id("c"), OTHER)
         messages.read_done(result(self.call("poke", B)))
-        for call in (("hello", self.greeting(B), "south", ""), ("pull", asks(B), 0), ("poke", B)):
+        for call in (("hello", self.greeting(B), SOUTH, ""), ("pull", asks(B), EXCHANGE, 0), ("poke", B)):
             with self.assertRaises(PeerError):
                 messages.read_payload(result(self.call(*call, device=OTHER)))
         assert self.heard == [B]
@@ -182,20 +189,20 @@ class ApiTest(SynchronousTestCase):
     def test_who_has_not_greeted_since_there_is_something_new_to_tell_has_to_greet_first(self):
         for device in (DEVICE, None):
             self.api.calls.greet_anew(device)
-            for call in (("pull", asks(B), 0), ("poke", B), ("push", B, b"")):
+            for call in (("pull", asks(B), EXCHANGE, 0), ("poke", B), ("push", B, EXCHANGE, b"")):
                 with self.assertRaises(messages.GreetAnew):
                     messages.read_payload(result(self.call(*call)))
             self.greet(B, DEVICE)
-            messages.read_payload(result(self.call("pull", asks(B), 0)))
+            messages.read_payload(result(self.call("pull", asks(B), EXCHANGE, 0)))
 
     def test_a_poll_is_let_go_when_there_is_something_new_to_tell(self):
-        pulling = self.call("pull", asks(B), 25)
+        pulling = self.call("pull", asks(B), EXCHANGE, 25)
         self.api.calls.greet_anew(DEVICE)
         assert messages.read_payload(result(pulling)) == b""
 
     def test_who_is_not_paired_gets_no_answer_but_to_a_pairing(self):
         self.service.open_desk(self)
-        for call in (("hello", self.greeting(B), "south", ""), ("pull", asks(B), 0), ("poke", B)):
+        for call in (("hello", self.greeting(B), SOUTH, ""), ("pull", asks(B), EXCHANGE, 0), ("poke", B)):
             with self.assertRaises(PeerError) as caught:
                 messages.read_payload(result(self.call(*call, device=OTHER)))
             assert "not paired" in str(caught.exception)
@@ -219,7 +226,7 @@ class ApiTest(SynchronousTestCase):
 
     def test_one_call_of_a_device_at_a_time_is_with_the_database(self):
         coming = self.database.coming = Deferred()
-        first, second = self.call("pull", asks(B), 0), self.call("pull", asks(B), 0)
+        first, second = self.call("pull", asks(B), EXCHANGE, 0), self.call("pull", asks(B), EXCHANGE, 0)
         assert self.database.answers == 1
         self.database.coming = None
         coming.callback(None)
@@ -231,16 +238,16 @@ class ApiTest(SynchronousTestCase):
 
     def test_what_there_is_is_answered_at_once(self):
         self.publish("one", "two")
-        payload = messages.read_payload(result(self.call("pull", asks(B), 25)))
+        payload = messages.read_payload(result(self.call("pull", asks(B), EXCHANGE, 25)))
         assert self.texts(payload) == ["one", "two"]
         assert not self.polls.holds(B)
 
     def test_a_pull_that_does_not_wait_is_answered_with_an_empty_end(self):
-        payload = messages.read_payload(result(self.call("pull", asks(B), 0)))
+        payload = messages.read_payload(result(self.call("pull", asks(B), EXCHANGE, 0)))
         assert payload and self.texts(payload) == []
 
     def test_a_long_poll_is_held_until_there_are_news(self):
-        pulling = self.call("pull", asks(B), 25)
+        pulling = self.call("pull", asks(B), EXCHANGE, 25)
         self.assertNoResult(pulling)
         assert self.polls.holds(B)
         self.publish("one")
@@ -248,30 +255,30 @@ class ApiTest(SynchronousTestCase):
         assert not self.polls.holds(B)
 
     def test_news_of_a_third_site_send_no_entries(self):
-        pulling = self.call("pull", asks(B), 25)
+        pulling = self.call("pull", asks(B), EXCHANGE, 25)
         self.polls.tell(site_id("c"))
         assert messages.read_payload(result(pulling)) == b""
         assert self.database.answers == 1
 
     def test_a_long_poll_ends_with_an_answer_when_its_time_is_up(self):
-        pulling = self.call("pull", asks(B), 25)
+        pulling = self.call("pull", asks(B), EXCHANGE, 25)
         self.clock.advance(25)
         assert self.texts(messages.read_payload(result(pulling))) == []
 
     def test_nobody_is_held_longer_than_the_bound(self):
-        pulling = self.call("pull", asks(B), 2**31 - 1)
+        pulling = self.call("pull", asks(B), EXCHANGE, 2**31 - 1)
         self.clock.advance(LONGEST_HOLD_S)
         messages.read_payload(result(pulling))
 
     def test_a_caller_that_is_gone_is_held_no_longer(self):
-        pulling = self.call("pull", asks(B), 25)
+        pulling = self.call("pull", asks(B), EXCHANGE, 25)
         pulling.cancel()
         self.failureResultOf(pulling)
         assert not self.polls.holds(B) and self.clock.getDelayedCalls() == []
 
     def push(self, payload: bytes) -> str:
         """Push a payload of site B; return what is answered."""
-        return messages.read_wants(result(self.call("push", B, payload)))
+        return messages.read_wants(result(self.call("push", B, EXCHANGE, payload)))
 
     def payload(self, *texts: str) -> bytes:
         """Return what site B would push after it has written these."""
@@ -290,6 +297,15 @@ class ApiTest(SynchronousTestCase):
         assert self.site.texts == {"one", "two"} and json.loads(wants.vector) == {B: 2}
         assert self.received == [(B, 2)]
 
+    def test_what_came_and_what_went_is_noted_under_the_uuid_of_its_caller(self):
+        self.push(self.payload("one", "two"))
+        self.publish("three")
+        messages.read_payload(result(self.call("pull", asks(site_id("c")), "c" * 32, 0)))
+        assert self.journal.notes == [
+            (EXCHANGE, B, "in", 2, True),
+            ("c" * 32, site_id("c"), "out", 3, True),
+        ]
+
     def test_who_is_pulled_from_need_not_push(self):
         self.service.pulled = {B}
         assert self.push(self.payload("one")) == ""
@@ -306,12 +322,15 @@ class ApiTest(SynchronousTestCase):
 
     def test_nonsense_is_a_fault_that_says_why(self):
         for call in (
-            ("hello", "nonsense", "x", ""),
-            ("hello", self.greeting("x"), "x", ""),
-            ("pull", "nonsense", 0),
-            ("pull", asks("b"), 0),
+            ("hello", "nonsense", SOUTH, ""),
+            ("hello", self.greeting("x"), SOUTH, ""),
+            ("pull", "nonsense", EXCHANGE, 0),
+            ("pull", asks("b"), EXCHANGE, 0),
             ("poke", ""),
-            ("push", "b", b""),
+            ("hello", self.greeting(B), "no card", ""),
+            ("push", "b", EXCHANGE, b""),
+            ("push", B, "an exchange", b""),
+            ("pull", asks(B), "an exchange", 0),
         ):
             with self.assertRaises(PeerError):
                 messages.read_payload(result(self.call(*call)))
@@ -320,23 +339,23 @@ class ApiTest(SynchronousTestCase):
     def test_an_absent_database_is_a_fault_that_says_later_and_no_more(self):
         self.site.away = True
         with self.assertRaises(RetryLater) as caught:
-            messages.read_greeting(result(self.call("hello", self.greeting(B), "x", "")))
+            messages.read_greeting(result(self.call("hello", self.greeting(B), SOUTH, "")))
         assert "refused" not in str(caught.exception)
 
     def test_a_mistake_is_logged_here_and_not_told_there(self):
         self.site.check = lambda: 1 / 0
         with self.assertRaises(PeerError) as caught:
-            messages.read_payload(result(self.call("pull", asks(B), 0)))
+            messages.read_payload(result(self.call("pull", asks(B), EXCHANGE, 0)))
         assert "division" not in str(caught.exception)
         assert self.log.count("ZeroDivisionError") == 1
         del self.site.check
-        messages.read_payload(result(self.call("pull", asks(B), 0)))
+        messages.read_payload(result(self.call("pull", asks(B), EXCHANGE, 0)))
 
     def test_more_polls_than_the_bound_are_told_to_come_later(self):
         self.polls._limit = 1
-        self.call("pull", asks(B), 25)
+        self.call("pull", asks(B), EXCHANGE, 25)
         with self.assertRaises(RetryLater):
-            messages.read_payload(result(self.call("pull", asks(site_id("c")), 25)))
+            messages.read_payload(result(self.call("pull", asks(site_id("c")), EXCHANGE, 25)))
 
 
 class ServerTest(TestCase):
@@ -357,7 +376,7 @@ class ServerTest(TestCase):
             reactor=reactor,
         )
         self.port = self.server.listen("127.0.0.1", 0)
-        greeting = messages.write_call("hello", FakeSite(B).open().greet().to_json(), "x", "")
+        greeting = messages.write_call("hello", FakeSite(B).open().greet().to_json(), SOUTH, "")
         result(self.service.api.answer(self.caller.device, greeting))
         self.service.heard.clear()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.server.close()))
@@ -417,7 +436,7 @@ class ServerTest(TestCase):
         def call() -> Any:
             address = f"https://127.0.0.1:{self.port}/RPC2"
             with xmlrpc.client.ServerProxy(address, context=self.context()) as proxy:
-                return proxy.pull(asks(B), 0)
+                return proxy.pull(asks(B), EXCHANGE, 0)
 
         payload = yield deferToThread(call)
         assert json.loads(zlib.decompress(payload.data))["last"] is True
@@ -461,7 +480,7 @@ class ServerTest(TestCase):
 
     @inlineCallbacks
     def test_who_is_unpaired_is_cut_at_once_in_the_middle_of_a_poll(self):
-        body = messages.write_call("pull", asks(B), 60)
+        body = messages.write_call("pull", asks(B), EXCHANGE, 60)
         coming = self.post(body)
         while not self.polls.holds(B):
             yield deferToThread(lambda: None)
@@ -560,7 +579,7 @@ class ServerTest(TestCase):
     def test_a_poll_whose_connection_is_gone_is_forgotten(self):
         connection = yield deferToThread(self.connect)
         with connection as s:
-            body = messages.write_call("pull", asks(B), 60)
+            body = messages.write_call("pull", asks(B), EXCHANGE, 60)
             s.sendall(
                 b"POST /RPC2 HTTP/1.1\r\nHost: 127.0.0.1:1\r\nContent-Type: text/xml\r\n"
                 b"Content-Length: %d\r\n\r\n" % len(body) + body

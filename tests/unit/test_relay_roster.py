@@ -69,6 +69,27 @@ def test_an_address_that_nobody_names_any_more_is_dropped():
     assert f.peers[TWO].events == [Started(), Stopped()]
 
 
+def test_a_leader_whose_address_nobody_names_any_more_is_asked_whether_it_is_there():
+    f = Fixture()
+    f.roster.announce("found", [ONE], DEVICE)
+    f.roster.lead(A, ONE)
+    assert f.peers[ONE].pokes == 0
+    f.roster.announce("found", [TWO], DEVICE)
+    assert f.peers[ONE].pokes == 1 and f.peers[ONE].events == [Started()]
+
+
+def test_a_site_that_calls_is_looked_for_where_nobody_was_met_yet():
+    f = Fixture()
+    f.roster.announce("configuration", [ONE, TWO])
+    f.peers[TWO].session.site = "b" * 32
+    f.roster.poked(A)
+    assert f.peers[ONE].events == [Started(), Poked()]
+    assert f.peers[TWO].events == [Started()]
+    f.roster.lead(A, TWO)
+    f.roster.poked(A)
+    assert f.peers[ONE].events == [Started(), Poked()]
+
+
 def test_a_changed_address_takes_the_place_of_the_old_one():
     f = Fixture()
     f.roster.announce("found", [ONE], DEVICE)

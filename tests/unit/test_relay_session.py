@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from relay.session import (
+    ASK_S,
     LISTEN_S,
     MAX_EMPTY,
     MAX_QUICK,
@@ -117,13 +118,16 @@ def test_being_in_step_is_reported_once_and_again_after_a_failure():
 
 
 def test_news_without_entries_is_asked_for_afresh_and_not_received():
-    assert play(listening(), Answered(b""), now=5) == (Pull(PEER, LISTEN_S),)
+    session = listening()
+    assert play(session, Answered(b""), now=5) == (Sleep(ASK_S),)
+    assert play(session, Woken(), now=5.1) == (Pull(PEER, LISTEN_S),)
 
 
 def test_a_peer_that_only_says_ask_again_cannot_keep_us_running():
     session = listening()
     for _ in range(MAX_QUICK - 1):
-        assert play(session, Answered(b""), now=0.1) == (Pull(PEER, LISTEN_S),)
+        assert play(session, Answered(b""), now=0.1) == (Sleep(ASK_S),)
+        assert play(session, Woken(), now=0.1) == (Pull(PEER, LISTEN_S),)
     assert play(session, Answered(b""), now=0.1) == (Sleep(MIN_WAIT_S),)
     assert play(session, Woken(), now=2) == (Pull(PEER, LISTEN_S),)
 
