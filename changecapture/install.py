@@ -2,7 +2,9 @@
 
 The second is a convergence, not a history (``steps``): each table is a short transaction of its own on
 PostgreSQL; on MySQL every statement commits, and a second run mends a killed one. Rows from before the
-installation are captured and published like any change. Running it again changes nothing.
+installation are captured and published like any change. Where the application had changed a table, or
+capture had failed, what was written unseen is found by comparing (``reconcile``). Running it again changes
+nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,8 +16,10 @@ from uuid import uuid4
 
 from changecapture import account
 from changecapture.apply import drain
+from changecapture.catchup import park_carried, show_carried
 from changecapture.config import DatabaseURL
 from changecapture.errors import ConfigError
+from changecapture.reconcile import reconcile
 from changecapture.rights import check_rights
 from changecapture.steps import Step, has_traces, list_steps
 from changecapture.store import open_store
@@ -45,13 +49,15 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What an installation did: triggers created and dropped, rows captured from before it."""
+    """What an installation did: triggers created and dropped, rows captured from before it, rows found that
+    were written unseen since the one before."""
 
     profile: str
     tables: int
     created: int
     dropped: int
     rows: int
+    found: int
 
 
 def ignore_progress(what: str, done: int, total: int) -> None:
@@ -149,13 +155,6 @@ def find_revision(store: SqlStore) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def find_head(url: DatabaseURL) -> str | None:
-    """Return the revision that this program installs."""
-    from alembic.script import ScriptDirectory
-
-    return ScriptDirectory.from_config(alembic_config(url, "current")).get_current_head()
-
-
 def converge(
     url: DatabaseURL,
     profile: str | None = None,
@@ -181,10 +180,12 @@ def converge(
             _run_steps(store, steps, progress)
         store.load_tables()
         rows = _backfill(store, progress)
+        show_carried(store)
+        found = _reconcile_missed(store, progress)
     finally:
         store.close()
     created, dropped = (sum(counts) for counts in ([s.created for s in steps], [s.dropped for s in steps]))
-    return Installed(wanted.profile, len(wanted.tables), created, dropped, rows)
+    return Installed(wanted.profile, len(wanted.tables), created, dropped, rows, found)
 
 
 def release(url: DatabaseURL) -> None:
@@ -260,6 +261,7 @@ def _backfill(store: SqlStore, progress: Progress) -> int:
     total = sum(_count_rows(store, table_id) for table_id, _ in rows)
     progress("rows backfilled", 0, total)
     for table_id, key in rows:
+        park_carried(store, store.tables[table_id])
         while texts := _backfill_batch(store, table_id, key):
             key = texts[-1]
             captured += len(texts)
@@ -271,6 +273,13 @@ def _backfill(store: SqlStore, progress: Progress) -> int:
         )
     progress("rows backfilled", total, total)
     return captured
+
+
+def _reconcile_missed(store: SqlStore, progress: Progress) -> int:
+    """Find what went unseen in the tables of which something was missed; return how many rows that were."""
+    rows = store.query(f"SELECT DISTINCT table_name FROM {store.prefix}missed")
+    names = [str(name) for (name,) in rows if name in store.tables_by_name]
+    return sum(found.total for found in reconcile(store, names, progress)) if names else 0
 
 
 def _count_rows(store: SqlStore, table_id: int) -> int:

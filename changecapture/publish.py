@@ -37,6 +37,7 @@ from changecapture.core.change import (
 )
 from changecapture.core.clock import next_stamp
 from changecapture.core.codec import KEY_LENGTH
+from changecapture.core.merge import read_columns
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import digest_vector, dump_vector
 from changecapture.core.wire import check_text
@@ -483,6 +484,7 @@ def _append(store: Store, changes: list[Change]) -> None:
     store.write_contexts({digest: dump_vector(context)})
     store.write_passes({(site.origin, site.epoch, pass_number): digest})
     store.append_entries(entries, applied=True)
+    _settle_conflicts(store, entries)
     _stir_kin(store, changes)
     store.write_versions(versions, {change.row: change.version for change in changes})
     store.write_images(
@@ -493,6 +495,13 @@ def _append(store: Store, changes: list[Change]) -> None:
     raised = {(site.origin, site.epoch, entry.scope): entry.number for entry in entries}
     store.write_vector(raised)
     store.write_site(last_number=number, last_pass=pass_number)
+
+
+def _settle_conflicts(store: Store, entries: Iterable[Entry]) -> None:
+    """Note as settled the conflicts that these entries decide: this site has seen both values."""
+    written = {entry.row: entry for entry in entries}
+    found = store.read_open_conflicts(written)
+    store.settle_conflicts([id_ for id_, row, name, *_ in found if name in read_columns(written[row])])
 
 
 def _stir_kin(store: Store, changes: Iterable[Change]) -> None:

@@ -76,6 +76,8 @@ def reconcile(store: SqlStore, names: Sequence[str] = (), progress: Progress | N
     drain(store)
     if not names:
         store.execute(f"DELETE FROM {store.prefix}missed WHERE id <= %s", (missed,))
+    for name in names:
+        store.execute(f"DELETE FROM {store.prefix}missed WHERE id <= %s AND table_name = %s", (missed, name))
     if progress is not None:
         progress("tables reconciled", len(steps), len(steps))
     return list(found.values())

@@ -2,8 +2,8 @@
 
 A decision about a conflict is an ordinary entry of this site, whose author has seen both values: it
 wins everywhere, needs no rule of its own, and travels like any change. It goes the way of an entry that was
-received, so that a revived row, a reference or a clash is dealt with as always. Keeping what is shown
-changes nothing and is noted at this site only.
+received, so that a revived row, a reference or a clash is dealt with as always. The other sites settle their
+records of the conflict when it arrives (apply/decided.py); so what is kept is written once more.
 """
 
 import json
@@ -16,6 +16,7 @@ from changecapture.apply.aliases import why_apart
 from changecapture.core.alias import make_alias
 from changecapture.core.change import ALIVE, UNSEEN, Entry, Row, Version, hash_name
 from changecapture.core.clock import next_stamp
+from changecapture.core.merge import merge_entries
 from changecapture.core.values import dump
 from changecapture.core.vector import digest_vector
 from changecapture.errors import ConfigError
@@ -96,9 +97,15 @@ def find_parked(store: SqlStore, row: Row) -> tuple[ParkedRow, list[dict[str, An
     return parked, [{"name": str(e.name), "stamp": e.stamp, "columns": json.loads(e.columns)} for e in held]
 
 
-def keep_shown(store: SqlStore, conflict: Lost) -> None:
-    """Note that what is shown is right."""
-    _note(store, conflict)
+def keep_shown(store: SqlStore, conflict: Lost) -> bool:
+    """Write what is shown once more, so that all know it to be right; return whether it could be shown."""
+    with store.lock():
+        drain(store)
+        row = Row(conflict.table, conflict.key)
+        logged = store.read_row_entries([find_joined(store, [row]).get(row, row)])
+        merged = merge_entries(entry for entries in logged.values() for entry, _ in entries)
+        kept = merged.get(conflict.column)
+        return write_value(store, conflict, json.loads(conflict.kept_value) if kept is None else kept.value)
 
 
 def write_value(store: SqlStore, conflict: Lost, value: Any) -> bool:

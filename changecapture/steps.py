@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from changecapture import account
+from changecapture.catchup import park_columns
 from changecapture.core.cascade import find_cascades
 from changecapture.core.table import SyncedTable
 from changecapture.dialect import Capture, mysql
@@ -172,8 +173,20 @@ def _table_step(store: SqlStore, table: SyncedTable, table_id: int, capture: Cap
     statements += [capture.triggers[name] for name in missing]
     for name in stale:
         statements += _drop_statements(store, name, table.name)
+    definition = found.definitions.get(table_id)
+    if definition is not None and (definition != table.to_json() or len(ours) < len(capture.triggers)):
+        statements.append(_unseen_statement(store, table))
+    statements += park_columns(store, table, _new_columns(table, definition))
     statements.append(_definition_statement(store, table, table_id))
     return Step(table.name, tuple(statements), len(missing), len(stale), tuple(before))
+
+
+def _new_columns(table: SyncedTable, definition: str | None) -> set[str]:
+    """Return the columns, by wire name, that a table had not when it was installed last."""
+    if definition is None:
+        return set()
+    before = SyncedTable.from_json(definition)
+    return {column.wire for column in table.columns} - {column.wire for column in before.columns}
 
 
 def _number_statement(store: SqlStore, table: SyncedTable, table_id: int) -> str:
@@ -183,6 +196,16 @@ def _number_statement(store: SqlStore, table: SyncedTable, table_id: int) -> str
         f"INSERT INTO {store.prefix}synced_table "
         "(table_id, table_name, scope, definition, active, backfilled) VALUES "
         f"({table_id}, {literal(table.name)}, {literal(table.scope)}, {literal(table.to_json())}, 0, 0)"
+    )
+
+
+def _unseen_statement(store: SqlStore, table: SyncedTable) -> str:
+    """Note that changes may have gone unseen: what follows an installation, and ``status``, reads it."""
+    dialect = DIALECTS[store.engine]
+    reason = dialect.literal("the table, or its triggers, had changed since the installation before")
+    return (
+        f"INSERT INTO {store.prefix}missed (table_name, operation, reason, missed_at) "
+        f"VALUES ({dialect.literal(table.name)}, 'A', {reason}, {dialect.NOW})"
     )
 
 

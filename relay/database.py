@@ -204,6 +204,10 @@ class Database:
         for line in await self._do(self._writer.call(lambda c: c.meet(theirs, measured))):
             self._log.warning(line)
 
+    async def look_for_drift(self) -> str:
+        """See Connection.look_for_drift."""
+        return await self._do(self._reader.call(lambda c: c.look_for_drift()))
+
     async def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """See Connection.next_request."""
         # By the writer: after what is being received, which its vector then says. Asked before, a peer would

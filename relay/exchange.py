@@ -15,10 +15,12 @@ from changecapture.apply import retry
 from changecapture.compact import Step, compact
 from changecapture.config import DatabaseURL, parse_url
 from changecapture.core.scopes import Terms
+from changecapture.drift import describe_drift
 from changecapture.greeting import Greeting, Measured, greet, meet
 from changecapture.memo import find_memo
 from changecapture.store import open_store
-from changecapture.store.interface import Exchanged, Instance, Store
+from changecapture.store.interface import Exchanged, Instance
+from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import PullRequest, Received
 from relay.journal import Ended
 
@@ -78,6 +80,9 @@ class Connection(Protocol):
     def compact(self, keep: int) -> Step | None:
         """Give up some of what is overtaken and older than ``keep`` microseconds; None when all is done."""
 
+    def look_for_drift(self) -> str:
+        """Return what the application has changed since the installation, as one line, else nothing."""
+
     def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
         """Keep which exchanges have ended, and what peers say of themselves."""
 
@@ -104,7 +109,7 @@ class Exchange(Protocol):
 class DatabaseConnection:
     """The verbs over a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: SqlStore) -> None:
         """Take an open store; ``close`` closes it."""
         self._store = store
         self._prune_at = 0
@@ -155,6 +160,10 @@ class DatabaseConnection:
         if step is None:
             self._steps = None
         return step
+
+    def look_for_drift(self) -> str:
+        """See Connection."""
+        return describe_drift(self._store)
 
     def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
         """See Connection."""

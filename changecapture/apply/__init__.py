@@ -15,12 +15,18 @@ Applying anything twice changes nothing.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from changecapture.apply.aliases import note_joined, publish_aliases, record_aliases, split_aliases
+from changecapture.apply.aliases import (
+    merge_aliases,
+    note_joined,
+    publish_aliases,
+    record_aliases,
+    split_aliases,
+)
 from changecapture.apply.match import regroup
 from changecapture.apply.show import find_blockers, show_rows
 from changecapture.apply.trees import prune_trees
 from changecapture.apply.work import Work
-from changecapture.core.alias import Alias
+from changecapture.core.alias import ALIAS, Alias
 from changecapture.core.change import Entry, Row
 from changecapture.core.codec import PassName
 from changecapture.core.vector import Vector, dump_vector
@@ -114,6 +120,20 @@ def retry(store: Store, limit: int = RETRY_LIMIT) -> int:
                 ]
                 prune_trees(store, show_rows(store, works))
                 after = rows[-1]
+
+
+def hear_aliases(store: Store) -> None:
+    """Join the keys of aliases that are carried: they came when this program knew none."""
+    with store.lock():
+        with store.applying():
+            carried = store.read_carried(ALIAS).values()
+            aliases, _ = split_aliases(store, [entry for entries in carried for entry in entries])
+            if not aliases:
+                return
+            joined = merge_aliases(store, aliases)
+            store.mark_applied([entry.row for entry in aliases])
+            shown = show_rows(store, regroup(store, {}, joined))
+            prune_trees(store, shown)
 
 
 def drain(store: Store) -> None:

@@ -46,6 +46,12 @@ def split_aliases(store: Store, entries: Iterable[Entry]) -> tuple[list[Entry], 
 
 def record_aliases(store: Store, entries: Sequence[Entry]) -> set[Row]:
     """Append entries that join keys, and join them; return the rows, by their names, to be shown anew."""
+    store.append_entries(entries, applied=True)
+    return merge_aliases(store, entries)
+
+
+def merge_aliases(store: Store, entries: Sequence[Entry]) -> set[Row]:
+    """Join the keys of entries that are in the log; return the rows, by their names, to be shown anew."""
     rows = {entry.row for entry in entries}
     known = store.read_versions(rows)
     versions = dict(known)
@@ -54,7 +60,6 @@ def record_aliases(store: Store, entries: Sequence[Entry]) -> set[Row]:
         seen = before.seen ^ hash_name(entry.origin, entry.epoch, entry.number)
         last = max((before.stamp, before.origin), (entry.stamp, entry.origin))
         versions[entry.row] = Version(*last, True, seen)
-    store.append_entries(entries, applied=True)
     store.write_versions(versions, known)
     return join_keys(store, [alias for entry in entries if (alias := read_alias(entry)) is not None])
 

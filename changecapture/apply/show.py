@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from changecapture.apply.decided import settle_conflicts
 from changecapture.apply.fold import fold
 from changecapture.apply.localise import localise
 from changecapture.apply.match import join_matches, log_merged, name_blockers
@@ -28,6 +29,8 @@ def show_rows(store: Store, works: list[Work]) -> list[Work]:
         shown = [work.row for work in works if work.inserted or (work.members and work.parked is None)]
         again = {work.row: work for work in joined}
         for row in store.read_waiting_for([*shown, *(work.row for work in works if _may_haunt(work))]):
+            if row.table not in store.tables_by_wire:
+                continue  # it has left the plan
             if row not in again and (row not in everything or everything[row].parked is not None):
                 again[row] = _show_again(store, row, everything.get(row))
         ghosts = {work.row: work for work in _find_ghosts(store, works, everything)}
@@ -222,6 +225,7 @@ def _finish(store: Store, works: Sequence[Work], stuck: set[Row]) -> None:
         {w.row: w.version for w in shown},
     )
     store.forget_images([work.row for work in shown if work.decision and work.decision.alive])
+    settle_conflicts(store, shown)
     store.write_conflicts([(work.row, c) for work in shown if work.decision for c in work.decision.conflicts])
     again = [work.row for work in shown if work.again]
     store.mark_applied(again)

@@ -103,8 +103,7 @@ def resolve_conflict(id_: int, url: str | None, choice: str | None, value: str |
         if conflict.resolved_at is not None:
             raise ConfigError(f"conflict {id_} is resolved", mend="change the row in the application")
         if choice == "keep":
-            keep_shown(store, conflict)
-            shown = True
+            shown = keep_shown(store, conflict)
         else:
             shown = write_value(store, conflict, json.loads(conflict.lost_value) if choice else wanted)
     click.echo("resolved" if shown else f"resolved, but {count(1, 'row')} is parked: see parked list")

@@ -51,6 +51,8 @@ def _install(database: "DatabaseURL", profile: str | None, definer: str | None) 
     click.echo(f"profile {done.profile}: {count(done.tables, 'table')} synced")
     click.echo(f"{count(done.created, 'trigger')} created, {done.dropped} dropped")
     click.echo(f"{count(done.rows, 'row')} captured from before the installation")
+    if done.found:
+        click.echo(f"{count(done.found, 'row')} found that had been written unseen")
 
 
 def _print_script(database: "DatabaseURL", profile: str | None, definer: str | None) -> None:

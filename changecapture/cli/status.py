@@ -28,18 +28,20 @@ Example:
 @click.option("--json", "as_json", is_flag=True, help="All of it as JSON; times are microseconds since 1970.")
 def command(url: str | None, as_json: bool) -> None:
     """Show how a site stands: what waits, what it holds of the others, what needs a person."""
+    from changecapture.drift import describe_drift
     from changecapture.status import read_status
     from changecapture.store import open_store
 
     store = open_store(find_url(url), installed=False)
     try:
         status = read_status(store)
+        drift = describe_drift(store)
     finally:
         store.close()
     if as_json:
-        click.echo(json.dumps(_to_json(status), indent=2))
+        click.echo(json.dumps({**_to_json(status), "drift": drift or None}, indent=2))
     else:
-        _print(status)
+        _print(status, drift)
 
 
 def _to_json(status: "Status") -> dict[str, object]:
@@ -48,8 +50,8 @@ def _to_json(status: "Status") -> dict[str, object]:
     return {**asdict(status), "vector": json.loads(dump_vector(status.vector))}
 
 
-def _print(status: "Status") -> None:
-    for name, text in _lines(status):
+def _print(status: "Status", drift: str) -> None:
+    for name, text in _lines(status, drift):
         click.echo(f"{name + ':':<14}{text}")
     if status.vector:
         rows = [(held.origin, str(held.epoch), str(held.number)) for held in status.held]
@@ -94,7 +96,7 @@ def _describe_clock(peer: "PeerStatus") -> str:
     return f"{peer.clock_offset / 1_000_000:+.1f} s, give or take {peer.clock_error / 1_000_000:.1f} s"
 
 
-def _lines(status: "Status") -> Iterator[tuple[str, str]]:
+def _lines(status: "Status", drift: str) -> Iterator[tuple[str, str]]:
     yield "database", status.database
     yield "site", f"{status.site}, epoch {status.epoch}, installed {_ago(status, status.installed_at)}"
     if status.copied_at is not None:
@@ -104,6 +106,8 @@ def _lines(status: "Status") -> Iterator[tuple[str, str]]:
     behind = f", {status.to_backfill} of them to be backfilled" if status.to_backfill else ""
     unfinished = "" if status.finished else "; not finished: run changecapture install URL"
     yield "tables", f"{status.tables}{behind}{unfinished}"
+    if drift:
+        yield "drift", drift
     oldest = status.oldest_captured_at
     age = f", the oldest {_ago(status, oldest)}" if oldest is not None else ""
     yield "captured", f"{status.captured} waiting{age}"

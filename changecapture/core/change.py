@@ -47,6 +47,12 @@ class Name(NamedTuple):
         """Return the name as text, as ``@unseen`` and messages write it."""
         return f"{self.origin}/{self.epoch}/{self.number}"
 
+    @classmethod
+    def from_text(cls, text: str) -> "Name":
+        """Return the name that ``str`` wrote."""
+        origin, epoch, number = text.rsplit("/", 2)
+        return cls(origin, int(epoch), int(number))
+
 
 class Order(NamedTuple):
     """Where an entry stands among all entries: the later wins each column."""

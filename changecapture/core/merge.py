@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from changecapture.core.change import ALIVE, UNSEEN, Entry, Version, hash_name
+from changecapture.core.change import ALIVE, UNSEEN, Entry, Name, Version, hash_name
 from changecapture.core.vector import Vector, covers_name
 
 Contexts = Mapping[tuple[str, int, int], Vector]
@@ -90,14 +90,17 @@ def find_overtaken(entries: Sequence[Entry]) -> list[Entry]:
 
 def has_seen(author: Entry, other: Entry, contexts: Contexts) -> bool:
     """Return whether the author of the first entry had seen the second when writing it."""
-    if author.origin == other.origin and author.epoch == other.epoch:
-        return other.number <= author.number
+    return has_seen_name(author, other.name, other.scope, contexts)
+
+
+def has_seen_name(author: Entry, name: Name, scope: str, contexts: Contexts) -> bool:
+    """Return whether the author of an entry had seen the entry of a name and scope when writing it."""
+    if author.origin == name.origin and author.epoch == name.epoch:
+        return name.number <= author.number
     context = contexts.get((author.origin, author.epoch, author.pass_number))
-    if context is None:
+    if context is None or not covers_name(context, name.origin, name.epoch, scope, name.number):
         return False
-    if not covers_name(context, other.origin, other.epoch, other.scope, other.number):
-        return False
-    return str(other.name) not in read_columns(author).get(UNSEEN, ())
+    return str(name) not in read_columns(author).get(UNSEEN, ())
 
 
 def find_conflicts(

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from changecapture.core.table import SyncedTable
 from changecapture.doctor.subject import Problem, State, Subject, unseen
-from changecapture.install import find_head, find_revision
+from changecapture.install import find_revision
+from changecapture.revision import find_head
 from changecapture.rights import find_missing
 from changecapture.steps import list_steps
 from changecapture.store.sqlstore import SqlStore
@@ -29,7 +30,7 @@ def check_installation(subject: Subject) -> Iterator[Problem]:
         yield Problem("nothing is installed", "no change is captured", (INSTALL,))
     elif status is None or not status.finished:
         yield Problem("the installation was not finished", "rows and tables may be missing in it", (INSTALL,))
-    elif found != (head := find_head(subject.store.url)):
+    elif found != (head := find_head()):
         yield Problem(
             f"installed is revision {found}, this program is of revision {head}",
             "a relay that does not understand the tables refuses to start",

@@ -343,6 +343,9 @@ class Store(Protocol):
     def read_unapplied(self, rows: Collection[Row]) -> dict[Row, list[str]]:
         """Return the names, as text, of the entries of parked rows that are not applied."""
 
+    def read_carried(self, table: str) -> dict[Row, list[Entry]]:
+        """Return the entries of a table (wire name) that are not applied."""
+
     def mark_applied(self, rows: Collection[Row]) -> None:
         """Say that all entries of the rows are applied."""
 
@@ -392,6 +395,12 @@ class Store(Protocol):
 
     def write_conflicts(self, conflicts: Sequence[tuple[Row, Conflict]]) -> None:
         """Keep values that lost."""
+
+    def read_open_conflicts(self, rows: Collection[Row]) -> list[tuple[int, Row, str, str, str]]:
+        """Return (id, row, column, name of the kept value's entry, of the lost one's) of open conflicts."""
+
+    def settle_conflicts(self, ids: Collection[int]) -> None:
+        """Note that somebody has decided these conflicts."""
 
     # Peers
     def read_progress(self, site: str) -> Progress:

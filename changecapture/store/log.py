@@ -296,6 +296,15 @@ class LogStore(AliasStore):
             found[places[entry.row]].append((entry, bool(row[10])))
         return found
 
+    def read_carried(self, table: str) -> dict[Row, list[Entry]]:
+        """Return the entries of a table (wire name) that are not applied."""
+        found: dict[Row, list[Entry]] = defaultdict(list)
+        sql = f"SELECT {ENTRY} FROM {self.prefix}changelog WHERE table_name = %s AND applied = 0"
+        for row in self.query(sql, (table,)):
+            entry = Entry(*row)
+            found[entry.row].append(entry)
+        return found
+
     def mark_applied(self, rows: Collection[Row]) -> None:
         """Say that all entries of the rows are applied."""
         for _ in self._of_rows(

@@ -119,6 +119,26 @@ class ShelfStore(LogStore):
         now = self.read_clock() if conflicts else 0
         self._load("conflict", CONFLICT_COLUMNS, (_conflict_row(row, c, now) for row, c in conflicts))
 
+    def read_open_conflicts(self, rows: Collection[Row]) -> list[tuple[int, Row, str, str, str]]:
+        """Return (id, row, column, name of the kept value's entry, of the lost one's) of open conflicts."""
+        open_ = f"FROM {self.prefix}conflict WHERE resolved_at IS NULL"
+        if not rows or not self.query(f"SELECT 1 {open_} LIMIT 1"):
+            return []
+        select = f"SELECT id, table_name, row_key, column_name, kept_name, lost_name {open_} AND"
+        places = self._spread(rows)
+        return [
+            (id_, places[Row(table, key)], column, kept, lost)
+            for id_, table, key, column, kept, lost in self._of_rows(select, places)
+        ]
+
+    def settle_conflicts(self, ids: Collection[int]) -> None:
+        """Note that somebody has decided these conflicts."""
+        now = self.read_clock() if ids else 0
+        for part in chunks(set(ids)):
+            condition, parameters = self._among("id", part, "bigint")
+            where = f"WHERE resolved_at IS NULL AND {condition}"
+            self.execute(f"UPDATE {self.prefix}conflict SET resolved_at = %s {where}", [now, *parameters])
+
     # Images of deleted rows
     def write_images(self, images: Mapping[Row, str | None], revived: Collection[Row], origin: str) -> None:
         """Keep the images of deleted rows; forget those of revived ones."""

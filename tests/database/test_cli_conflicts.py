@@ -49,8 +49,8 @@ def test_resolution_wins_at_every_site_and_is_no_conflict(disputed, choice, note
     assert (done.status, done.out, done.err) == (0, "resolved\n", "")
     exchange(here, there)
     assert here.family.shown("parent") == there.family.shown("parent") == {"p": note}
-    assert conflicts_of(there) == []
-    assert len(conflicts_of(here)) == 1
+    assert conflicts_of(there) == conflicts_of(here) == []
+    assert len(json.loads(run_command("conflicts", "list", here.url, "--all", "--json").out)) == 1
     assert_in_step(here, there)
 
 
@@ -99,3 +99,25 @@ def test_parked_row_is_listed_shown_and_tried_again(families):
     done = run_command("parked", "retry", here.url)
     assert (done.status, done.out) == (0, "0 rows parked\n")
     assert run_command("parked", "list", here.url).out == "no parked rows\n"
+
+
+def test_edit_by_someone_who_had_both_values_settles_the_conflict_everywhere(disputed):
+    """The application's own edit, at the site that has not the last word."""
+    here, there = disputed
+    here.family.note("parent", "p", "neither")
+    exchange(here, there)
+    assert conflicts_of(there) == conflicts_of(here) == []
+
+
+def test_edit_of_another_column_or_by_someone_who_had_one_value_settles_nothing(disputed, new_site):
+    here, there = disputed
+    third = new_site("postgresql", "family")
+    here.family("UPDATE parent SET name = 'Ana' WHERE uuid = 'p'")
+    exchange(here, there)
+    (conflict,) = conflicts_of(here)
+    assert len(conflicts_of(there)) == 1
+    third.family.add_parent("p")
+    third.family.note("parent", "p", "third")
+    exchange(third, there)
+    exchange(here, there)
+    assert conflict["id"] in [still["id"] for still in conflicts_of(here)]

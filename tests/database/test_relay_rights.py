@@ -8,6 +8,7 @@ from changecapture.config import parse_url
 from changecapture.core.scopes import Terms
 from changecapture.doctor import make_subject
 from changecapture.doctor.relay_rights import check_relay_rights, list_relay_rights
+from changecapture.drift import find_drift
 from changecapture.errors import ConfigError
 from changecapture.pair import synchronise
 from changecapture.status import read_status
@@ -65,7 +66,7 @@ def test_relay_publishes_applies_and_tells_its_status_with_the_rights_that_docto
         synchronise(store, there.store)
         there.family("UPDATE parent SET uuid = 'benjamin' WHERE uuid = 'ben'")
         synchronise(store, there.store)
-        assert read_status(store).parked == {}
+        assert read_status(store).parked == {} and find_drift(store) == []
         assert_in_step(here, there)
 
 

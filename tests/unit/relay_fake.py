@@ -218,6 +218,10 @@ class FakeConnection:
         self.site.check()
         return 0
 
+    def look_for_drift(self) -> str:
+        self.site.check()
+        return ""
+
     def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
         self.site.check()
         self.site.journal.extend(ended)

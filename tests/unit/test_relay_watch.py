@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 
 from changecapture.sync import Received
 from relay.database import DatabaseAway
-from relay.watch import ACTIVE_S, IDLE_S, LONGEST_RETRY_S, MANY, RETRY_S, Watch, interval
+from relay.watch import ACTIVE_S, DRIFT_S, IDLE_S, LONGEST_RETRY_S, MANY, RETRY_S, Watch, interval
 from tests.unit.relay_fake import FakeLog
 
 A = "a" * 32
@@ -21,6 +21,8 @@ class FakeDatabase:
         self.away = False
         self.looks = 0
         self.retries = 0
+        self.comparisons = 0
+        self.drift = ""
 
     async def publish(self) -> int:
         self.looks += 1
@@ -31,6 +33,12 @@ class FakeDatabase:
     async def retry(self) -> int:
         self.retries += 1
         return self.parked
+
+    async def look_for_drift(self) -> str:
+        if self.away:
+            raise DatabaseAway("away")
+        self.comparisons += 1
+        return self.drift
 
 
 class Fixture:
@@ -173,3 +181,24 @@ def test_a_stop_leaves_nothing_to_come():
     f.watch.start()
     f.watch.stop()
     assert f.clock.getDelayedCalls() == []
+
+
+def test_drift_is_told_at_the_start_and_when_it_comes_and_goes_once_each():
+    f = Fixture()
+    f.database.drift = "pr_person not as installed"
+    f.watch.start()
+    f.run(1)
+    assert f.log.lines == [("warning", "drift: pr_person not as installed")]
+    f.clock.pump([DRIFT_S] * 2)
+    assert f.log.lines == [("warning", "drift: pr_person not as installed")]
+    f.database.drift = ""
+    f.clock.pump([DRIFT_S])
+    assert f.log.lines[1:] == [("info", "drift: mended")]
+
+
+def test_an_idle_relay_compares_tables_once_in_ten_minutes():
+    f = Fixture()
+    f.watch.start()
+    f.run(0.1)
+    f.clock.pump([60.0] * 60)
+    assert f.database.comparisons <= 1 + 3600 / DRIFT_S

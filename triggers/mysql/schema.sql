@@ -169,7 +169,8 @@ CREATE TABLE IF NOT EXISTS changecapture_conflict (
     lost_name    varchar(128) NOT NULL,
     lost_stamp   bigint       NOT NULL,
     found_at     bigint       NOT NULL,
-    resolved_at  bigint
+    resolved_at  bigint,
+    KEY conflict_row (table_name, row_key)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
 
 -- statement: peer

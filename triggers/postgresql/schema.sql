@@ -191,6 +191,10 @@ CREATE TABLE IF NOT EXISTS changecapture.conflict (
     resolved_at  bigint
 )
 
+-- statement: conflict_row
+-- postgresql only: MySQL has it inside the table.
+CREATE INDEX IF NOT EXISTS conflict_row ON changecapture.conflict (table_name, row_key)
+
 -- statement: peer
 -- How far the pull from each peer has come: position and end in its changelog, target the vector that
 -- is ours when position reaches end.
