@@ -15,7 +15,6 @@ from changecapture.apply.localise import locate
 from changecapture.core.change import Row
 from changecapture.core.table import SyncedTable
 from changecapture.store.sqlstore import SqlStore
-from changecapture.wanted import DIALECTS
 
 SCHEMA = "schema"
 """Why a row is parked that is to be shown with what its table has now."""
@@ -26,7 +25,7 @@ BATCH = 1000
 def park_columns(store: SqlStore, table: SyncedTable, columns: Iterable[str]) -> list[str]:
     """Return the statement that parks the rows of a table for which the log has one of these columns (wire
     names); none when there are no such columns."""
-    literal = DIALECTS[store.engine].literal
+    literal = store.dialect.literal
     # Any entry that names the column, even in a value: to show a row again changes nothing.
     named = " OR ".join(f"c.columns LIKE {literal(_like(name))} ESCAPE '!'" for name in columns)
     if not named:

@@ -37,7 +37,8 @@ from changecapture.core.change import (
 )
 from changecapture.core.clock import next_stamp
 from changecapture.core.codec import KEY_LENGTH
-from changecapture.core.merge import read_columns
+from changecapture.core.group import complete
+from changecapture.core.merge import merge_entries, read_columns
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import digest_vector, dump_vector
 from changecapture.core.wire import check_text
@@ -449,6 +450,7 @@ def _append(store: Store, changes: list[Change]) -> None:
     context = {c: n for c, n in vector.items() if c[:2] != (site.origin, site.epoch)}
     number, pass_number = site.last_number, site.last_pass + 1
     translate(store, changes)
+    _widen(store, changes)
     unseen = store.read_unapplied([change.row for change in changes])
     # What the application did to a parked row may be what it waited for.
     store.write_parked({row: ("changed", "its application has changed it since") for row in unseen})
@@ -495,6 +497,16 @@ def _append(store: Store, changes: list[Change]) -> None:
     raised = {(site.origin, site.epoch, entry.scope): entry.number for entry in entries}
     store.write_vector(raised)
     store.write_site(last_number=number, last_pass=pass_number)
+
+
+def _widen(store: Store, changes: Iterable[Change]) -> None:
+    """Let a change that writes one column of a group carry the whole group (core.group)."""
+    grouped = [c for c in changes if c.table.groups and c.version is not None and not c.whole]
+    logged = store.read_row_entries([change.row for change in grouped]) if grouped else {}
+    for change in grouped:
+        merged = merge_entries(entry for entry, applied in logged.get(change.row, ()) if applied)
+        written = change.columns.keys() | json.loads(change.late).keys()
+        change.columns.update(complete(change.table.groups, written, merged))
 
 
 def _settle_conflicts(store: Store, entries: Iterable[Entry]) -> None:

@@ -16,6 +16,7 @@ from changecapture.apply.aliases import why_apart
 from changecapture.core.alias import make_alias
 from changecapture.core.change import ALIVE, UNSEEN, Entry, Row, Version, hash_name
 from changecapture.core.clock import next_stamp
+from changecapture.core.group import complete
 from changecapture.core.merge import merge_entries
 from changecapture.core.values import dump
 from changecapture.core.vector import digest_vector
@@ -180,6 +181,10 @@ def _decide(
     number, pass_number = site.last_number, site.last_pass + 1
     version = store.read_versions([row]).get(row) or Version(0, "", False, 0)
     unseen = None if seen else store.read_unapplied([row]).get(row)
+    cells = merge_entries(
+        entry for of_row in store.read_row_entries([row]).values() for entry, applied in of_row if applied
+    )
+    columns = {**columns, **complete(table.groups, columns, cells)}
     text = dump(columns | ({UNSEEN: unseen} if unseen else {}))
     keys = [row.key] if columns.get(ALIVE, True) else store.read_members([row]).get(row, [row.key])
     known = store.read_row_entries([row]).get(row, [])

@@ -114,6 +114,8 @@ class SyncedTable:
     """The travelling columns of each unique index: two rows can clash in these."""
     natural: tuple[str, ...] = ()
     """Columns by which a row that was seeded at two sites is recognised; () where that is not done."""
+    groups: tuple[tuple[str, ...], ...] = ()
+    """Wire names of columns that belong together: an entry that writes one carries all."""
     outside: tuple[tuple[str, str, str], ...] = ()
     """(table, column, column of this table) of the references to it in tables that are not synced."""
 
@@ -170,6 +172,7 @@ class SyncedTable:
             trees=tuple(data.get("trees", ())),
             uniques=tuple(tuple(names) for names in data.get("uniques", ())),
             natural=tuple(data.get("natural", ())),
+            groups=tuple(tuple(names) for names in data.get("groups", ())),
             outside=tuple((name, own, other) for name, own, other in data.get("outside", ())),
         )
 

@@ -47,6 +47,7 @@ def define_table(settled: Settled, name: str) -> Made:
         trees=tuple(c.wire for c in columns if _is_tree(settled, table, c)),
         uniques=_uniques(table, columns),
         natural=_natural(settled, table, key, columns),
+        groups=_groups(settled, table, columns),
         outside=_outside(settled, name),
     )
     return Made(definition, tuple(_remarks(settled, table, definition)), tuple(local.items()))
@@ -167,6 +168,17 @@ def _natural(settled: Settled, table: Table, key: Key, columns: Collection[Synce
     return names if all(names) else ()
 
 
+def _groups(settled: Settled, table: Table, columns: Collection[SyncedColumn]) -> tuple[tuple[str, ...], ...]:
+    """Return the columns that belong together, as far as they are here and travel."""
+    travelling = [column.wire for column in columns]
+    found = [
+        tuple(name for name in travelling if "*" in rule.columns or name in map(str.lower, rule.columns))
+        for rule in settled.profile.groups
+        if rule.table.lower() == table.name.lower()
+    ]
+    return tuple(names for names in found if len(names) > 1)
+
+
 def _outside(settled: Settled, name: str) -> tuple[tuple[str, str, str], ...]:
     """Return the references to a table that apply would not see, for they are in tables that stay here."""
     return tuple(
@@ -207,6 +219,10 @@ def _remarks(settled: Settled, table: Table, definition: SyncedTable) -> list[st
     remarks.extend(_instance_remarks(settled, table))
     for key in settled.links[table.name].compound:
         remarks.extend(_compound_remarks(settled, key.target, key.columns, key.target_columns))
+    for group in definition.groups:
+        whole = len(group) == len(definition.columns)
+        names = "all its columns" if whole else ", ".join(group)
+        remarks.append(f"{names} belong together: of two edits at once one wins them all")
     if definition.natural:
         names = ", ".join(definition.natural)
         remarks.append(f"rows of two sites with the same {names} are joined: they are one row")

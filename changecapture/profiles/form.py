@@ -31,6 +31,7 @@ LISTS: dict[str, tuple[Keys, Keys]] = {
     "reference": ({"column": str, "to": str, "why": str}, {}),
     "needs": ({"columns": list, "why": str}, {"on_delete": str}),
     "natural_key": ({"table": str, "columns": list, "why": str}, {}),
+    "group": ({"table": str, "columns": list, "why": str}, {}),
     "tree": ({"column": str}, {}),
     "one_thing": ({"table": str, "key": str, "type": str, "instances": list}, {}),
 }

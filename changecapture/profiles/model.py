@@ -88,6 +88,15 @@ class NaturalKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Columns of a table that belong together; ``*`` stands for all of them: rows are merged whole."""
+
+    table: str
+    columns: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tree:
     """A column that names the parent row in its own table; an edge must never close a cycle."""
 
@@ -135,6 +144,7 @@ class Profile:
     references: tuple[HiddenReference, ...] = ()
     needs: tuple[Need, ...] = ()
     natural_keys: tuple[NaturalKey, ...] = ()
+    groups: tuple[Group, ...] = ()
     trees: tuple[Tree, ...] = ()
     super_entities: tuple[SuperEntity, ...] = ()
 

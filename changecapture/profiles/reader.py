@@ -16,6 +16,7 @@ from changecapture.profiles.form import check_form
 from changecapture.profiles.model import (
     DEFAULT_MODULE,
     ColumnRule,
+    Group,
     HiddenReference,
     KeyRule,
     NaturalKey,
@@ -84,6 +85,7 @@ def _read_rules(profile: Profile, data: Record) -> Profile:
         natural_keys=tuple(
             NaturalKey(r["table"], tuple(r["columns"]), _line(r["why"])) for r in rules("natural_key")
         ),
+        groups=tuple(Group(r["table"], tuple(r["columns"]), _line(r["why"])) for r in rules("group")),
         trees=tuple(Tree(*_place(r["column"])) for r in rules("tree")),
         super_entities=tuple(
             SuperEntity(r["table"], r["key"], r["type"], tuple(r["instances"])) for r in rules("one_thing")
@@ -125,6 +127,7 @@ def _extend(own: Profile, base: Profile, data: Record) -> Profile:
         references=own.references + base.references,
         needs=own.needs + base.needs,
         natural_keys=own.natural_keys + base.natural_keys,
+        groups=own.groups + base.groups,
         trees=own.trees + base.trees,
         super_entities=own.super_entities + base.super_entities,
     )

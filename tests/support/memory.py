@@ -11,6 +11,8 @@ from itertools import count
 from time import time_ns
 from typing import Any
 
+from changecapture.catchup import park_columns, show_carried
+from changecapture.core.table import SyncedTable
 from changecapture.dialect import memory as dialect
 from changecapture.pair import Made, pull_from
 from changecapture.plan import definitions, plan
@@ -79,6 +81,13 @@ class MemorySite(AnySite):
         """Become what ``store.dump`` gave."""
         self._store.restore(data)
         self._store.load_tables()
+
+    def upgrade(self, change: str) -> None:
+        """Let the application change its tables, and install again."""
+        self._store.execute(change)
+        install(self._store, self._profile)
+        self._store.load_tables()
+        show_carried(self._store)
 
     def close(self) -> None:
         """Close the connection."""
@@ -151,10 +160,14 @@ def install(store: MemoryStore, profile: str) -> None:
     """
     catalogue = store.read_catalogue()
     wanted = definitions(plan(catalogue, choose_profile(profile, catalogue)))
-    known = {
-        name: id_ for id_, name in store.query(f"SELECT table_id, table_name FROM {store.prefix}synced_table")
-    }
+    rows = store.query(f"SELECT table_id, table_name, definition FROM {store.prefix}synced_table")
+    known = {name: id_ for id_, name, _ in rows}
+    before = {name: SyncedTable.from_json(text) for _, name, text in rows}
     for table in wanted:
+        if table.name in before:
+            new = {c.wire for c in table.columns} - {c.wire for c in before[table.name].columns}
+            for statement in park_columns(store, table, new):
+                store.execute(statement)
         table_id = known.setdefault(table.name, len(known) + 1)
         store._upsert(
             "synced_table",

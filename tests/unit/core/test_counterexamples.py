@@ -137,6 +137,12 @@ def test_r9_what_the_author_had_not_seen_is_never_overwritten_unrecorded():
     assert lost(decision) == [("name", "Anne", "Anna")]
 
 
+def test_r9_later_of_two_values_that_came_together_is_taken_unseen():
+    later = entry("a", 2, 200, base=[("a", 1, 1)], alive=True, name="Anna")
+    assert follows(None, [BORN, later])
+    assert extend(None, [BORN, later]).values == {"name": "Anna", "camp": "North"}
+
+
 def test_r9_entry_with_the_right_base_and_an_older_stamp_is_not_taken_unseen():
     old = entry("b", 1, 99, base=[("a", 1, 1)], alive=True, name="Anna")
     version = extend(None, [BORN]).version
