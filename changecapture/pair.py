@@ -14,11 +14,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from time import monotonic
 from typing import Protocol
 
 from changecapture.apply import retry
 from changecapture.config import DatabaseURL
 from changecapture.errors import Gone, PeerError
+from changecapture.greeting import Measured, greet, meet
+from changecapture.memo import Memo
 from changecapture.memory import spare_collector
 from changecapture.patience import patiently
 from changecapture.publish import publish
@@ -101,11 +104,11 @@ def near_source(store: Store) -> Iterator[Source]:
 
 
 @contextmanager
-def apart_source(url: DatabaseURL) -> Iterator[Source]:
-    """Give a source in a new process, and end the process afterwards."""
+def apart_source(store: SqlStore) -> Iterator[Source]:
+    """Give a source on a store's database in a new process, and end the process afterwards."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(url, theirs), daemon=True)
+    process = context.Process(target=_serve, args=(store.url, store.memo, theirs), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -118,7 +121,7 @@ def apart_source(url: DatabaseURL) -> Iterator[Source]:
             process.join()
 
 
-def _serve(url: DatabaseURL, pipe: Connection) -> None:
+def _serve(url: DatabaseURL, memo: Memo | None, pipe: Connection) -> None:
     """Answer until the other end of the pipe is closed, by its program or by the end of it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, who closes the pipe
     spare_collector()
@@ -127,7 +130,7 @@ def _serve(url: DatabaseURL, pipe: Connection) -> None:
         while True:
             request = pipe.recv()
             try:
-                store = store or open_store(url)
+                store = store or open_store(url, memo=memo)
                 made: Made | Exception = _make_answer(store, request)
             except Exception as error:
                 made = error
@@ -148,6 +151,7 @@ def _make_answer(store: Store, request: PullRequest) -> Made:
 
 def pull(source: Store, target: Store, report: Callable[[Received], None] = lambda received: None) -> int:
     """Pull from a store into another until nothing is left; return how many entries were new."""
+    introduce(source, target)
     with near_source(source) as near:
         return pull_from(near, source.read_site().origin, target, report)
 
@@ -162,13 +166,34 @@ def pull_from(source: Source, peer: str, target: Store, report: Callable[[Receiv
         batch = made.answer
         if made.more or not batch.last:
             end = 0 if batch.last else batch.end
-            request = replace(request, epoch=batch.epoch, after=batch.position, end=end)
+            request = replace(request, epoch=batch.epoch, after=batch.position, end=end, mark=batch.mark)
             source.ask(request)
         received = patiently(partial(receive, target, peer, batch.payload))
         total += received.entries
         report(received)
         if batch.last and not made.more:
             return total
+
+
+def introduce(left: Store, right: Store) -> list[str]:
+    """Let two sites greet each other, as relays do before they exchange; return what a person should know.
+
+    Raises PeerError when both are one site.
+    """
+    names = left.read_site().origin, right.read_site().origin
+    if names[0] == names[1]:
+        raise PeerError(
+            "both databases are the same site",
+            why="one is a copy of the other",
+            mend="run changecapture site renew URL in the copy",
+        )
+    return [*_meet(left, right, names[0]), *_meet(right, left, names[1])]
+
+
+def _meet(here: Store, there: Store, own: str) -> list[str]:
+    began, sent_at = monotonic(), here.read_clock()
+    theirs = replace(greet(there, own), clock=there.read_clock())
+    return meet(here, theirs, Measured(sent_at, int((monotonic() - began) * 1_000_000)))
 
 
 def synchronise(
@@ -186,7 +211,7 @@ def synchronise_apart(
     left: SqlStore, right: SqlStore, report: Callable[[str, Received], None] = lambda site, received: None
 ) -> int:
     """Do what ``synchronise`` does with each source in a process of its own, on a connection of its own."""
-    with apart_source(left.url) as first, apart_source(right.url) as second:
+    with apart_source(left) as first, apart_source(right) as second:
         return _exchange((left, first), (right, second), report)
 
 
@@ -194,13 +219,8 @@ def _exchange(
     left: tuple[Store, Source], right: tuple[Store, Source], report: Callable[[str, Received], None]
 ) -> int:
     (left_store, left_source), (right_store, right_source) = left, right
+    introduce(left_store, right_store)
     origins = left_store.read_site().origin, right_store.read_site().origin
-    if origins[0] == origins[1]:
-        raise PeerError(
-            "both databases are the same site",
-            why="one is a copy of the other",
-            mend="uninstall and install again in the copy",
-        )
     total = 0
     for _ in range(ROUNDS):
         moved = pull_from(left_source, origins[0], right_store, lambda got: report("right", got))

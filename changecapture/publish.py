@@ -8,7 +8,8 @@ transaction that commits late is simply found by a later pass.
 
 Publish and apply are the only writers of the changelog, one at a time (``Store.lock``). What a pass
 read is deleted in the same transaction; when less can be deleted than was read, someone else was here
-and the pass is rolled back (R18).
+and the pass is rolled back (R18). Before a pass the site makes sure that it is the one that it remembers
+(``epochs``).
 """
 
 import json
@@ -41,6 +42,7 @@ from changecapture.core.merge import merge_entries, read_columns
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import digest_vector, dump_vector
 from changecapture.core.wire import check_text
+from changecapture.epochs import recall, remember
 from changecapture.errors import DriftError
 from changecapture.identify import local_reference, name_references, name_rows
 from changecapture.store.interface import LateRow, Store
@@ -84,11 +86,13 @@ def publish(store: Store, limit: int = PASS_LIMIT) -> int:
     if not store.has_captured():
         return 0
     with store.lock():
+        recall(store)
         store.refresh_tables()
         with store.snapshot():
             captured = store.read_captured(limit)
             if captured:
                 publish_captured(store, captured)
+        remember(store)
     return len(captured)
 
 
@@ -448,6 +452,8 @@ def _append(store: Store, changes: list[Change]) -> None:
     translate(store, changes)
     _widen(store, changes)
     unseen = store.read_unapplied([change.row for change in changes])
+    # What the application did to a parked row may be what it waited for.
+    store.write_parked({row: ("changed", "its application has changed it since") for row in unseen})
     joined = store.read_members([change.row for change in changes if change.alive is False])
     entries: list[Entry] = []
     versions: dict[Row, Version] = {}

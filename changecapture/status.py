@@ -45,6 +45,10 @@ class PeerStatus:
     received: int
     pulling: bool
     """True while a pull is under way: what came of it is kept, and it will be gone on with."""
+    clock_offset: int | None = None
+    """Microseconds that its clock was ahead of ours when it was measured last, give or take clock_error."""
+    clock_error: int | None = None
+    clock_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class Status:
     instances: tuple[InstanceStatus, ...]
     exchanges: tuple[Exchanged, ...]
     """The last ones that carried entries or failed, the latest first."""
+    copied_at: int | None = None
+    """When a copy of this database was last met alive beside it."""
 
     @property
     def finished(self) -> bool:
@@ -135,6 +141,7 @@ def read_status(store: SqlStore) -> Status:
             peers=_read_peers(store),
             instances=_read_instances(store),
             exchanges=tuple(store.read_exchanges(LAST_EXCHANGES)),
+            copied_at=store.read_copied(),
         )
 
 
@@ -171,11 +178,15 @@ def _read_peers(store: SqlStore) -> tuple[PeerStatus, ...]:
         # One row for each set of modules that was asked for (core/scopes.py).
         site = str(name).partition("/")[0]
         known = peers.get(site, PeerStatus(site, 0, 0, False))
+        met = store.read_met(site)
         peers[site] = PeerStatus(
             site,
             max(known.contact_at, int(contact_at)),
             known.received + int(received),
             known.pulling or int(end) > 0,
+            met.clock_offset,
+            met.clock_error,
+            met.clock_at,
         )
     return tuple(peers.values())
 

@@ -13,24 +13,27 @@ nothing of it is taken, and the next request says where to go on.
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from changecapture.apply import Applied, apply_entries
-from changecapture.core.change import Entry
+from changecapture.core.change import Entry, digest_entry
 from changecapture.core.codec import PROTOCOL, Batch, Head, decode_batch, encode_batch, read_head
 from changecapture.core.scopes import Scopes, Terms, load_scopes, name_progress
-from changecapture.core.table import digest_shape
 from changecapture.core.vector import (
     Vector,
     covers_name,
     covers_vector,
+    digest_vector,
     dump_vector,
     load_vector,
 )
-from changecapture.core.wire import check_number, check_text
-from changecapture.errors import OutOfStep, PeerError
-from changecapture.store.interface import Progress, Store
+from changecapture.errors import OutOfStep, PeerError, RetryLater
+from changecapture.greeting import read_fields
+from changecapture.lives import Renamed, claim_target, rename_contested
+from changecapture.store.interface import Met, Progress, Store
 
+NOTHING_SEEN = digest_vector({})
+ATTEMPTS = 5
+"""Times that a batch is made anew because the stamps in it were corrected meanwhile."""
 BATCH_ENTRIES = 5000
 """Entries that one answer carries at most, unless the request asks for fewer."""
 PAGE_ENTRIES = 1000
@@ -46,35 +49,13 @@ APPLY_ENTRIES = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Greeting:
-    """What a site says of itself. ``clock``: microseconds since 1970 UTC."""
-
-    site: str
-    epoch: int
-    vector: str
-    clock: int
-    protocol: int = PROTOCOL
-    shape: str = ""
-    """Digest of the tables and columns that it syncs (core.table.digest_shape)."""
-
-    def to_json(self) -> str:
-        """Return JSON text; ``from_json`` is its inverse."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> "Greeting":
-        """Return the greeting; raise PeerError when it is none."""
-        return cls(**_fields(text, cls.__annotations__))
-
-
-@dataclass(frozen=True, slots=True)
 class PullRequest:
     """What a receiver asks for: what its vector does not cover, from a position on.
 
-    ``epoch`` is the sender's, as the receiver knows it: another one makes the positions void.
-    ``end`` is 0 to begin a pull. ``limit`` and ``size`` bound the answer: entries, and characters of
-    their columns (one entry may have more). ``scopes``: the only ones that are asked for, and that the
-    positions hold for.
+    ``epoch`` is the sender's, as the receiver knows it: another one makes the positions void, and so does
+    another ``mark``, the digest of the entry at the end of the last pull. ``end`` is 0 to begin a pull.
+    ``limit`` and ``size`` bound the answer: entries, and characters of their columns (one entry may have
+    more). ``scopes``: the only ones that are asked for, and that the positions hold for.
     """
 
     site: str
@@ -85,6 +66,7 @@ class PullRequest:
     limit: int = BATCH_ENTRIES
     size: int = BATCH_CHARACTERS
     protocol: int = PROTOCOL
+    mark: str = ""
     scopes: str = ""
 
     def to_json(self) -> str:
@@ -94,7 +76,7 @@ class PullRequest:
     @classmethod
     def from_json(cls, text: str) -> "PullRequest":
         """Return the request; raise PeerError when it is none."""
-        request = cls(**_fields(text, cls.__annotations__))
+        request = cls(**read_fields(text, cls))
         load_vector(request.vector)
         load_scopes(request.scopes)
         if request.limit < 1 or request.size < 1:
@@ -114,6 +96,7 @@ class Answer:
     epoch: int
     position: int
     end: int
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +111,6 @@ class Received:
     """Entries in the batch, known ones included."""
 
 
-def greet(store: Store) -> Greeting:
-    """Return what this site says of itself."""
-    site = store.read_site()
-    return Greeting(
-        site.origin,
-        site.epoch,
-        dump_vector(store.read_vector()),
-        store.read_clock(),
-        shape=digest_shape(store.tables.values()),
-    )
-
-
 def next_request(store: Store, peer: str, terms: Terms = NO_TERMS) -> PullRequest:
     """Return what to ask a peer for next."""
     site, progress = store.read_site(), store.read_progress(name_progress(peer, terms.asked))
@@ -149,6 +120,7 @@ def next_request(store: Store, peer: str, terms: Terms = NO_TERMS) -> PullReques
         vector=dump_vector(store.read_vector()),
         after=progress.position,
         end=progress.end,
+        mark=store.read_met(name_progress(peer, terms.asked)).mark,
         scopes=terms.asked.dump(),
     )
 
@@ -164,7 +136,7 @@ def follow_request(request: PullRequest, payload: bytes) -> PullRequest | None:
         return None
     if head.last:
         return None
-    return replace(request, epoch=head.epoch, after=head.position, end=head.end)
+    return replace(request, epoch=head.epoch, after=head.position, end=head.end, mark=head.mark)
 
 
 def answer(store: Store, request: PullRequest, terms: Terms = NO_TERMS) -> Answer:
@@ -174,22 +146,58 @@ def answer(store: Store, request: PullRequest, terms: Terms = NO_TERMS) -> Answe
     scopes = load_scopes(request.scopes)
     if not terms.send.covers(scopes):
         raise PeerError("modules were asked for that this site does not send there")
+    for _ in range(ATTEMPTS):
+        with store.snapshot():
+            batch = _make_batch(store, request, scopes)
+            site, life = store.read_site(), store.read_life()
+        ours = (e.number for e in batch.entries if (e.origin, e.epoch) == (site.origin, site.epoch))
+        newest = max(ours, default=0)
+        if newest <= life["shipped"] or store.ship_numbers(site.epoch, newest, life["corrected"]):
+            head = batch.head
+            return Answer(
+                encode_batch(batch),
+                len(batch.entries),
+                head.last,
+                head.last and not covers_vector(head.since, head.target),
+                head.epoch,
+                head.position,
+                head.end,
+                head.mark,
+            )
+    raise RetryLater("the stamps of what is to be shipped are being corrected")
+
+
+def _make_batch(store: Store, request: PullRequest, scopes: Scopes) -> Batch:
     site, vector, since = store.read_site(), scopes.of(store.read_vector()), load_vector(request.vector)
-    known = request.epoch == site.epoch
+    known = request.epoch == site.epoch and _is_log_of(store, request)
     after = request.after if known else 0
-    end = request.end if known and request.end else store.last_position()
+    resumed = known and request.end >= max(1, store.read_compaction().reached)
+    end = request.end if resumed else store.last_position()
     entries, position = _take_entries(store, since, scopes, after, end, request)
-    passes = store.read_passes({(e.origin, e.epoch, e.pass_number) for e in entries})
-    contexts = store.read_contexts(passes)
-    batch = Batch(
-        Head(site.origin, site.epoch, since, vector, after, position, end, scopes),
+    wanted = {(e.origin, e.epoch, e.pass_number) for e in entries}
+    passes, contexts = store.read_passes(wanted), store.read_contexts(wanted)
+    return Batch(
+        Head(site.origin, site.epoch, since, vector, after, position, end, _mark(store, end), scopes),
         tuple(entries),
-        passes,
-        {digest: contexts[name] for name, digest in passes.items()},
+        # A pass is gone only where its author gave passes no order: nothing is known to have been seen then.
+        {name: passes.get(name, NOTHING_SEEN) for name in wanted},
+        {passes.get(name, NOTHING_SEEN): contexts.get(name, {}) for name in wanted},
     )
-    last = position >= end
-    raises = last and not covers_vector(since, vector)
-    return Answer(encode_batch(batch), len(entries), last, raises, site.epoch, position, end)
+
+
+def _is_log_of(store: Store, request: PullRequest) -> bool:
+    """Return whether the positions in a request are those of this changelog, as far as the request has come.
+
+    It may have been put back to an earlier state since. Where the entry at the end of the last pull was
+    compacted that cannot be told: the pull begins anew, and what the receiver holds is passed over.
+    """
+    reached = request.end or request.after
+    return reached == 0 or (request.mark != "" and request.mark == _mark(store, reached))
+
+
+def _mark(store: Store, position: int) -> str:
+    entry = store.read_positioned(position)
+    return "" if entry is None else digest_entry(entry)
 
 
 def _take_entries(
@@ -220,7 +228,8 @@ def receive(store: Store, peer: str, payload: bytes, terms: Terms = NO_TERMS) ->
     head = batch.head
     if head.scopes != terms.asked:
         raise OutOfStep("the batch is of other modules than those that may be exchanged now")
-    progress = store.read_progress(name_progress(peer, terms.asked))
+    name = name_progress(peer, terms.asked)
+    progress, met = store.read_progress(name), store.read_met(name)
     if head.site != peer:
         raise PeerError(f"the batch is from {head.site}, not from {peer}")
     if not covers_vector(store.read_vector(), head.since):
@@ -228,16 +237,19 @@ def receive(store: Store, peer: str, payload: bytes, terms: Terms = NO_TERMS) ->
             "the batch begins above what is here",
             why="the other site believes that this one holds more than it does",
         )
-    if head.epoch == progress.epoch and head.after != progress.position:
-        raise OutOfStep(
-            "the batch does not follow the last one",
-            why=f"it begins at {head.after}, the last one ended at {progress.position}",
-        )
     if head.epoch != progress.epoch and head.after != 0:
         raise OutOfStep("the batch does not begin at the beginning of a new epoch")
+    if head.epoch == progress.epoch and head.after != progress.position:
+        again = head.after == 0 and (head.end, head.mark) != (progress.end or progress.position, met.mark)
+        if not again:
+            raise OutOfStep(
+                "the batch does not follow the last one",
+                why=f"it begins at {head.after}, the last one ended at {progress.position}",
+            )
     _check_own(store, batch)
     _check_scopes(store, batch, terms)
-    return _apply(store, batch, progress)
+    with store.lock():
+        return _apply(store, rename_contested(store, batch), progress, met)
 
 
 def _check_scopes(store: Store, batch: Batch, terms: Terms) -> None:
@@ -263,13 +275,15 @@ def _check_own(store: Store, batch: Batch) -> None:
         raise PeerError(
             "the other site has changes of this one that this one has not made",
             why="this database was restored from a backup or copied, or the other site lies",
-            mend="ask for help before going on; nothing was changed",
+            mend="nothing was changed; it is mended when the two greet each other again",
         )
 
 
-def _apply(store: Store, batch: Batch, progress: Progress) -> Received:
+def _apply(store: Store, renamed: Renamed, progress: Progress, met: Met) -> Received:
+    batch = renamed.batch
     head, entries = batch.head, list(batch.entries)
-    resumed = progress.end and progress.epoch == head.epoch
+    place = progress.epoch, progress.position, progress.end
+    resumed = progress.end and (head.epoch, head.after, head.end) == place
     target = load_vector(progress.target) if resumed else head.target
     after = replace(
         progress,
@@ -283,10 +297,15 @@ def _apply(store: Store, batch: Batch, progress: Progress) -> Received:
 
     def record() -> None:
         store.write_progress(after)
+        if met.mark != head.mark:
+            store.write_met(replace(met, mark=head.mark))
+        store.write_vector(renamed.claimed)
+        store.write_contested(renamed.contested)
         if head.last:
-            store.write_vector(target)
+            claim_target(store, target)
 
-    if not entries and head.last and _is_idle(store, progress, after, target):
+    idle = met.mark == head.mark and _is_idle(store, progress, after, target)
+    if not entries and head.last and idle:
         return Received(0, 0, 0, True)
     total = Applied(0, 0, 0)
     parts = [entries[i : i + APPLY_ENTRIES] for i in range(0, len(entries), APPLY_ENTRIES)]
@@ -314,24 +333,3 @@ def _is_idle(store: Store, before: Progress, after: Progress, target: Vector) ->
 
 def _covers(since: Vector, entry: Entry) -> bool:
     return covers_name(since, entry.origin, entry.epoch, entry.scope, entry.number)
-
-
-def _fields(text: str, annotations: dict[str, Any]) -> dict[str, Any]:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise PeerError("malformed message", why=str(error)) from error
-    if not isinstance(data, dict) or not set(data) >= set(annotations):
-        raise PeerError("malformed message", why=f"it must have {', '.join(sorted(annotations))}")
-    for name, type_ in annotations.items():
-        if type(data[name]) is not type_:
-            raise PeerError("malformed message", why=f"{name} is not a {type_.__name__}")
-        try:
-            if type_ is int:
-                check_number(data[name])
-            elif name == "site":
-                check_text(data[name])
-        except ValueError as error:
-            raise PeerError("malformed message", why=f"{name}: {error}") from error
-    # What a later version adds is not for us.
-    return {name: data[name] for name in annotations}

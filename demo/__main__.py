@@ -2,6 +2,7 @@
 130 or 143 ended by Ctrl-C or SIGTERM. Whatever happens, nothing is left running and no file stays.
 """
 
+import os
 import signal
 import sys
 import time
@@ -9,6 +10,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
+from changecapture.memo import VARIABLE
 from demo.command import CommandError
 from demo.screen import Screen
 from demo.stage import NAMES, Stage
@@ -46,6 +48,7 @@ def run(screen: Screen, patience: Patience) -> int:
     began = time.monotonic()
     try:
         with scratch_directory() as directory:
+            os.environ[VARIABLE] = str(directory / "state")
             stage = Stage(screen, patience, directory)
             try:
                 equal = Story(stage, screen, patience).play()

@@ -80,7 +80,8 @@ class Calls:
         """Exchange greetings."""
         theirs = self._database.exchange.read_greeting(greeting)
         told = read_card(card)
-        own = await self._pace.turn(device, self._database.greet())
+        await self._pace.turn(device, self._database.meet(theirs))
+        own = await self._pace.turn(device, self._database.greet(theirs.site))
         site = self._bound(device, theirs.site, own.site)
         self._manners.read(device, manners)
         self._greeted.add(device)

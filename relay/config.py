@@ -19,6 +19,9 @@
     interfaces = []                     # addresses of this machine to be found on; empty: all of them
     service = "_sahana-sync._tcp.local."    # another one keeps an exercise apart from the real sites
 
+    [history]
+    days = 30                           # changes that later ones have overtaken are kept for so long
+
     [[peer]]                            # any number: sites that discovery does not reach
     address = "10.8.0.2:7480"
 
@@ -46,6 +49,7 @@ TYPES: dict[str, dict[str, type]] = {
     "database": {"url": str, "url_env": str},
     "listen": {"host": str, "port": int},
     "discovery": {"enabled": bool, "interfaces": list, "service": str},
+    "history": {"days": int},
     "peer": {"address": str},
 }
 PORT = 7480
@@ -69,6 +73,7 @@ class RelayConfig:
     """Addresses that discovery speaks on; empty: all interfaces."""
     service: str = SERVICE
     peers: tuple[Address, ...] = ()
+    history_days: int = 30
     owner: str = ""
     contact: str = ""
     site_url: str = ""
@@ -120,6 +125,7 @@ def make_config(
         discovery=discovery.get("enabled", True),
         interfaces=_interfaces(discovery, host),
         service=_service(discovery),
+        history_days=_days(_table(tables, "history")),
         peers=tuple(_peer(_checked("[[peer]]", "peer", peer)) for peer in peers),
         owner=_line(site, "owner"),
         contact=_line(site, "contact"),
@@ -228,6 +234,13 @@ def _service(discovery: Mapping[str, Any]) -> str:
             why="it must be _name._tcp.local., the name of at most 15 of a-z, 0-9 and -",
         )
     return service
+
+
+def _days(history: Mapping[str, Any]) -> int:
+    days = int(history.get("days", 30))
+    if not 0 <= days <= 36_500:
+        raise ConfigError("[history] days cannot be used", why="it must be 0 to 36500")
+    return days
 
 
 def _peer(peer: Mapping[str, Any]) -> Address:

@@ -21,10 +21,12 @@ from typing import Any, Literal, TypeVar
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.python.failure import Failure
 
+from changecapture.compact import Step
 from changecapture.core.scopes import Terms
 from changecapture.errors import ChangeCaptureError, PeerError, RetryLater
+from changecapture.greeting import Greeting, Measured
 from changecapture.store.interface import Instance
-from changecapture.sync import Greeting, PullRequest, Received
+from changecapture.sync import PullRequest, Received
 from relay.clock import Reactor, Timer, cancel
 from relay.exchange import Answer, Connection, Exchange
 from relay.journal import Ended
@@ -189,9 +191,18 @@ class Database:
         """See Connection.retry."""
         return await self._do(self._writer.call(lambda c: c.retry()))
 
-    async def greet(self) -> Greeting:
+    async def compact(self, keep: int) -> Step | None:
+        """See Connection.compact."""
+        return await self._do(self._writer.call(lambda c: c.compact(keep)))
+
+    async def greet(self, to: str = "") -> Greeting:
         """See Connection.greet."""
-        return await self._do(self._reader.call(lambda c: c.greet()))
+        return await self._do(self._reader.call(lambda c: c.greet(to)))
+
+    async def meet(self, theirs: Greeting, measured: Measured | None = None) -> None:
+        """See Connection.meet; what a person should know is logged."""
+        for line in await self._do(self._writer.call(lambda c: c.meet(theirs, measured))):
+            self._log.warning(line)
 
     async def look_for_drift(self) -> str:
         """See Connection.look_for_drift."""

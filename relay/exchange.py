@@ -6,17 +6,22 @@ peer is malformed); ``open`` may raise ConfigError and DriftError too. ``Databas
 real one; tests bring their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from changecapture import publish, sync
 from changecapture.apply import retry
+from changecapture.compact import Step, compact
+from changecapture.config import DatabaseURL, parse_url
 from changecapture.core.scopes import Terms
 from changecapture.drift import describe_drift
+from changecapture.greeting import Greeting, Measured, greet, meet
+from changecapture.memo import find_memo
 from changecapture.store import open_store
 from changecapture.store.interface import Exchanged, Instance
 from changecapture.store.sqlstore import SqlStore
-from changecapture.sync import Greeting, PullRequest, Received
+from changecapture.sync import PullRequest, Received
 from relay.journal import Ended
 
 PRUNE_US = 3_600_000_000
@@ -54,8 +59,11 @@ class Connection(Protocol):
         It is not 0 either when another verb or program published since the last call: that is news too.
         """
 
-    def greet(self) -> Greeting:
-        """Return who this site is, now."""
+    def greet(self, to: str) -> Greeting:
+        """Return who this site is, now, for a peer ('' when it is not known who answers)."""
+
+    def meet(self, theirs: Greeting, measured: Measured | None) -> list[str]:
+        """Take note of a peer's greeting; return what a person should know."""
 
     def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """Return what to ask the peer for, of what may be exchanged with it."""
@@ -68,6 +76,9 @@ class Connection(Protocol):
 
     def retry(self) -> int:
         """Try to show parked rows again; return how many are still parked."""
+
+    def compact(self, keep: int) -> Step | None:
+        """Give up some of what is overtaken and older than ``keep`` microseconds; None when all is done."""
 
     def look_for_drift(self) -> str:
         """Return what the application has changed since the installation, as one line, else nothing."""
@@ -103,6 +114,7 @@ class DatabaseConnection:
         self._store = store
         self._prune_at = 0
         self._last_told = (0, 0)
+        self._steps: Iterator[Step] | None = None
 
     def close(self) -> None:
         """See Connection."""
@@ -116,9 +128,13 @@ class DatabaseConnection:
         told, self._last_told = self._last_told, (site.epoch, site.last_number)
         return taken or int(told != self._last_told)
 
-    def greet(self) -> Greeting:
+    def greet(self, to: str) -> Greeting:
         """See Connection."""
-        return sync.greet(self._store)
+        return greet(self._store, to)
+
+    def meet(self, theirs: Greeting, measured: Measured | None) -> list[str]:
+        """See Connection."""
+        return meet(self._store, theirs, measured)
 
     def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """See Connection."""
@@ -135,6 +151,15 @@ class DatabaseConnection:
     def retry(self) -> int:
         """See Connection."""
         return retry(self._store)
+
+    def compact(self, keep: int) -> Step | None:
+        """See Connection."""
+        if self._steps is None:
+            self._steps = compact(self._store, keep)
+        step = next(self._steps, None)
+        if step is None:
+            self._steps = None
+        return step
 
     def look_for_drift(self) -> str:
         """See Connection."""
@@ -172,13 +197,14 @@ class DatabaseConnection:
 class DatabaseExchange:
     """The database at a URL, with changecapture installed in it."""
 
-    def __init__(self, url: str) -> None:
-        """Nothing is opened yet."""
-        self._url = url
+    def __init__(self, url: str | DatabaseURL, state: Path | None = None) -> None:
+        """Nothing is opened yet. ``state``: where the memo is kept, None: where this user keeps such."""
+        self._url, self._state = url, state
 
     def open(self) -> DatabaseConnection:
         """See Exchange."""
-        return DatabaseConnection(open_store(self._url))
+        url = parse_url(self._url) if isinstance(self._url, str) else self._url
+        return DatabaseConnection(open_store(url, memo=find_memo(url, self._state)))
 
     def read_greeting(self, text: str) -> Greeting:
         """See Exchange."""

@@ -16,6 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from changecapture.errors import OutOfStep, PeerError, RetryLater
+from changecapture.greeting import Measured
 from changecapture.sync import PullRequest
 from relay import session as states
 from relay.address import Address
@@ -226,13 +227,14 @@ class Peer:
         known = self.session.site
         if known is not None and self._leaders.taken(known, self.address):
             return states.Taken(known)
-        own = await self._database.greet()
+        own = await self._database.greet(known or "")
         device = self.device = self.announced or await self._find_device()
         if device == self._peers.own:
             return states.Greeted(own.site, self._card.name, own.protocol)
         if not self._peers.is_paired(device):
             return states.Stranger(device[:SHORT])
         manners = self._manners.write(device)
+        began = self._clock.seconds()
         try:
             text, lines, told = await self._client.hello(
                 self.address, device, own.to_json(), self._card.to_json(), manners
@@ -241,8 +243,10 @@ class Peer:
             # Perhaps another device is there now: to be looked at first, next time.
             self.device = None
             raise
+        took = int((self._clock.seconds() - began) * 1_000_000)
         greeting = self._database.exchange.read_greeting(text)
         site = check_site(greeting.site)
+        await self._database.meet(greeting, Measured(own.clock, took))
         if site != own.site:
             self._peers.claim(device, site)
             self._manners.read(device, told)

@@ -14,7 +14,9 @@ from twisted.application.service import MultiService, Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from changecapture.sync import Greeting, Received
+from changecapture.compact import DAY
+from changecapture.greeting import Greeting
+from changecapture.sync import Received
 from relay.address import Address
 from relay.calls import Calls
 from relay.clock import Reactor, pause
@@ -34,6 +36,7 @@ from relay.push import Pusher
 from relay.roster import Roster
 from relay.session import MAX_WAIT_HERE_S, Session, back_off, describe
 from relay.trust.peers import Paired, has_other_terms, is_other_list
+from relay.upkeep import Upkeep
 from relay.watch import Watch
 
 
@@ -67,6 +70,7 @@ class SiteService(Service):
         self._database = Database(exchange, reactor=reactor, log=log)
         self._journal = Journal(self._database.write_journal, reactor)
         self._watch = Watch(self._database, news=self._news, clock=reactor, rng=rng, log=log)
+        self._upkeep = Upkeep(self._database, keep=config.history_days * DAY, clock=reactor, log=log)
         self._calls = self.node.api.calls = Calls(
             database=self._database,
             polls=self._polls,
@@ -94,6 +98,7 @@ class SiteService(Service):
         Service.startService(self)
         self._database.start()
         self._watch.start()
+        self._upkeep.start()
         self._meeting = Deferred.fromCoroutine(self._meet())
         self._meeting.addErrback(self._meeting_failed)
 
@@ -106,6 +111,7 @@ class SiteService(Service):
         if self._meeting is not None:
             self._meeting.cancel()
         self._watch.stop()
+        self._upkeep.stop()
         if self._roster is not None:
             self._roster.stop()
         self._polls.let_go()

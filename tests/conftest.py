@@ -10,11 +10,13 @@ import signal
 from collections.abc import Collection, Iterator
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import hypothesis
 import pytest
 
+from changecapture.memo import VARIABLE
 from tests.support.databases import DatabaseServer, MySQLDatabases, PostgresDatabases
 from tests.support.schemas import build_database
 from tests.support.servers import (
@@ -47,7 +49,7 @@ class NewDatabase(Protocol):
         """
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # Databases answer when they can: no deadline. A failing example is printed ready to repeat.
     hypothesis.settings.register_profile("changecapture", deadline=None, print_blob=True)
     hypothesis.settings.load_profile("changecapture")
@@ -56,6 +58,10 @@ def pytest_configure() -> None:
     # A shell starts what it puts into the background with SIGINT ignored, and every process started here
     # would inherit that: tests that interrupt a program would wait for nothing.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What programs remember of a database (changecapture.memo) is of this run alone.
+    state = TemporaryDirectory(prefix="cc-state-")
+    config.add_cleanup(state.cleanup)
+    os.environ[VARIABLE] = state.name
 
 
 @pytest.fixture(scope="session")

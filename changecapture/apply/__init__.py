@@ -30,6 +30,7 @@ from changecapture.core.alias import ALIAS, Alias
 from changecapture.core.change import Entry, Row
 from changecapture.core.codec import PassName
 from changecapture.core.vector import Vector, dump_vector
+from changecapture.epochs import recall
 from changecapture.identify import find_joined
 from changecapture.publish import publish
 from changecapture.store.interface import Store
@@ -138,15 +139,24 @@ def hear_aliases(store: Store) -> None:
 def drain(store: Store) -> None:
     """Publish what is captured now, so that little of it is left for the apply transaction.
 
-    Not what comes meanwhile: beside an application that never rests there would be no end.
+    Not what comes meanwhile: beside an application that never rests there would be no end. Who holds the
+    lock may publish more after it: the site has made sure of its epoch by then.
     """
+    with store.lock():
+        recall(store)
     waiting = store.count_captured()
     while waiting > 0 and (taken := publish(store)):
         waiting -= taken
 
 
 def _drop_known(store: Store, entries: Iterable[Entry]) -> list[Entry]:
-    fresh = {(entry.origin, entry.epoch, entry.number): entry for entry in entries}
+    """Return the entries that never were here: what the vector covers was, and may be compacted by now."""
+    held = store.read_vector()
+    fresh = {
+        (e.origin, e.epoch, e.number): e
+        for e in entries
+        if held.get((e.origin, e.epoch, e.scope), 0) < e.number
+    }
     for name in store.find_names(fresh):
         del fresh[name]
     return list(fresh.values())

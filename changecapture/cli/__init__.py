@@ -12,7 +12,20 @@ from collections.abc import Sequence
 import click
 
 from changecapture import __version__
-from changecapture.cli import conflicts, doctor, install, parked, plan, reconcile, status, sync, uninstall
+from changecapture.cli import (
+    clock,
+    compact,
+    conflicts,
+    doctor,
+    install,
+    parked,
+    plan,
+    reconcile,
+    site,
+    status,
+    sync,
+    uninstall,
+)
 from changecapture.errors import ChangeCaptureError, RetryLater
 from changecapture.memory import spare_collector
 from changecapture.packages import check_packages
@@ -45,7 +58,20 @@ def commands(debug: bool) -> None:
     """Capture the changes of a Sahana database and bring sites in step."""
 
 
-for module in (plan, install, uninstall, status, doctor, reconcile, sync, conflicts, parked):
+for module in (
+    plan,
+    install,
+    uninstall,
+    status,
+    doctor,
+    reconcile,
+    sync,
+    conflicts,
+    parked,
+    compact,
+    site,
+    clock,
+):
     commands.add_command(module.command)
 
 

@@ -35,9 +35,11 @@ def command() -> None:
 @contextmanager
 def opened(url: str | None) -> Iterator["SqlStore"]:
     """Open the store of an installed site for one command."""
+    from changecapture.memo import find_memo
     from changecapture.store import open_store
 
-    store = open_store(find_url(url))
+    database = find_url(url)
+    store = open_store(database, memo=find_memo(database))
     try:
         yield store
     finally:

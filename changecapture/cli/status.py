@@ -11,7 +11,7 @@ from changecapture.cli.options import find_url, url_argument
 from changecapture.cli.output import count, describe_age, print_table
 
 if TYPE_CHECKING:
-    from changecapture.status import InstanceStatus, Status
+    from changecapture.status import InstanceStatus, PeerStatus, Status
     from changecapture.store.interface import Exchanged
 
 INSTANCE = ("base_uuid", "name", "owner", "contact", "url", "last update", "sync count")
@@ -59,11 +59,16 @@ def _print(status: "Status", drift: str) -> None:
         print_table("Held of each origin", ("origin", "epoch", "last number"), rows)
     if status.peers:
         peers = [
-            (p.site, f"{_ago(status, p.contact_at)}{' (pulling)' if p.pulling else ''}", str(p.received))
+            (
+                p.site,
+                f"{_ago(status, p.contact_at)}{' (pulling)' if p.pulling else ''}",
+                str(p.received),
+                _describe_clock(p),
+            )
             for p in status.peers
         ]
         click.echo()
-        print_table("Peers", ("peer", "last contact", "received"), peers)
+        print_table("Peers", ("peer", "last contact", "received", "its clock"), peers)
     if status.instances:
         click.echo()
         print_table("Instances", INSTANCE, [_instance(status, i) for i in status.instances])
@@ -84,9 +89,19 @@ def _exchange(status: "Status", e: "Exchanged") -> tuple[str, ...]:
     return e.exchange, e.peer, *carried, _ago(status, e.ended_at), f"{seconds:.1f} s", e.outcome
 
 
+def _describe_clock(peer: "PeerStatus") -> str:
+    """Return how far a peer's clock is off ours, as far as that was measured."""
+    if peer.clock_offset is None or peer.clock_error is None:
+        return "not measured"
+    return f"{peer.clock_offset / 1_000_000:+.1f} s, give or take {peer.clock_error / 1_000_000:.1f} s"
+
+
 def _lines(status: "Status", drift: str) -> Iterator[tuple[str, str]]:
     yield "database", status.database
     yield "site", f"{status.site}, epoch {status.epoch}, installed {_ago(status, status.installed_at)}"
+    if status.copied_at is not None:
+        told = f"a copy of this database is alive, met {_ago(status, status.copied_at)}"
+        yield "copied", f"{told} (run changecapture site renew in one of them, and start its relay again)"
     yield "profile", status.profile
     behind = f", {status.to_backfill} of them to be backfilled" if status.to_backfill else ""
     unfinished = "" if status.finished else "; not finished: run changecapture install URL"

@@ -70,14 +70,15 @@ def _place(url: "DatabaseURL") -> tuple[str, str, int, str]:
 
 
 def _synchronise(left: "DatabaseURL", right: "DatabaseURL") -> tuple[int, "Status", "Status"]:
+    from changecapture.memo import find_memo
     from changecapture.pair import synchronise_apart
     from changecapture.status import read_status
     from changecapture.store import open_store
     from changecapture.sync import Received
 
-    first = open_store(left)
+    first = open_store(left, memo=find_memo(left))
     try:
-        second = open_store(right)
+        second = open_store(right, memo=find_memo(right))
         try:
             with progress_bar() as show:
                 names = {"left": f"into {left}", "right": f"into {right}"}

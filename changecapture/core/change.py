@@ -10,6 +10,7 @@ wire column name to canonical value. Names that begin with ``@`` are ours:
   application could not see, because they were parked there.
 """
 
+import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -139,6 +140,12 @@ def hash_name(origin: str, epoch: int, number: int) -> int:
     x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
     x ^= x >> 31
     return x - (1 << 64) if x >> 63 else x
+
+
+def digest_entry(entry: Entry) -> str:
+    """Return the 16 hex digits that tell two contents of one name apart."""
+    content = [*entry.order, entry.pass_number, entry.base_seen, entry.scope, *entry.row, entry.columns]
+    return blake2b(json.dumps(content).encode(), digest_size=8).hexdigest()
 
 
 @lru_cache(maxsize=1024)

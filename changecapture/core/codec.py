@@ -1,7 +1,7 @@
 """The batch: what one pull or push carries, as zlib over JSON lines.
 
     {"protocol":1,"site":..,"epoch":..,"since":vector,"target":vector,"after":n,"position":n,"end":n,
-     "scopes":..}                                   the scopes that it is of (core/scopes.py)
+     "mark":..,"scopes":..}                         the scopes that it is of (core/scopes.py)
     {"context":digest,"vector":vector}              contexts that the passes below mention, once each
     {"pass":[origin,epoch,pass],"context":digest}   passes that the entries below belong to
     [origin,epoch,number,pass,stamp,"base_seen",scope,table,key]     an entry, and on the next line
@@ -9,8 +9,9 @@
 
 The head names the range for which the batch is complete: with all batches of one pull a receiver that
 held ``since`` holds ``target``. ``after`` < position <= ``end`` are positions in the sender's changelog;
-``position`` is where this batch stops; ``position`` == ``end`` ends the pull. base_seen is 64 bit and
-so travels as text; the other numbers stay below 2**53. The columns have a line of their own, so that
+``position`` is where this batch stops; ``position`` == ``end`` ends the pull; ``mark`` is the digest of the
+entry at ``end``, by which a changelog that was put back to an earlier state is told apart. base_seen is 64
+bit and so travels as text; the other numbers stay below 2**53. The columns have a line of their own, so that
 what is stored is what is shipped, and what is received is what is stored.
 
 Everything here may come from a stranger: sizes are bounded, and whatever is malformed raises PeerError.
@@ -53,6 +54,7 @@ class Head:
     after: int
     position: int
     end: int
+    mark: str = ""
     scopes: Scopes = EVERY
 
     @property
@@ -78,7 +80,7 @@ def encode_batch(batch: Batch) -> bytes:
         f'{{"protocol":{PROTOCOL},"site":{json.dumps(head.site)},"epoch":{head.epoch},'
         f'"since":{dump_vector(head.since)},"target":{dump_vector(head.target)},'
         f'"after":{head.after},"position":{head.position},"end":{head.end},'
-        f'"scopes":{json.dumps(head.scopes.dump())}}}'
+        f'"mark":{json.dumps(head.mark)},"scopes":{json.dumps(head.scopes.dump())}}}'
     ]
     for digest, vector in batch.contexts.items():
         lines.append(f'{{"context":{json.dumps(digest)},"vector":{dump_vector(vector)}}}')
@@ -171,6 +173,7 @@ def _decode_head(item: Any) -> Head:
         after=check_number(item["after"]),
         position=check_number(item["position"]),
         end=check_number(item["end"]),
+        mark=check_text(item["mark"]) if item.get("mark") else "",
         scopes=load_scopes(item["scopes"]),
     )
     if head.position > head.end or (head.position <= head.after and not head.last):

@@ -79,6 +79,15 @@ def merge_entries(entries: Iterable[Entry]) -> dict[str, Cell]:
     return merged
 
 
+def find_overtaken(entries: Sequence[Entry]) -> list[Entry]:
+    """Return those of a row's applied entries of whose columns, ``@alive`` included, each has a later one.
+
+    Without them the row merges to the same, with whatever may still come (R16).
+    """
+    needed = {cell.entry.name for cell in merge_entries(entries).values()}
+    return [entry for entry in entries if entry.name not in needed]
+
+
 def has_seen(author: Entry, other: Entry, contexts: Contexts) -> bool:
     """Return whether the author of the first entry had seen the second when writing it."""
     return has_seen_name(author, other.name, other.scope, contexts)

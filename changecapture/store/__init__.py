@@ -2,12 +2,13 @@
 
 from changecapture.config import DatabaseURL, parse_url
 from changecapture.errors import ConfigError, DriftError
+from changecapture.memo import Memo
 from changecapture.revision import find_head, read_revisions
 from changecapture.store.sqlstore import SqlStore
 
 
-def open_store(url: str | DatabaseURL, *, installed: bool = True) -> SqlStore:
-    """Return an open store.
+def open_store(url: str | DatabaseURL, *, installed: bool = True, memo: Memo | None = None) -> SqlStore:
+    """Return an open store; whoever publishes through it gives it the memo of its database.
 
     Raises ConfigError (wrong URL, password, right), RetryLater (server away). With ``installed`` it
     also raises ConfigError when nothing is installed, or by a newer program, and DriftError when it is half
@@ -23,6 +24,7 @@ def open_store(url: str | DatabaseURL, *, installed: bool = True) -> SqlStore:
         from changecapture.store.mysql import MySQLStore
 
         store = MySQLStore(parsed)
+    store.memo = memo
     if installed:
         try:
             _check_revision(store)

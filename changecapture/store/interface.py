@@ -10,7 +10,7 @@ references local.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from changecapture.core.catalogue import Catalogue, Engine
@@ -19,6 +19,7 @@ from changecapture.core.codec import PassName
 from changecapture.core.merge import Conflict
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import Component, Vector
+from changecapture.memo import Memo
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,53 @@ class Progress:
     received: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What is known of a peer from meeting it.
+
+    ``mark``: the digest of the entry at the end of the last pull, '' when there was none. ``lives``: {epoch:
+    when it was last met}. ``copied_at``: when it was seen that two of its lives go on beside each other.
+    ``clock_offset``: microseconds that its clock is ahead of ours, give or take ``clock_error``, measured at
+    ``clock_at``; None when it was not.
+    """
+
+    site: str
+    mark: str = ""
+    lives: Mapping[int, int] = field(default_factory=dict)
+    copied_at: int | None = None
+    clock_offset: int | None = None
+    clock_error: int | None = None
+    clock_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """How far compaction has come: up to which position (``scanned``), the latest position that an entry
+    was given up for (``reached``), when the present sweep over all positions began (``swept_at``)."""
+
+    scanned: int = 0
+    reached: int = 0
+    swept_at: int = 0
+
+
+class Place(NamedTuple):
+    """Where an entry stands in the changelog, of which row it is, and how many characters it has."""
+
+    position: int
+    row: Row
+    size: int
+
+
+class Stamped(NamedTuple):
+    """The stamp of an entry, and where it stands: a row, a position, a name, and whether it is applied."""
+
+    row: Row
+    position: int
+    stamp: int
+    name: PassName
+    applied: bool
+
+
 DONE = "done"
 """The outcome of an exchange that came to its end."""
 Direction = Literal["in", "out"]
@@ -94,6 +142,8 @@ class Store(Protocol):
     """See the module."""
 
     engine: Engine
+    memo: Memo | None
+    """What this site remembers outside the database, where that is kept."""
     tables: dict[int, SyncedTable]
     tables_by_name: dict[str, SyncedTable]
     tables_by_wire: dict[str, SyncedTable]
@@ -358,6 +408,112 @@ class Store(Protocol):
 
     def write_progress(self, progress: Progress) -> None:
         """Keep how far the pull from a peer has come."""
+
+    def restart_pulls(self) -> None:
+        """Begin every pull at the beginning: what was passed over is wanted now."""
+
+    # Lives
+    def begin_epoch(self, origin: str, epoch: int) -> None:
+        """From now on names are given in this epoch, from 1."""
+
+    def lower_vector(self, origin: str, epoch: int, number: int) -> None:
+        """Claim no more of an origin's epoch than up to a number."""
+
+    def claim_epoch(self, origin: str, epoch: int) -> None:
+        """Claim all that is held of an origin's epoch."""
+
+    def read_named(self, names: Iterable[PassName]) -> dict[PassName, Entry]:
+        """Return the entries of these names that are in the changelog."""
+
+    def read_numbered(self, origin: str, epoch: int, after: int, limit: int) -> list[Entry]:
+        """Return entries of an origin and epoch, in order of their numbers, above a number."""
+
+    def read_last_named(self, origin: str, epoch: int, upto: int) -> Entry | None:
+        """Return the entry of the greatest number, up to a number, that is in the changelog."""
+
+    def read_positioned(self, position: int) -> Entry | None:
+        """Return the entry at a position, None where there is none (any more)."""
+
+    def read_contested(self, origin: str, epoch: int, numbers: Iterable[int]) -> set[tuple[int, str]]:
+        """Return (number, digest) of what was published anew because its name was given twice."""
+
+    def write_contested(self, digests: Mapping[PassName, str]) -> None:
+        """Note what was published anew."""
+
+    def read_life(self) -> dict[str, int]:
+        """Return, of the present epoch, up to which number entries may have left the site (``shipped``),
+        and up to which their stamps were corrected (``corrected``)."""
+
+    def write_life(self, epoch: int, *, shipped: int, corrected: int) -> None:
+        """Keep both."""
+
+    def make_life(self, epoch: int) -> None:
+        """Begin to keep both for an epoch, if they are not kept."""
+
+    def hold_life(self) -> dict[str, int]:
+        """Return both as ``read_life``, and let nobody change them before the transaction ends; its first
+        statement."""
+
+    def read_clocks(self, after: int, upto: int) -> list[Met]:
+        """Return the peers whose clocks were measured after a time and up to another."""
+
+    def read_stamps(self, rows: Collection[Row]) -> list[Stamped]:
+        """Return the stamps of all entries of the rows."""
+
+    def write_stamps(self, stamps: Mapping[int, int]) -> None:
+        """Give entries other stamps: {position: stamp}."""
+
+    def ship_numbers(self, epoch: int, number: int, corrected: int) -> bool:
+        """Note that entries up to a number may leave the site; return False when their stamps were
+        corrected since they were read (``corrected``)."""
+
+    def read_copied(self) -> int | None:
+        """Return when a copy of this database was last met alive."""
+
+    def note_copied(self, at: int | None) -> None:
+        """Note when a copy of this database was met alive; None when this site has another name by now."""
+
+    def read_met(self, site: str) -> Met:
+        """Return what is known of a peer from meeting it."""
+
+    def write_met(self, met: Met) -> None:
+        """Keep what is known of a peer from meeting it."""
+
+    # Compaction
+    def read_compaction(self) -> Compaction:
+        """Return how far compaction has come."""
+
+    def write_compaction(self, state: Compaction) -> None:
+        """Keep how far compaction has come."""
+
+    def note_tide(self, now: int) -> None:
+        """Note how far the changelog reaches now."""
+
+    def read_tide(self, at: int) -> int:
+        """Return how far the changelog reached at a time, and forget what was noted before that."""
+
+    def read_places(self, after: int, upto: int, limit: int) -> list[Place]:
+        """Return where the entries with after < position <= upto stand, in order."""
+
+    def read_applied(self, rows: Collection[Row], upto: int) -> dict[Row, dict[int, Entry]]:
+        """Return the applied entries of the rows, by their positions, up to a position."""
+
+    def delete_entries(self, positions: Collection[int]) -> None:
+        """Delete entries by their positions."""
+
+    def list_epochs(self) -> list[tuple[str, int]]:
+        """Return every origin and epoch that passes are kept of, in order."""
+
+    def read_pass_numbers(self, origin: str, epoch: int, after: int, limit: int) -> list[tuple[int, int]]:
+        """Return (number, pass) of the entries of an origin and epoch above a number, in order."""
+
+    def read_passes_between(
+        self, origin: str, epoch: int, after: int, upto: int, limit: int
+    ) -> list[tuple[int, str]]:
+        """Return (pass, digest of its context) with after < pass <= upto, in order."""
+
+    def delete_passes(self, passes: Sequence[PassName], digests: Collection[str]) -> None:
+        """Delete passes, and those of their contexts that no other pass has."""
 
     def write_exchanges(self, exchanges: Sequence[Exchanged]) -> None:
         """Append to the journal, and count for each peer."""

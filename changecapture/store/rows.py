@@ -14,13 +14,13 @@ from changecapture.core.zones import local_to_utc
 from changecapture.errors import DataError
 from changecapture.store.bulk import CHUNK
 from changecapture.store.interface import LateRow
-from changecapture.store.journal import JournalStore
+from changecapture.store.upkeep import UpkeepStore
 
 DAY = 86_400_000_000
 """Microseconds: no clock on a wall is as far ahead of UTC."""
 
 
-class RowStore(JournalStore):
+class RowStore(UpkeepStore):
     """The part of a store that reads and writes the application's tables."""
 
     dialect: ModuleType

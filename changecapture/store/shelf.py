@@ -215,6 +215,10 @@ class ShelfStore(LogStore):
             [(p.site, p.epoch, p.position, p.end, p.target, p.contact_at, p.received)],
         )
 
+    def restart_pulls(self) -> None:
+        """Begin every pull at the beginning: what was passed over is wanted now."""
+        self.execute(f"UPDATE {self.prefix}peer SET position = 0, end_position = 0, target = '{{}}'")
+
 
 def _conflict_row(row: Row, conflict: Conflict, now: int) -> tuple[Any, ...]:
     sides = [

@@ -28,7 +28,9 @@ def run(config_file: Path) -> None:
         log = TextLog(sys.stderr)
         log.begin()
         reactor = clocked_reactor()
-        relay = make_service(config, DatabaseExchange, reactor=reactor, log=log)
+        relay = make_service(
+            config, lambda url: DatabaseExchange(url, config.state), reactor=reactor, log=log
+        )
         relay.startService()
     spare_collector()
     reactor.addSystemEventTrigger("before", "shutdown", relay.stopService)

@@ -89,7 +89,7 @@ def test_peers_tell_when_they_were_heard_of_and_what_came(camps, other):
     assert (peer["site"], peer["received"], peer["pulling"]) == (here["site"], 3, False)
     assert 0 <= there["now"] - peer["contact_at"] < 60 * MINUTE
     text = run_command("status", other).out
-    assert re.search(rf"(?m)^{here['site']} +\d+ seconds? ago +3$", text)
+    assert re.search(rf"(?m)^{here['site']} +\d+ seconds? ago +3  ", text)
     assert re.search(rf"(?m)^{here['site']} +1 +3$", text)
 
 

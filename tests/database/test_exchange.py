@@ -7,8 +7,9 @@ import pytest
 from changecapture.core.codec import decode_batch, encode_batch
 from changecapture.core.vector import dump_vector
 from changecapture.errors import PeerError
+from changecapture.greeting import greet
 from changecapture.pair import pull
-from changecapture.sync import answer, greet, next_request, receive
+from changecapture.sync import answer, next_request, receive
 from tests.support.sites import assert_in_step, assert_sound_log, exchange, send
 
 

@@ -81,7 +81,7 @@ def test_relay_starts_and_exchanges_with_the_rights_that_doctor_prints(families)
         closing(DatabaseExchange(parse_url(there.url)).open()) as peer,
     ):
         assert relay.publish() == 1
-        assert relay.greet().site == here.origin
+        assert relay.greet("").site == here.origin
         request = relay.next_request(there.origin, NO_TERMS)
         relay.receive(there.origin, peer.answer(request, NO_TERMS).payload, NO_TERMS)
         request = peer.next_request(here.origin, NO_TERMS)

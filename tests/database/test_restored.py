@@ -7,20 +7,13 @@ import pymysql
 import pytest
 
 from tests.support import estate
+from tests.support.backups import dump
 from tests.support.commands import run_command
-from tests.support.databases import fetch, name_of, run_client, run_script
-from tests.support.dumps import dump_installation, run_postgres, run_script_file
+from tests.support.databases import fetch, name_of, run_script
+from tests.support.dumps import dump_installation, run_script_file
 from tests.support.family import Family
 from tests.support.servers import MariaDBServer
 from tests.support.sites import Site, assert_in_step, exchange
-
-
-def dump(url, server):
-    """Return a backup, as a DBA makes it."""
-    if server.dialect == "postgresql":
-        return run_postgres("pg_dump", url)
-    options = ["--routines", "--triggers", "--single-transaction", "--hex-blob"]
-    return run_client("mariadb-dump", url, options).decode()
 
 
 def write(url):
@@ -58,7 +51,7 @@ def shape(url):
 
 
 def test_database_that_is_restored_in_its_place_captures_and_ships_what_was_waiting(filled, server, new_site):
-    backup, before = dump(filled, server), shape(filled)
+    backup, before = dump(filled), shape(filled)
     server.drop_database(name_of(filled))
     server.create_database(name_of(filled))
     run_script_file(filled, backup)
@@ -77,7 +70,7 @@ def test_database_that_is_restored_in_its_place_captures_and_ships_what_was_wait
 def test_database_that_is_restored_under_another_name_is_made_whole_by_doctor(filled, server, new_database):
     """MariaDB's account has its rights by database: doctor names them."""
     other = new_database(server)
-    run_script_file(other, dump(filled, server))
+    run_script_file(other, dump(filled))
     shown = run_command("doctor", other)
     grants = [line.strip() for line in shown.out.splitlines() if line.startswith("  GRANT")]
     assert bool(grants) == (server.dialect == "mysql")
@@ -98,7 +91,7 @@ def test_database_that_is_restored_on_a_server_without_our_account_is_made_whole
     filled = fill(mariadb, new_database)
     with MariaDBServer(scratch / "elsewhere") as elsewhere:
         url = elsewhere.create_database(name_of(filled))
-        run_script_file(url, dump(filled, mariadb))
+        run_script_file(url, dump(filled))
         with pytest.raises(pymysql.OperationalError) as refused:
             write(url)
         assert refused.value.args[0] == 1449

@@ -41,7 +41,7 @@ def main(letter: str, service: str, state: str, host: str = "127.0.0.1") -> None
         interfaces=() if host == ANY else (host,),
         service=service,
     )
-    relay.exchange.DatabaseExchange = lambda _: site
+    relay.exchange.DatabaseExchange = lambda *_: site
     Thread(target=lambda: [site.write(line.strip()) for line in sys.stdin], daemon=True).start()
     relay.cli.main(["run", "--config", "none"])
 

@@ -12,11 +12,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from changecapture.compact import Step
 from changecapture.core.codec import PROTOCOL
 from changecapture.core.scopes import Terms, load_scopes
 from changecapture.errors import PeerError, RetryLater
+from changecapture.greeting import Greeting, Measured
 from changecapture.store.interface import Instance
-from changecapture.sync import Greeting, PullRequest, Received
+from changecapture.sync import PullRequest, Received
 from relay.journal import Ended
 from relay.trust.identity import Identity, make_identity, read_identity
 
@@ -169,7 +171,11 @@ class FakeConnection:
                 self.site.changelog.append((self.site.id, number + offset, text))
             return len(batch)
 
-    def greet(self) -> Greeting:
+    def meet(self, theirs: Greeting, measured: Measured | None) -> list[str]:
+        self.site.check()
+        return []
+
+    def greet(self, to: str = "") -> Greeting:
         self.site.check()
         return Greeting(self.site.id, 1, json.dumps(self.site.vector), 0, self.site.protocol)
 
@@ -203,6 +209,10 @@ class FakeConnection:
             new = [tuple(e) for e in content["entries"] if tuple(e) not in self.site.changelog]
             self.site.changelog.extend(new)
         return Received(len(new), len(new), 0, content["last"], len(content["entries"]))
+
+    def compact(self, keep: int) -> Step | None:
+        self.site.check()
+        return None
 
     def retry(self) -> int:
         self.site.check()

@@ -18,7 +18,10 @@ from changecapture.errors import RetryLater
 from changecapture.status import Status
 from tests.support.commands import ROOT, run_command, run_program
 
-COMMANDS = ("plan", "install", "uninstall", "status", "sync", "conflicts", "parked", "doctor", "reconcile")
+COMMANDS = (
+    *("plan", "install", "uninstall", "status", "sync", "conflicts", "parked", "doctor", "reconcile"),
+    *("compact", "site", "clock"),
+)
 SLOW = ("alembic", "sqlalchemy", "twisted", "zeroconf", "psycopg", "pymysql", "rich", "cryptography")
 
 

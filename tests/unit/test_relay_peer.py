@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 
 from changecapture.core.scopes import Terms
 from changecapture.errors import OutOfStep, PeerError, RetryLater
-from changecapture.sync import Greeting, PullRequest, Received
+from changecapture.greeting import Greeting, Measured
+from changecapture.sync import PullRequest, Received
 from relay.address import Address
 from relay.card import Card
 from relay.database import DatabaseAway
@@ -75,11 +76,15 @@ class ScriptedDatabase:
         self.connection = site.open()
         self.fails: Exception | None = None
         self.receiving: list[Any] = []
+        self.met: list[tuple[str, int]] = []
 
-    async def greet(self) -> Greeting:
+    async def meet(self, theirs: Greeting, measured: Measured) -> None:
+        self.met.append((theirs.site, measured.took))
+
+    async def greet(self, to: str = "") -> Greeting:
         if self.fails:
             raise self.fails
-        return self.connection.greet()
+        return self.connection.greet(to)
 
     async def next_request(self, peer: str, terms: Terms) -> Any:
         return self.connection.next_request(peer)

@@ -106,12 +106,16 @@ class DirectDatabase:
         self.exchange = site
         self.connection = site.open()
         self.answers = 0
+        self.met: list[str] = []
         self.coming: Deferred[None] | None = None
         self.fails: Exception | None = None
 
-    async def greet(self) -> Any:
+    async def meet(self, theirs: Any) -> None:
+        self.met.append(theirs.site)
+
+    async def greet(self, to: str = "") -> Any:
         try:
-            return self.connection.greet()
+            return self.connection.greet(to)
         except RetryLater as error:
             raise DatabaseAway(str(error)) from error
 
@@ -152,7 +156,7 @@ class ApiTest(SynchronousTestCase):
         return Deferred.fromCoroutine(self.api.answer(device, body))
 
     def greeting(self, site: str) -> str:
-        return FakeSite(site).open().greet().to_json()
+        return FakeSite(site).open().greet("").to_json()
 
     def publish(self, *texts: str) -> None:
         self.site.write(*texts)
@@ -166,7 +170,7 @@ class ApiTest(SynchronousTestCase):
         text, card, _ = messages.read_greeting(result(self.call("hello", self.greeting(B), SOUTH, "")))
         assert (json.loads(text)["site"], read_card(card)) == (A, Card("north", contact="ann"))
         assert self.journal.instances == {B: read_card(SOUTH)}
-        assert self.heard == [B]
+        assert self.heard == [B] and self.database.met[-1] == B
 
     def test_nobody_else_is_this_site(self):
         with self.assertRaises(PeerError):

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from changecapture.errors import PeerError
-from changecapture.sync import Greeting, PullRequest
+from changecapture.greeting import Greeting
+from changecapture.sync import PullRequest
 
 numbers = st.integers(0, 2**53 - 1)
 words = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=64)

@@ -1,0 +1,45 @@
+"""``changecapture site``: who a site is."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from changecapture.cli.conflicts import opened
+from changecapture.cli.options import url_argument
+from changecapture.errors import ConfigError
+
+if TYPE_CHECKING:
+    from changecapture.store.sqlstore import SqlStore
+
+EPILOG = """\b
+Example:
+  changecapture site renew mysql://eden:secret@training/eden
+"""
+
+
+@click.group("site", epilog=EPILOG)
+def command() -> None:
+    """Say who a site is."""
+
+
+@command.command("renew", epilog=EPILOG)
+@url_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def renew(url: str | None, yes: bool) -> None:
+    """Give a copy of a database a name of its own, so that original and copy are two sites.
+
+    To be run in one of the two, best in the copy, and its relay to be started again. All that it holds stays;
+    what it writes from now on is its own. Peers know it as a new site.
+    """
+    from changecapture.epochs import renew as give_name
+
+    with opened(url) as store:
+        _confirm(store, yes)
+        origin = give_name(store)
+    click.echo(f"this is site {origin} from now on; start its relay again")
+
+
+def _confirm(store: "SqlStore", yes: bool) -> None:
+    name = store.read_site().origin
+    if not yes and not click.confirm(f"{store.url} shall no longer be site {name}?", err=True):
+        raise ConfigError("nothing was changed")

@@ -1,0 +1,248 @@
+"""Lives: what becomes of names that a site gave twice, before and after it lost a part of its past.
+
+A restored backup that was not noticed in time (``epochs``), or a copy that is alive beside its original,
+gives names of this site to changes that others do not mean by them. It is found by digests: a peer says
+which contents it holds under our names. After the last number on which both agree they are *contested*:
+
+- what they mean here is published anew, under new names in a new epoch, with the old stamps;
+- this site claims them no more, and so receives what they mean elsewhere: names that are free here as they
+  are, contested ones under new names again, in an epoch of their own, as that life had not seen this one.
+
+So whatever a contested name meant anywhere, it is in the world under a name that only it has. Nothing is
+taken back: who holds the old entries as well sees the same values with the same stamps. What was published
+anew is noted (``contested``), so that it happens once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from random import Random
+
+from changecapture.core.change import Entry, Row, Version, digest_entry, hash_name
+from changecapture.core.codec import Batch, PassName
+from changecapture.core.vector import Component, Vector, digest_vector, dump_vector
+from changecapture.epochs import begin_epoch, new_epoch, recall, remember
+from changecapture.store.interface import Site, Store
+
+Samples = Sequence[tuple[int, str]]
+"""(number, digest of the entry of that number), of one origin and epoch."""
+
+CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """What was done about contested names: the epoch that was begun for it, entries published anew."""
+
+    epoch: int | None = None
+    anew: int = 0
+
+
+def sample_entries(store: Store, origin: str, epoch: int, last: int, *, deep: bool) -> Samples:
+    """Return samples of what is held under an origin's names up to a number, the latest first.
+
+    ``deep``: also of entries 1, 2, 4, 8, .. before it, so that a point at which two lives part is
+    found to within as many entries as came after it.
+    """
+    found: dict[int, str] = {}
+    back = 0
+    while back < last:
+        entry = store.read_last_named(origin, epoch, last - back)
+        if entry is None:
+            break
+        found[entry.number] = digest_entry(entry)
+        if not deep:
+            break
+        back = max(1, 2 * back, 2 * (last - entry.number))
+    return list(found.items())
+
+
+def heal(store: Store, claims: Mapping[int, Samples], rng: Random | None = None) -> Healed:
+    """Deal with what a peer holds under names of this site: {epoch: samples}."""
+    with store.lock():
+        recall(store)
+        site = store.read_site()
+        parted = {epoch: agreed for epoch, agreed in _find_parted(store, site, claims)}
+        if not parted:
+            return Healed()
+        with store.snapshot():
+            begun = begin_epoch(store, rng) if site.epoch in parted else None
+            anew = sum(_publish_anew(store, epoch, agreed) for epoch, agreed in sorted(parted.items()))
+            for epoch, agreed in parted.items():
+                store.lower_vector(site.origin, epoch, agreed)
+            store.restart_pulls()
+            _note_common(store)
+        remember(store)
+    return Healed(begun, anew)
+
+
+def _find_parted(store: Store, site: Site, claims: Mapping[int, Samples]) -> Iterable[tuple[int, int]]:
+    """Yield (epoch, last number on which both agree) of the epochs in which something differs."""
+    common = store.read_life()["corrected"]
+    for epoch, samples in claims.items():
+        present = epoch == site.epoch
+        if present and epoch > 1 and site.last_number <= common:
+            continue  # an epoch that was begun by chance and not used: only a peer that lies knows of it
+        verdicts = {number: _agrees(store, site, epoch, number, digest) for number, digest in samples}
+        if False in verdicts.values():
+            agreed = max((number for number, agrees in verdicts.items() if agrees), default=0)
+            yield epoch, max(agreed, common) if present else agreed
+
+
+def _note_common(store: Store) -> None:
+    """Note that up to here the names of the present epoch mean the same in all lives that have them."""
+    site, life = store.read_site(), store.read_life()
+    store.write_life(site.epoch, shipped=life["shipped"], corrected=site.last_number)
+
+
+def _agrees(store: Store, site: Site, epoch: int, number: int, digest: str) -> bool | None:
+    """Return whether a name means the same here; None when that cannot be told."""
+    if (number, digest) in store.read_contested(site.origin, epoch, [number]):
+        return True
+    held = store.read_named([(site.origin, epoch, number)])
+    for entry in held.values():
+        return digest_entry(entry) == digest
+    return False if epoch == site.epoch and number > site.last_number else None
+
+
+def _publish_anew(store: Store, epoch: int, agreed: int) -> int:
+    """Give new names to what an epoch's names above a number mean here; return how many that were."""
+    origin = store.read_site().origin
+    prefix = {c: min(n, agreed) for c, n in store.read_vector().items() if c[:2] == (origin, epoch)}
+    done, after = 0, agreed
+    while entries := store.read_numbered(origin, epoch, after, CHUNK):
+        after = entries[-1].number
+        noted = store.read_contested(origin, epoch, [entry.number for entry in entries])
+        anew = [entry for entry in entries if (entry.number, digest_entry(entry)) not in noted]
+        _append_anew(store, anew, prefix)
+        done += len(anew)
+    return done
+
+
+def _append_anew(store: Store, entries: Sequence[Entry], prefix: Vector) -> None:
+    """Append entries of this site once more, as the next of the present epoch, in passes like theirs."""
+    if not entries:
+        return
+    site = store.read_site()
+    old = store.read_contexts({(e.origin, e.epoch, e.pass_number) for e in entries})
+    named, contexts = _rename(entries, old, prefix, site.epoch, site.last_number, site.last_pass)
+    digests = {name: digest_vector(context) for name, context in contexts.items()}
+    store.write_contexts({digests[name]: dump_vector(context) for name, context in contexts.items()})
+    store.write_passes(digests)
+    parked = store.read_parked({entry.row for entry in named})
+    shown = [e for e in named if e.row not in parked and e.table in store.tables_by_wire]
+    store.append_entries(shown, applied=True)
+    held = [e for e in named if e.row in parked or e.table not in store.tables_by_wire]
+    store.append_entries(held, applied=False)
+    _add_seen(store, shown)
+    store.write_vector(claim_entries(named))
+    store.write_site(last_number=named[-1].number, last_pass=named[-1].pass_number)
+    store.write_contested({(e.origin, e.epoch, e.number): digest_entry(e) for e in entries})
+
+
+def _rename(
+    entries: Sequence[Entry],
+    contexts: Mapping[PassName, Vector],
+    prefix: Vector,
+    epoch: int,
+    number: int,
+    pass_number: int,
+) -> tuple[list[Entry], dict[PassName, Vector]]:
+    """Return the entries under the names that follow ``number`` and ``pass_number`` in an epoch, and the
+    contexts of their passes: what those had seen, and of the old names no more than ``prefix``."""
+    named: list[Entry] = []
+    seen: dict[PassName, Vector] = {}
+    for old, of_pass in groupby(entries, key=lambda e: (e.origin, e.epoch, e.pass_number)):
+        pass_number += 1
+        seen[old[0], epoch, pass_number] = {**contexts.get(old, {}), **prefix}
+        for entry in of_pass:
+            number += 1
+            named.append(
+                replace(entry, epoch=epoch, number=number, pass_number=pass_number, parsed=entry.parsed)
+            )
+    return named, seen
+
+
+def _add_seen(store: Store, entries: Iterable[Entry]) -> None:
+    """Count entries among those that are merged: their values are, under older names."""
+    known = store.read_versions({entry.row for entry in entries})
+    versions: dict[Row, Version] = dict(known)
+    for entry in entries:
+        if (version := versions.get(entry.row)) is not None:
+            seen = version.seen ^ hash_name(entry.origin, entry.epoch, entry.number)
+            versions[entry.row] = version._replace(seen=seen)
+    store.write_versions(versions, dict(known))
+
+
+def claim_target(store: Store, target: Vector) -> None:
+    """Raise the vector to the target of a pull; of former epochs of this site that came back with it, to all
+    that is held: what they mean here is claimed again."""
+    site, held = store.read_site(), store.read_vector()
+    store.write_vector(target)
+    own = {c[1] for c, n in target.items() if c[0] == site.origin and n > held.get(c, 0)}
+    for epoch in own - {site.epoch}:
+        store.claim_epoch(site.origin, epoch)
+
+
+def claim_entries(entries: Iterable[Entry]) -> dict[Component, int]:
+    """Return the vector of entries that are all that there is of their epochs, up to the last."""
+    claimed: dict[Component, int] = {}
+    for entry in entries:
+        component = (entry.origin, entry.epoch, entry.scope)
+        claimed[component] = max(entry.number, claimed.get(component, 0))
+    return claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A batch in which contested names are replaced; ``contested`` is what is to be noted of it."""
+
+    batch: Batch
+    claimed: Vector
+    contested: Mapping[PassName, str]
+
+
+def rename_contested(store: Store, batch: Batch, rng: Random | None = None) -> Renamed:
+    """Give entries that mean something else under their names here, names of this site, new names.
+
+    What was given a new name before is left out. The writers' lock must be held.
+    """
+    site = store.read_site()
+    ours = [e for e in batch.entries if e.origin == site.origin and e.epoch != site.epoch]
+    known = store.find_names({(e.origin, e.epoch, e.number) for e in ours}) if ours else set()
+    there = {name: digest_entry(entry) for name, entry in store.read_named(known).items()}
+    anew: list[Entry] = []
+    dropped: set[int] = set()
+    for entry in ours:
+        name, digest = (entry.origin, entry.epoch, entry.number), digest_entry(entry)
+        if name in known and there[name] != digest:
+            dropped.add(id(entry))
+            if (entry.number, digest) not in store.read_contested(entry.origin, entry.epoch, [entry.number]):
+                anew.append(entry)
+    if not dropped:
+        return Renamed(batch, {}, {})
+    named, contexts = _name_apart(store, site.origin, anew, batch, rng)
+    digests = {name: digest_vector(context) for name, context in contexts.items()}
+    kept = [entry for entry in batch.entries if id(entry) not in dropped]
+    entire = replace(
+        batch,
+        entries=(*kept, *named),
+        passes={**batch.passes, **digests},
+        contexts={**batch.contexts, **{digests[name]: context for name, context in contexts.items()}},
+    )
+    notes = {(e.origin, e.epoch, e.number): digest_entry(e) for e in anew}
+    return Renamed(entire, claim_entries(named), notes)
+
+
+def _name_apart(
+    store: Store, origin: str, entries: Sequence[Entry], batch: Batch, rng: Random | None
+) -> tuple[list[Entry], dict[PassName, Vector]]:
+    """Give entries names in an epoch of their own: the life that wrote them has seen none of this one."""
+    if not entries:
+        return [], {}
+    vector = store.read_vector()
+    epochs = {entry.epoch for entry in entries}
+    prefix = {c: n for c, n in vector.items() if c[0] == origin and c[1] in epochs}
+    contexts = {name: batch.contexts[digest] for name, digest in batch.passes.items()}
+    ordered = sorted(entries, key=lambda e: (e.epoch, e.number))
+    return _rename(ordered, contexts, prefix, new_epoch(store, rng), 0, 0)
