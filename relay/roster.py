@@ -62,6 +62,10 @@ class Roster:
         """Return whether the site is spoken to: what it has is pulled."""
         return site in self._leaders
 
+    def count(self) -> int:
+        """Return how many sites are spoken to."""
+        return len(self._leaders)
+
     def lead(self, site: str, address: Address) -> None:
         """Speak to the site over this address."""
         self._leaders[site] = address

@@ -142,7 +142,9 @@ class SiteService(Service):
             self._log.warning(f"other sites are not looked for: {failure.getErrorMessage()}")
 
     def _make_peer(self, roster: Roster, address: Address, device: str | None, own: Greeting) -> Peer:
-        session = Session(str(address), own_site=own.site, protocol=own.protocol, rng=self._rng)
+        session = Session(
+            str(address), own_site=own.site, protocol=own.protocol, rng=self._rng, crowd=roster.count
+        )
         known = self.node.peers.get(device or "")
         if known is not None and known.sites:
             session.site = known.sites[-1]

@@ -50,9 +50,7 @@ def encode(column: SyncedColumn, expression: str) -> str:
     """Return an expression that is the JSON text of the column's canonical value, or nearly."""
     match column.kind:
         case "integer" | "boolean" | "float64":
-            # Years and zerofill numbers are printed with leading zeros, which JSON has not.
-            plus = " + 0" if column.type.startswith(("bit", "year")) or "zerofill" in column.type else ""
-            return f"CAST({expression}{plus} AS CHAR)"
+            return f"CAST({expression}{' + 0' if _is_padded(column) else ''} AS CHAR)"
         case "float32":
             return f"CAST(CAST({expression} AS DOUBLE) AS CHAR)"
         case "decimal":
@@ -75,6 +73,11 @@ def encode(column: SyncedColumn, expression: str) -> str:
             return f"JSON_QUOTE({expression})"
         case _:
             return f"JSON_QUOTE(CONVERT({expression} USING utf8mb4))"
+
+
+def _is_padded(column: SyncedColumn) -> bool:
+    """Return whether a number is printed as bits, or with leading zeros, which JSON has not."""
+    return column.type.startswith(("bit", "year")) or "zerofill" in column.type
 
 
 def _instant_text(column: SyncedColumn, expression: str) -> str:
@@ -107,7 +110,7 @@ def plain_text(column: SyncedColumn, expression: str) -> str:
 
 def encode_json(column: SyncedColumn, expression: str) -> str:
     """Return an expression that is the JSON text of the column's value, 'null' for NULL."""
-    if column.kind in ("integer", "boolean") and not column.type.startswith("bit"):
+    if column.kind in ("integer", "boolean") and not _is_padded(column):
         return f"IFNULL({expression}, 'null')"
     return f"IFNULL({encode(column, expression)}, 'null')"
 

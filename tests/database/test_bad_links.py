@@ -32,6 +32,8 @@ WAITS = {
 """The relay's own, in seconds."""
 MOST = 1.3
 """Bytes over a link that is cut, by those over the same link whole."""
+HURRIED = 1.6
+"""The same where everything is ten times as fast but the processor, which a new connection costs most."""
 
 
 class Pair:
@@ -92,12 +94,12 @@ def new_pair(new_site, tmp_path: Path) -> Iterator[object]:
 
 
 @pytest.mark.parametrize(
-    ("faster", "rows", "bound_s"),
-    [(10.0, 500, 60.0), pytest.param(1.0, 1500, 600.0, marks=pytest.mark.long)],
+    ("faster", "rows", "bound_s", "most"),
+    [(10.0, 500, 90.0, HURRIED), pytest.param(1.0, 1500, 600.0, MOST, marks=pytest.mark.long)],
     ids=["ten times as fast", "real"],
 )
 def test_over_a_slow_link_that_is_cut_a_backlog_costs_little_more_than_over_a_whole_one(
-    new_pair, faster, rows, bound_s
+    new_pair, faster, rows, bound_s, most
 ):
     whole, cut = new_pair("whole"), new_pair("cut")
     carried = []
@@ -110,7 +112,7 @@ def test_over_a_slow_link_that_is_cut_a_backlog_costs_little_more_than_over_a_wh
     taken = carried[1].carried
     print(f"{taken} bytes with {carried[1].cuts} cuts, {taken / needed:.2f} of {needed}")
     assert carried[1].cuts > 1
-    assert taken <= MOST * needed
+    assert taken <= most * needed
 
 
 @pytest.fixture

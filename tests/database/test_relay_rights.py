@@ -12,6 +12,7 @@ from changecapture.errors import ConfigError
 from changecapture.pair import synchronise
 from changecapture.status import read_status
 from changecapture.store import open_store
+from changecapture.sync import NO_TERMS
 from relay.exchange import DatabaseExchange
 from tests.support.accounts import PASSWORD, account_name, new_account, with_login
 from tests.support.commands import run_command
@@ -81,9 +82,10 @@ def test_relay_starts_and_exchanges_with_the_rights_that_doctor_prints(families)
     ):
         assert relay.publish() == 1
         assert relay.greet().site == here.origin
-        request = relay.next_request(there.origin)
-        relay.receive(there.origin, peer.answer(request).payload)
-        peer.receive(here.origin, relay.answer(peer.next_request(here.origin)).payload)
+        request = relay.next_request(there.origin, NO_TERMS)
+        relay.receive(there.origin, peer.answer(request, NO_TERMS).payload, NO_TERMS)
+        request = peer.next_request(here.origin, NO_TERMS)
+        peer.receive(here.origin, relay.answer(request, NO_TERMS).payload, NO_TERMS)
         assert relay.retry() == 0
     assert_in_step(here, there)
 

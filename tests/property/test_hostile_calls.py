@@ -20,18 +20,21 @@ from changecapture.core.scopes import Terms
 from changecapture.sync import PullRequest, Received, answer, next_request
 from relay import messages
 from relay.calls import Calls
+from relay.card import Card
 from relay.exchange import DatabaseConnection, DatabaseExchange
 from relay.pace import Pace
 from relay.polls import Polls
 from relay.resource import Api
 from relay.trust.desk import Desk
 from tests.support.family import script
+from tests.support.journal import FakeJournal
 from tests.support.memory import MemorySite
 from tests.unit.core.test_codec import json_values, replace_somewhere
 from tests.unit.relay_fake import FakeLog, FakeManners, FakePeers, FakeReactor, device_id, result, site_id
 
 HONEST, EVIL = device_id("1"), device_id("e")
 HERE, FRIEND, LIAR = site_id("a"), site_id("b"), site_id("e")
+EXCHANGE = "5" * 32
 EXAMPLES = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -74,6 +77,7 @@ class World:
         self.log, self.clock = FakeLog(), FakeReactor()
         peers: Any = FakePeers({HONEST, EVIL})
         database: Any = Direct(self.site)
+        journal: Any = FakeJournal()
         pace = Pace(self.clock)
         desk = Desk(own=peers.own, name="here", peers=peers, clock=self.clock)
         self.api = Api(desk=desk, peers=peers, pace=pace, log=self.log)
@@ -83,10 +87,11 @@ class World:
             pace=pace,
             bindings=peers,
             manners=FakeManners(),
-            name="here",
+            card=Card("here"),
             heard=lambda _: None,
             pulled=lambda _: False,
             received=lambda *_: None,
+            journal=journal,
             clock=self.clock,
         )
         self.written = 0
@@ -98,7 +103,9 @@ class World:
 
     def greet(self, site: MemorySite, device: str) -> None:
         greeting = DatabaseConnection(site.store).greet().to_json()
-        messages.read_greeting(self.call(messages.write_call("hello", greeting, "x", ""), device))
+        messages.read_greeting(
+            self.call(messages.write_call("hello", greeting, Card("x").to_json(), ""), device)
+        )
 
     def call(self, body: bytes, device: str = EVIL) -> bytes:
         """Return the answer; a poll that would be held is given up."""
@@ -118,7 +125,7 @@ class World:
         word = f"word{self.written}"
         self.friend.family("INSERT INTO word (text) VALUES (%s)", word)
         self.friend.publish()
-        body = messages.write_call("push", FRIEND, self.payload(self.friend))
+        body = messages.write_call("push", FRIEND, EXCHANGE, self.payload(self.friend))
         messages.read_wants(self.call(body, HONEST))
         assert self.site.family.rows(f"SELECT 1 FROM word WHERE text = '{word}'")
 
@@ -143,7 +150,11 @@ def check(world: World, body: bytes) -> None:
     world.serves_others()
 
 
-texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=50) | st.just(LIAR) | st.just("{}")
+texts = (
+    st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=50)
+    | st.just(LIAR)
+    | st.sampled_from(["{}", EXCHANGE])
+)
 values = {
     str: texts,
     int: st.integers(-(2**31), 2**31 - 1),
@@ -173,7 +184,7 @@ def test_bodies_with_a_wrong_byte(world, data):
 def test_requests_with_another_value_somewhere(world, data):
     request = json.loads(next_request(world.liar.store, HERE).to_json())
     changed = replace_somewhere(data.draw, request, data.draw(json_values))
-    check(world, messages.write_call("pull", json.dumps(changed), 0))
+    check(world, messages.write_call("pull", json.dumps(changed), EXCHANGE, 0))
 
 
 @EXAMPLES
@@ -186,12 +197,12 @@ def test_payloads_with_another_value_somewhere(world, data):
     # Another site each time: what came once does not come again.
     site = f"{next(world.numbers):032x}"
     payload = zlib.compress("\n".join(lines).replace(LIAR, site).encode("utf-8", "replace"))
-    check(world, messages.write_call("push", site, payload))
+    check(world, messages.write_call("push", site, EXCHANGE, payload))
 
 
 def test_a_payload_that_unpacks_without_end_is_refused(world):
     bomb = zlib.compress(b"[" * 100_000_000, 9)
-    check(world, messages.write_call("push", LIAR, bomb))
+    check(world, messages.write_call("push", LIAR, EXCHANGE, bomb))
 
 
 def test_calls_without_end_hold_up_nobody(world):
