@@ -22,7 +22,8 @@ LOCKS = {
     "mariadb": ("SELECT GET_LOCK('{gate}', 30)", "SELECT RELEASE_LOCK('{gate}')"),
 }
 BULK = {
-    "postgresql": "UPDATE parent SET note = concat('x', CASE uuid WHEN 'z' THEN pg_advisory_lock({gate}) END)",
+    "postgresql": "UPDATE parent SET note = concat('x', CASE uuid WHEN 'z' "
+    "THEN pg_advisory_lock({gate}) END)",
     "mariadb": "UPDATE parent SET note = IF(uuid = 'z', GET_LOCK('{gate}', 30), 'x')",
 }
 WAITING = {
