@@ -45,7 +45,7 @@ FROZEN = {
     "0004/mysql.up.sql": "72d923017ddbaa47b216c4c8a56234188e55693bbda6bc0c1a5b848a1be8ba3e",
     "0004/postgresql.down.sql": "d439a0d93ef358a9a90c680bad67efef9f5fb2c172060e3dc3433162cc513896",
     "0004/postgresql.up.sql": "ed22f65632d2cfcd2bd342e978cc0e1dfecae9157e43f419fe2d5aa3626da703",
-    "0005/mysql.down.sql": "50742a0a016290b836ee879ad41991298c5a02112b158aaf68b802b9faf78b52",
+    "0005/mysql.down.sql": "ac13f217b18bece0866fb4a1d6e4bf6db65bbb4ccc0b58e5176f810573c49956",
     "0005/mysql.up.sql": "4ce549bae11f1716fc46e4f1f6c3b650d3e3b22e12d8f1a18d542968aea0e2d2",
     "0005/postgresql.down.sql": "304671b319611e2a2ae1abb7faae900ca17462fd94c1dc101c124d500d937a58",
     "0005/postgresql.up.sql": "bcdc6c53f7727314d2bc809a0d5f9d29d3facf740d62a887479fe3e3c812ab2d",
