@@ -180,14 +180,19 @@ def _groups(settled: Settled, table: Table, columns: Collection[SyncedColumn]) -
 
 
 def _outside(settled: Settled, name: str) -> tuple[tuple[str, str, str], ...]:
-    """Return the references to a table that apply would not see, for they are in tables that stay here."""
+    """Return the references to a table that apply would not see, for they are in tables that stay here.
+
+    Sorted: a server lists foreign keys in any order, and another order would be drift.
+    """
     return tuple(
-        (other, column, target_column)
-        for other, table in sorted(settled.catalogue.tables.items())
-        if other not in settled.keys
-        for key in table.foreign_keys
-        if key.target.lower() == name.lower()
-        for column, target_column in zip(key.columns, key.target_columns, strict=True)
+        sorted(
+            (other, column, target_column)
+            for other, table in settled.catalogue.tables.items()
+            if other not in settled.keys
+            for key in table.foreign_keys
+            if key.target.lower() == name.lower()
+            for column, target_column in zip(key.columns, key.target_columns, strict=True)
+        )
     )
 
 
