@@ -3,7 +3,7 @@
 import pytest
 
 from changecapture.publish import publish
-from changecapture.sync import answer, next_request
+from changecapture.sync import NO_TERMS, answer, next_request
 from relay.exchange import DatabaseConnection
 
 
@@ -11,7 +11,8 @@ def receive(here, there, connection):
     """Let the relay of ``there`` receive what ``here`` has."""
     here.family.add_parent("from here")
     here.publish()
-    connection.receive(here.origin, answer(here.store, next_request(there.store, here.origin)).payload)
+    payload = answer(here.store, next_request(there.store, here.origin)).payload
+    connection.receive(here.origin, payload, NO_TERMS)
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ def test_who_starts_without_a_network_is_found_once_there_is_one(cable: Network)
     other.wait_for("has: from a, from b")
 
 
+@pytest.mark.long
 def test_who_gets_another_address_is_found_again_and_spoken_to_at_once(cable: Network):
     assert cable.machines is not None
     for machine, address in zip(cable.machines, (HERE, THERE), strict=True):

@@ -57,6 +57,10 @@ class Direct:
     async def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         return self._connection.receive(peer, payload, terms)
 
+    async def meet(self, theirs: Any, measured: Any = None) -> None:
+        """See Database.meet."""
+        self._connection.meet(theirs, measured)
+
     def __getattr__(self, name: str) -> Any:
         """Give any other verb of a connection, as a coroutine."""
         verb = getattr(self._connection, name)
@@ -102,7 +106,7 @@ class World:
         self.greet(self.liar, EVIL)
 
     def greet(self, site: MemorySite, device: str) -> None:
-        greeting = DatabaseConnection(site.store).greet().to_json()
+        greeting = DatabaseConnection(site.store).greet(HERE).to_json()
         messages.read_greeting(
             self.call(messages.write_call("hello", greeting, Card("x").to_json(), ""), device)
         )

@@ -120,9 +120,9 @@ def write_together(
 def find_faults(committed: History, entries: Sequence[tuple[str, str]]) -> list[str]:
     """Return what is wrong with a log of (key, columns): missed, doubled, out of order, never committed.
 
-    One pass makes one entry of several changes of a row, and an insert is read late, with what a later
-    change wrote, which is published in its turn. So a row that was written once has one entry; any other
-    has some of what was committed, in that order, each once, and ends as it ended.
+    One pass makes one entry of several changes of a row. What it inserted, or wrote twice, is read late, with
+    what a later change wrote, which is published in its turn. So a row that was written once has one entry;
+    any other has no more entries than changes, none shows less than what it was made of, the last how it ended.
     """
     shown: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for key, text in entries:
@@ -131,11 +131,11 @@ def find_faults(committed: History, entries: Sequence[tuple[str, str]]) -> list[
     for row, notes in committed.items():
         found = [None if not columns["@alive"] else columns["note"] for columns in shown[row]]
         read_late = ["name" in columns for columns in shown[row]]
-        places = [notes.index(note) if note in notes else -1 for note in found]
-        written = [place for place, late in zip(places, read_late, strict=True) if not late]
+        newest = {note: place for place, note in enumerate(notes)}
+        behind = any(newest.get(note, -1) < place for place, note in enumerate(found))
         if len(notes) == 1 and len(found) != 1:
             faults.append(f"{row}: {len(found)} entries of one change")
-        elif -1 in places or written != sorted(set(written)) or read_late.count(True) > 1:
+        elif behind or len(found) > len(notes) or read_late.count(True) > 1:
             faults.append(f"{row}: {found} of {notes}")
         elif found[-1:] != notes[-1:] and (found or notes[-1] is not None):
             faults.append(f"{row}: ends with {found[-1:]}, not {notes[-1]}")
