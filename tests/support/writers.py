@@ -120,9 +120,9 @@ def write_together(
 def find_faults(committed: History, entries: Sequence[tuple[str, str]]) -> list[str]:
     """Return what is wrong with a log of (key, columns): missed, doubled, out of order, never committed.
 
-    One pass makes one entry of several changes of a row. What it inserted, or wrote twice, is read late, with
-    what a later change wrote, which is published in its turn. So a row that was written once has one entry;
-    any other has no more entries than changes, none shows less than what it was made of, the last how it ended.
+    One pass makes one entry of several changes of a row. What it inserted, or wrote twice, is read late,
+    with what a later change wrote, which is published in its turn. So a row that was written once has one
+    entry; any other has no more entries than changes, none shows less than it was made of, the last the end.
     """
     shown: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for key, text in entries:
