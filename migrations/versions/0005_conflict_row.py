@@ -3,7 +3,7 @@
 from migrations.frozen import run_frozen
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 
 def upgrade() -> None:

@@ -1,4 +1,7 @@
--- Takes away what mysql.up.sql made.
+-- Takes away what the upgrade made.
 
--- statement: key_alias
-DROP TABLE IF EXISTS changecapture_key_alias
+-- statement: sync_instance
+DROP TABLE IF EXISTS changecapture_sync_instance
+
+-- statement: exchange_log
+DROP TABLE IF EXISTS changecapture_exchange_log

@@ -1,4 +1,7 @@
--- Takes away what postgresql.up.sql made.
+-- Takes away what the upgrade made.
 
--- statement: key_alias
-DROP TABLE IF EXISTS changecapture.key_alias
+-- statement: sync_instance
+DROP TABLE IF EXISTS changecapture.sync_instance
+
+-- statement: exchange_log
+DROP TABLE IF EXISTS changecapture.exchange_log

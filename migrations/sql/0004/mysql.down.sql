@@ -1,7 +1,4 @@
--- Takes away what the upgrade made.
+-- Takes away what mysql.up.sql made.
 
--- statement: sync_instance
-DROP TABLE IF EXISTS changecapture_sync_instance
-
--- statement: exchange_log
-DROP TABLE IF EXISTS changecapture_exchange_log
+-- statement: key_alias
+DROP TABLE IF EXISTS changecapture_key_alias

@@ -1,7 +1,4 @@
--- Takes away what the upgrade made.
+-- Takes away what postgresql.up.sql made.
 
--- statement: sync_instance
-DROP TABLE IF EXISTS changecapture.sync_instance
-
--- statement: exchange_log
-DROP TABLE IF EXISTS changecapture.exchange_log
+-- statement: key_alias
+DROP TABLE IF EXISTS changecapture.key_alias

@@ -1,32 +1,14 @@
--- The journal of exchanges, and what peers say of themselves.
--- Twin: mysql.up.sql (same statements, same order, same columns).
+-- Keys that are one row.
 
--- statement: exchange_log
--- One row for each exchange with a peer that carried entries or failed, under the same uuid at both ends.
--- direction: entries came 'in' or went 'out'; bytes: of the payloads; outcome: 'done', or what ended it. The
--- oldest rows go (store/journal.py).
-CREATE TABLE IF NOT EXISTS changecapture.exchange_log (
-    id          bigserial    NOT NULL PRIMARY KEY,
-    exchange    varchar(64)  NOT NULL,
-    peer        varchar(64)  NOT NULL,
-    direction   varchar(8)   NOT NULL,
-    entries     bigint       NOT NULL,
-    bytes       bigint       NOT NULL,
-    started_at  bigint       NOT NULL,
-    ended_at    bigint       NOT NULL,
-    outcome     varchar(255) NOT NULL
+-- statement: key_alias
+-- Keys that are one row, seeded at several sites: each with the name of the row, the smallest of them.
+CREATE TABLE IF NOT EXISTS changecapture.key_alias (
+    table_name  varchar(128) COLLATE "C" NOT NULL,
+    row_key     varchar(512) COLLATE "C" NOT NULL,
+    name        varchar(512) COLLATE "C" NOT NULL,
+    PRIMARY KEY (table_name, row_key)
 )
 
--- statement: sync_instance
--- What each peer says of itself: name, owner, contact and url for people; shape: which tables and columns it
--- syncs, as a digest. last_update: the end of the last exchange that carried entries; sync_count: of those.
-CREATE TABLE IF NOT EXISTS changecapture.sync_instance (
-    base_uuid    varchar(64)  COLLATE "C" NOT NULL PRIMARY KEY,
-    name         varchar(255) NOT NULL,
-    owner        varchar(255) NOT NULL,
-    contact      varchar(255) NOT NULL,
-    url          varchar(255) NOT NULL,
-    shape        varchar(64)  NOT NULL,
-    last_update  bigint,
-    sync_count   bigint       NOT NULL DEFAULT 0
-)
+-- statement: key_alias_name
+-- postgresql only: MySQL has it inside the table.
+CREATE INDEX IF NOT EXISTS key_alias_name ON changecapture.key_alias (table_name, name)

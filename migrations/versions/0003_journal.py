@@ -2,7 +2,7 @@
 
 from migrations.frozen import run_frozen
 
-revision = "0004"
+revision = "0003"
 down_revision = "0002"
 
 

@@ -2,8 +2,8 @@
 
 from migrations.frozen import run_frozen
 
-revision = "0003"
-down_revision = "0004"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
