@@ -64,7 +64,7 @@ def read_history(store: SqlStore, table: str, key: str) -> Life:
     keys = sorted({entry.key for entry in entries} | {row.key})
     found += _read_conflicts(store, row.table, keys, names)
     found.sort(key=lambda happening: (happening.at, happening.entry))
-    return Life(row.table, row.key, keys, _describe_state(store, row), found)
+    return Life(row.table, row.key, keys, describe_state(store, row), found)
 
 
 def _read_names(store: SqlStore) -> dict[str, str]:
@@ -90,7 +90,8 @@ def _read_conflicts(
             yield Happening(int(found_at), "conflict", site, origin, lost_name, detail, {column: lost})
 
 
-def _describe_state(store: SqlStore, row: Row) -> str:
+def describe_state(store: SqlStore, row: Row) -> str:
+    """Return how a row stands here: shown, deleted, parked or carried, and why."""
     parked = store.query(
         f"SELECT reason, detail FROM {store.prefix}parked WHERE table_name = %s AND row_key = %s", tuple(row)
     )

@@ -29,6 +29,7 @@ from changecapture.cli import (
     status,
     sync,
     uninstall,
+    verify,
 )
 from changecapture.errors import ChangeCaptureError, RetryLater
 from changecapture.memory import spare_collector
@@ -74,6 +75,7 @@ for module in (
     parked,
     log,
     history,
+    verify,
     export,
     import_,
     compact,
