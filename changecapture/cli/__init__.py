@@ -1,6 +1,6 @@
 """The command line: one command per file; errors come out here, and only here.
 
-Exit status: 0 done; 1 not in step, or the answer was no; 2 an error; 130 interrupted. An error of
+Exit statuses: exits.py. An error of
 ours is one line on standard error: what, why, and what to do. Commands import what they need when they
 run, so that ``--help`` is quick.
 """
@@ -15,6 +15,7 @@ from changecapture import __version__
 from changecapture.cli import (
     clock,
     compact,
+    completion,
     conflicts,
     doctor,
     export,
@@ -31,13 +32,12 @@ from changecapture.cli import (
     uninstall,
     verify,
 )
+from changecapture.cli.exits import ERROR, INTERRUPTED, describe_exits
 from changecapture.errors import ChangeCaptureError, RetryLater
 from changecapture.memory import spare_collector
 from changecapture.packages import check_packages
 
 PROGRAM = "changecapture"
-ERROR = 2
-INTERRUPTED = 130
 AGAIN = "running the same command again goes on"
 EPILOG = """\b
 A database URL is postgresql://user:password@host:port/database or mysql://.. (MariaDB too).
@@ -52,11 +52,10 @@ Example:
   changecapture status
 
 \b
-Exit status: 0 done, 1 not in step or answered with no, 2 error, 130 interrupted.
 """
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(epilog=EPILOG + describe_exits(), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name=PROGRAM)
 @click.option("--debug", is_flag=True, help="Show where an unexpected error came from.")
 def commands(debug: bool) -> None:
@@ -81,6 +80,7 @@ for module in (
     compact,
     site,
     clock,
+    completion,
 ):
     commands.add_command(module.command)
 

@@ -1,9 +1,11 @@
 """``changecapture clock``: put stamps right that a wrong clock has made."""
 
+import json
+
 import click
 
 from changecapture.cli.conflicts import opened
-from changecapture.cli.options import url_argument
+from changecapture.cli.options import json_option, url_argument
 from changecapture.cli.output import count
 
 EPILOG = """\b
@@ -21,7 +23,8 @@ Example:
     metavar="SECONDS",
     help="How far the clock was behind when the changes were made; negative: ahead.",
 )
-def command(url: str | None, behind: float) -> None:
+@json_option
+def command(url: str | None, behind: float, as_json: bool) -> None:
     """Stamp anew what was written under a wrong clock and has not left this site yet.
 
     To be run once, before the site meets others, after the clock was set. What others may have already keeps
@@ -31,4 +34,7 @@ def command(url: str | None, behind: float) -> None:
 
     with opened(url) as store:
         number = correct_stamps(store, int(behind * SECOND))
+    if as_json:
+        click.echo(json.dumps({"stamped_anew": number}))
+        return
     click.echo(f"{count(number, 'entry')} stamped anew")

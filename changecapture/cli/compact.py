@@ -1,9 +1,11 @@
 """``changecapture compact``: give up what later changes have overtaken."""
 
+import json
+
 import click
 
 from changecapture.cli.conflicts import opened
-from changecapture.cli.options import url_argument
+from changecapture.cli.options import json_option, url_argument
 from changecapture.cli.output import count, progress_bar
 
 EPILOG = """\b
@@ -24,7 +26,8 @@ DAYS = 30
     metavar="DAYS",
     help="Leave alone what came within so many days.",
 )
-def command(url: str | None, days: float) -> None:
+@json_option
+def command(url: str | None, days: float, as_json: bool) -> None:
     """Delete entries of the log whose every value was overtaken by a later change.
 
     The relay does this in the background; what the application shows does not change, and no peer misses
@@ -39,4 +42,7 @@ def command(url: str | None, days: float) -> None:
             removed += step.removed
             progress("entries looked at", step.position, step.end)
         left = store.count_entries()
+    if as_json:
+        click.echo(json.dumps({"given_up": removed, "left": left}))
+        return
     click.echo(f"{count(removed, 'entry')} given up, {left} left")

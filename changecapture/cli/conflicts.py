@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from changecapture.cli.options import find_url, url_argument
+from changecapture.cli.exits import NO
+from changecapture.cli.options import find_url, json_option, url_argument
 from changecapture.cli.output import count, print_table, show_time
 from changecapture.errors import ConfigError
 
@@ -22,7 +23,6 @@ Example:
   changecapture conflicts show 7
   changecapture conflicts resolve 7 --take
 """
-WAITS = 1
 HEADS = ("id", "table", "key", "column", "shown", "lost")
 
 
@@ -48,7 +48,7 @@ def opened(url: str | None) -> Iterator["SqlStore"]:
 @command.command("list")
 @url_argument
 @click.option("--all", "resolved", is_flag=True, help="Those that are resolved as well.")
-@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+@json_option
 def list_conflicts(url: str | None, resolved: bool, as_json: bool) -> None:
     """List the open conflicts. @alive says whether the row exists."""
     from changecapture.review import read_conflicts
@@ -67,7 +67,7 @@ def list_conflicts(url: str | None, resolved: bool, as_json: bool) -> None:
 @command.command("show")
 @click.argument("id_", metavar="ID", type=int)
 @url_argument
-@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+@json_option
 def show_conflict(id_: int, url: str | None, as_json: bool) -> None:
     """Show one conflict: both values, who wrote them and when."""
     from changecapture.review import find_conflict
@@ -87,7 +87,8 @@ def show_conflict(id_: int, url: str | None, as_json: bool) -> None:
 @click.option("--keep", "choice", flag_value="keep", help="What is shown is right.")
 @click.option("--take", "choice", flag_value="take", help="Write the lost value, at every site.")
 @click.option("--value", metavar="JSON", help="Write another value, as JSON: '\"text\"', 12, null.")
-def resolve_conflict(id_: int, url: str | None, choice: str | None, value: str | None) -> int:
+@json_option
+def resolve_conflict(id_: int, url: str | None, choice: str | None, value: str | None, as_json: bool) -> int:
     """Decide a conflict. What is written is an ordinary change of this site, and wins everywhere.
 
     The exit status is 1 when the row cannot be shown at the moment: the decision stands, and waits.
@@ -105,8 +106,11 @@ def resolve_conflict(id_: int, url: str | None, choice: str | None, value: str |
             shown = keep_shown(store, conflict)
         else:
             shown = write_value(store, conflict, json.loads(conflict.lost_value) if choice else wanted)
-    click.echo("resolved" if shown else f"resolved, but {count(1, 'row')} is parked: see parked list")
-    return 0 if shown else WAITS
+    if as_json:
+        click.echo(json.dumps({"conflict": id_, "shown": shown}))
+    else:
+        click.echo("resolved" if shown else f"resolved, but {count(1, 'row')} is parked: see parked list")
+    return 0 if shown else NO
 
 
 def _read_value(text: str) -> Any:

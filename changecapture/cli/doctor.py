@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from changecapture.cli.options import find_url, profile_option, url_argument
+from changecapture.cli.exits import NO
+from changecapture.cli.options import find_url, json_option, profile_option, url_argument
 from changecapture.cli.output import count, print_table
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ Example:
 \b
 Exit status: 0 all well (notes are), 1 something to mend, 2 error.
 """
-TO_MEND = 1
 
 
 @click.command("doctor", epilog=EPILOG)
@@ -34,7 +34,7 @@ TO_MEND = 1
     "named with the GRANT that gives it. Left out: the account of the URL.",
 )
 @profile_option
-@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+@json_option
 def command(url: str | None, role: str | None, profile: str | None, as_json: bool) -> int:
     """Look for all that could keep changes from being captured or shipped, and say what mends it.
 
@@ -52,7 +52,7 @@ def command(url: str | None, role: str | None, profile: str | None, as_json: boo
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
     else:
         _print(findings)
-    return TO_MEND if any(finding.state == "mend" for finding in findings) else 0
+    return NO if any(finding.state == "mend" for finding in findings) else 0
 
 
 def _print(findings: Sequence["Finding"]) -> None:

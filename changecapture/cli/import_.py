@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from changecapture.cli.conflicts import opened
+from changecapture.cli.exits import NO
 from changecapture.cli.options import json_option
 from changecapture.cli.output import count, progress_bar
 
@@ -25,7 +26,6 @@ conflict. A value that you have changed in the file wins over the one that it wa
 loses to what was written since; without a stamp it is written now, and wins.
 Exit status: 0 all taken, 1 something was parked or refused, 2 error.
 """
-NOT_ALL = 1
 
 
 @click.command("import", epilog=EPILOG)
@@ -48,7 +48,7 @@ def command(url: str, file: Path, as_json: bool) -> int:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         _print(loaded)
-    return NOT_ALL if loaded.parked or loaded.refusals else 0
+    return NO if loaded.parked or loaded.refusals else 0
 
 
 def _print(loaded: "Loaded") -> None:

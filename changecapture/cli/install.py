@@ -1,14 +1,17 @@
 """``changecapture install``."""
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from changecapture.cli.options import find_url, profile_option, url_argument
+from changecapture.cli.options import find_url, json_option, profile_option, url_argument
 from changecapture.cli.output import count, progress_bar
 
 if TYPE_CHECKING:
     from changecapture.config import DatabaseURL
+    from changecapture.install import Installed
 
 EPILOG = """\b
 Example:
@@ -33,9 +36,15 @@ Example:
     help="What stands between this application's tables and those of other sites: vesuvius, sahana2, a file. "
     "Left out: what was installed before, else none.",
 )
+@json_option
 @click.option("--sql", is_flag=True, help="Print what would be run, for psql or mariadb, and run nothing.")
 def command(
-    url: str | None, profile: str | None, definer: str | None, mapping: str | None, sql: bool
+    url: str | None,
+    profile: str | None,
+    definer: str | None,
+    mapping: str | None,
+    as_json: bool,
+    sql: bool,
 ) -> None:
     """Install change capture, or bring it up to date.
 
@@ -48,14 +57,23 @@ def command(
     if sql:
         _print_script(database, profile, definer)
     else:
-        _install(database, profile, definer, mapping)
+        done = _install(database, profile, definer, mapping)
+        if as_json:
+            click.echo(json.dumps(asdict(done), indent=2))
+        else:
+            _print(done)
 
 
-def _install(database: "DatabaseURL", profile: str | None, definer: str | None, mapping: str | None) -> None:
+def _install(
+    database: "DatabaseURL", profile: str | None, definer: str | None, mapping: str | None
+) -> "Installed":
     from changecapture.install import install
 
     with progress_bar() as report:
-        done = install(database, profile, report, definer=definer, mapping=mapping)
+        return install(database, profile, report, definer=definer, mapping=mapping)
+
+
+def _print(done: "Installed") -> None:
     click.echo(f"profile {done.profile}: {count(done.tables, 'table')} synced")
     click.echo(f"{count(done.created, 'trigger')} created, {done.dropped} dropped")
     click.echo(f"{count(done.rows, 'row')} captured from before the installation")

@@ -6,7 +6,8 @@ from dataclasses import asdict
 import click
 
 from changecapture.cli.conflicts import opened
-from changecapture.cli.options import url_argument
+from changecapture.cli.exits import NO
+from changecapture.cli.options import json_option, url_argument
 from changecapture.cli.output import count, print_table
 
 EPILOG = """\b
@@ -17,7 +18,6 @@ Example:
   changecapture parked join org_sector urn:uuid:4f6b..
   changecapture parked discard pr_person urn:uuid:4f6b..
 """
-STILL_PARKED = 1
 
 
 @click.group("parked", epilog=EPILOG)
@@ -27,7 +27,7 @@ def command() -> None:
 
 @command.command("list")
 @url_argument
-@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+@json_option
 def list_parked(url: str | None, as_json: bool) -> None:
     """List the parked rows with their reasons."""
     from changecapture.review import read_parked_rows
@@ -47,7 +47,7 @@ def list_parked(url: str | None, as_json: bool) -> None:
 @click.argument("table")
 @click.argument("key")
 @url_argument
-@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+@json_option
 def show_parked(table: str, key: str, url: str | None, as_json: bool) -> None:
     """Show one parked row: why, and what its waiting entries would write."""
     from changecapture.core.change import Row
@@ -67,14 +67,15 @@ def show_parked(table: str, key: str, url: str | None, as_json: bool) -> None:
 
 @command.command("retry")
 @url_argument
-def retry_parked(url: str | None) -> int:
+@json_option
+def retry_parked(url: str | None, as_json: bool) -> int:
     """Try to show the parked rows now. The exit status is 1 when some are still parked."""
     from changecapture.apply import retry
 
     with opened(url) as store:
         left = retry(store)
-    click.echo(f"{count(left, 'row')} parked")
-    return STILL_PARKED if left else 0
+    click.echo(json.dumps({"parked": left}) if as_json else f"{count(left, 'row')} parked")
+    return NO if left else 0
 
 
 @command.command("join")
@@ -82,7 +83,8 @@ def retry_parked(url: str | None) -> int:
 @click.argument("key")
 @url_argument
 @click.option("--with", "other", metavar="KEY", help="The key of the other row, where it is not clear.")
-def join_parked_row(table: str, key: str, other: str | None, url: str | None) -> int:
+@json_option
+def join_parked_row(table: str, key: str, other: str | None, url: str | None, as_json: bool) -> int:
     """Say that a parked row and the row that has its place are the same: one row, at every site.
 
     The other row is the one that has the unique value of this one. Joining cannot be undone. The exit
@@ -93,19 +95,24 @@ def join_parked_row(table: str, key: str, other: str | None, url: str | None) ->
 
     with opened(url) as store:
         name, shown = join_parked(store, Row(table, key), other)
-    click.echo(f"joined: {name.table} {name.key}" + ("" if shown else ", parked: see parked list"))
-    return 0 if shown else STILL_PARKED
+    if as_json:
+        click.echo(json.dumps({"table": name.table, "key": name.key, "shown": shown}, ensure_ascii=False))
+    else:
+        click.echo(f"joined: {name.table} {name.key}" + ("" if shown else ", parked: see parked list"))
+    return 0 if shown else NO
 
 
 @command.command("discard")
 @click.argument("table")
 @click.argument("key")
 @url_argument
-def discard_parked_row(table: str, key: str, url: str | None) -> None:
+@json_option
+def discard_parked_row(table: str, key: str, url: str | None, as_json: bool) -> None:
     """Delete a parked row, at every site. Where it is shown it goes, and what it kept out is shown."""
     from changecapture.core.change import Row
     from changecapture.review import discard_parked
 
     with opened(url) as store:
         discard_parked(store, Row(table, key))
-    click.echo("discarded")
+    discarded = {"table": table, "key": key, "discarded": True}
+    click.echo(json.dumps(discarded, ensure_ascii=False) if as_json else "discarded")

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 from changecapture.cli.conflicts import opened
-from changecapture.cli.options import url_argument
+from changecapture.cli.options import json_option, url_argument
 from changecapture.cli.output import count, print_table, progress_bar
 
 EPILOG = """\b
@@ -18,7 +18,7 @@ Example:
 @click.command("reconcile", epilog=EPILOG)
 @url_argument
 @click.option("--table", "tables", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
-@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+@json_option
 def command(url: str | None, tables: tuple[str, ...], as_json: bool) -> None:
     """Compare the tables with the log; what was written or deleted unseen is sent to the peers.
 

@@ -1,11 +1,12 @@
 """``changecapture site``: who a site is."""
 
+import json
 from typing import TYPE_CHECKING
 
 import click
 
 from changecapture.cli.conflicts import opened
-from changecapture.cli.options import url_argument
+from changecapture.cli.options import json_option, url_argument
 from changecapture.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def command() -> None:
 @command.command("renew", epilog=EPILOG)
 @url_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def renew(url: str | None, yes: bool) -> None:
+@json_option
+def renew(url: str | None, yes: bool, as_json: bool) -> None:
     """Give a copy of a database a name of its own, so that original and copy are two sites.
 
     To be run in one of the two, best in the copy, and its relay to be started again. All that it holds stays;
@@ -36,6 +38,9 @@ def renew(url: str | None, yes: bool) -> None:
     with opened(url) as store:
         _confirm(store, yes)
         origin = give_name(store)
+    if as_json:
+        click.echo(json.dumps({"site": origin}))
+        return
     click.echo(f"this is site {origin} from now on; start its relay again")
 
 

@@ -1,10 +1,12 @@
 """``changecapture sync``."""
 
+import json
 from typing import TYPE_CHECKING
 
 import click
 
-from changecapture.cli.options import find_url
+from changecapture.cli.exits import DONE, NO
+from changecapture.cli.options import find_url, json_option
 from changecapture.cli.output import count, progress_bar
 from changecapture.errors import ConfigError
 
@@ -17,13 +19,13 @@ Example:
   changecapture sync env:CAMP_URL mysql://eden:secret@headquarters/eden
 """
 LOCAL = ("localhost", "127.0.0.1", "::1")
-NOT_IN_STEP = 1
 
 
 @click.command("sync", epilog=EPILOG)
 @click.argument("first", metavar="URL_A")
 @click.argument("second", required=False, metavar="[URL_B]")
-def command(first: str, second: str | None) -> int:
+@json_option
+def command(first: str, second: str | None, as_json: bool) -> int:
     """Bring two databases in step, without any network of ours.
 
     Both must be installed. Each gets what the other has and it has not, until nothing is left; then both
@@ -34,30 +36,35 @@ def command(first: str, second: str | None) -> int:
     left, right = find_url(first if second else None), find_url(second or first)
     if _place(left) == _place(right):
         raise ConfigError(f"both URLs name one database, {left}", mend="name the other site's database")
-    return report(*_synchronise(left, right))
+    return report(*_synchronise(left, right), as_json=as_json)
 
 
-def report(entries: int, left: "Status", right: "Status") -> int:
+def report(entries: int, left: "Status", right: "Status", *, as_json: bool = False) -> int:
     """Print what came of it; return the exit status."""
+    why = _explain(left, right)
+    if as_json:
+        sites = [
+            {"database": end.database, "site": end.site, "holds": _describe(end)} for end in (left, right)
+        ]
+        click.echo(json.dumps({"travelled": entries, "equal": not why, "why": why, "sites": sites}, indent=2))
+        return NO if why else DONE
     click.echo(f"{count(entries, 'entry')} travelled")
     for end in (left, right):
         click.echo(f"{end.database}: {_describe(end)}")
+    click.echo(f"not equal: {why}" if why else "equal")
+    return NO if why else DONE
+
+
+def _explain(left: "Status", right: "Status") -> str:
+    """Return why two sites are not equal, '' when they are."""
     for end in (left, right):
         if not end.finished:
             # What is not captured cannot be compared.
-            click.echo(
-                f"not equal: {end.database} is not installed to the end (run: changecapture install URL)"
-            )
-            return NOT_IN_STEP
+            return f"{end.database} is not installed to the end (run: changecapture install URL)"
     if left.vector != right.vector:
-        click.echo("not equal: each holds changes that the other has not")
-        return NOT_IN_STEP
+        return "each holds changes that the other has not"
     waiting = left.captured + right.captured
-    if waiting:
-        click.echo(f"not equal: {count(waiting, 'change')} came meanwhile")
-        return NOT_IN_STEP
-    click.echo("equal")
-    return 0
+    return f"{count(waiting, 'change')} came meanwhile" if waiting else ""
 
 
 def _describe(status: "Status") -> str:

@@ -1,10 +1,12 @@
 """``changecapture uninstall``."""
 
+import json
 from typing import TYPE_CHECKING
 
 import click
 
-from changecapture.cli.options import find_url, url_argument
+from changecapture.cli.exits import DONE, NO
+from changecapture.cli.options import find_url, json_option, url_argument
 from changecapture.cli.output import count
 from changecapture.errors import ChangeCaptureError, ConfigError
 
@@ -15,13 +17,13 @@ EPILOG = """\b
 Example:
   changecapture uninstall postgresql://eden:secret@localhost/eden
 """
-DECLINED = 1
 
 
 @click.command("uninstall", epilog=EPILOG)
 @url_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def command(url: str | None, yes: bool) -> int:
+@json_option
+def command(url: str | None, yes: bool, as_json: bool) -> int:
     """Take everything of changecapture away again, after a question.
 
     The application's tables and rows stay as they are. The change history is lost: what was captured and
@@ -32,14 +34,18 @@ def command(url: str | None, yes: bool) -> int:
 
     database = find_url(url)
     if not find_traces(database):
-        click.echo(f"nothing of changecapture is in {database}")
-        return 0
+        return _report(database, False, as_json, f"nothing of changecapture is in {database}")
     if not yes and not _confirm(database):
-        click.echo("nothing was changed")
-        return DECLINED
+        _report(database, False, as_json, "nothing was changed")
+        return NO
     uninstall(database)
-    click.echo(f"changecapture is gone from {database}; its tables are as they were")
-    return 0
+    what = f"changecapture is gone from {database}; its tables are as they were"
+    return _report(database, True, as_json, what)
+
+
+def _report(database: "DatabaseURL", removed: bool, as_json: bool, what: str) -> int:
+    click.echo(json.dumps({"database": str(database), "removed": removed}) if as_json else what)
+    return DONE
 
 
 def _confirm(database: "DatabaseURL") -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from changecapture.cli.conflicts import opened
+from changecapture.cli.exits import NO
 from changecapture.cli.options import json_option
 from changecapture.cli.output import count, print_table, progress_bar
 
@@ -22,7 +23,6 @@ Example:
 Exit status: 0 both show the same, 1 they do not, 2 error.
 """
 HEADS = ("table", "key", "left", "right", "columns")
-DIFFERENT = 1
 
 
 @click.command("verify", epilog=EPILOG)
@@ -46,7 +46,7 @@ def command(first: str, second: str, repair: bool, as_json: bool) -> int:
         click.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
     else:
         _print(found)
-    return DIFFERENT if found.differences else 0
+    return NO if found.differences else 0
 
 
 def _print(found: "Verified") -> None:

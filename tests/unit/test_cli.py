@@ -1,5 +1,6 @@
 """The command line without a database: help, exit statuses, errors, and what is imported for them."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from changecapture import packages
 from changecapture.cli import commands
+from changecapture.cli.exits import MEANINGS
 from changecapture.cli.output import count, describe_age
 from changecapture.cli.sync import report
 from changecapture.errors import RetryLater
@@ -20,7 +22,7 @@ from tests.support.commands import ROOT, run_command, run_program
 
 COMMANDS = (
     *("plan", "install", "uninstall", "status", "sync", "conflicts", "parked", "doctor", "reconcile"),
-    *("compact", "site", "clock", "export", "import", "log", "history", "verify"),
+    *("compact", "site", "clock", "export", "import", "log", "history", "verify", "completion"),
 )
 SLOW = ("alembic", "sqlalchemy", "twisted", "zeroconf", "psycopg", "pymysql", "rich", "cryptography")
 
@@ -49,7 +51,7 @@ def test_help_says_where_a_url_may_come_from_and_what_the_exit_status_means():
     shown = run_command("--help").out
     assert "env:NAME" in shown
     assert "CHANGECAPTURE_URL" in shown
-    assert "Exit status: 0 done, 1 not in step" in shown
+    assert all(f"{status}" in shown and meaning[:30] in shown for status, meaning in MEANINGS.items())
 
 
 def test_help_imports_nothing_that_is_slow():
@@ -278,3 +280,37 @@ def test_error_on_the_way_out_of_an_interrupt_is_reported_as_the_interrupt(inter
     result = run_command("interrupted")
     assert result.status == 130
     assert "interrupted; running the same command again goes on" in result.err
+
+
+def test_exit_statuses_are_named_in_one_place_only():
+    folder = ROOT / "changecapture" / "cli"
+    for path in folder.glob("*.py"):
+        if path.name != "exits.py":
+            assert not re.search(r"(?m)^[A-Z_]+ = (1|2|130)$|sys\.exit|return [12]$", path.read_text()), path
+
+
+def test_every_command_that_reports_does_so_as_json_too():
+    silent = {"completion"}
+    for name, command in commands.commands.items():
+        parts = command.commands.values() if isinstance(command, click.Group) else [command]
+        for part in parts:
+            options = {option for parameter in part.params for option in parameter.opts}
+            assert name in silent or "--json" in options, f"{name} {part.name}"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_what_the_shell_reads(shell):
+    done = run_command("completion", shell)
+    assert done.status == 0
+    assert "_CHANGECAPTURE_COMPLETE" in done.out
+
+
+def test_shell_is_answered_with_the_commands_that_fit():
+    environ = {
+        **os.environ,
+        "_CHANGECAPTURE_COMPLETE": "bash_complete",
+        "COMP_WORDS": "changecapture ex",
+        "COMP_CWORD": "1",
+    }
+    program = "import sys; from changecapture.cli import main; sys.exit(main())"
+    assert run_program(sys.executable, "-c", program, environ=environ).out == "plain,export\n"

@@ -1,0 +1,24 @@
+"""``changecapture completion``: what a shell needs to complete commands and options."""
+
+import click
+from click.shell_completion import get_completion_class
+
+EPILOG = """\b
+Example:
+  changecapture completion bash >> ~/.bashrc
+  changecapture completion zsh >> ~/.zshrc
+  changecapture completion fish > ~/.config/fish/completions/changecapture.fish
+"""
+PROGRAM = "changecapture"
+VARIABLE = "_CHANGECAPTURE_COMPLETE"
+
+
+@click.command("completion", epilog=EPILOG)
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@click.pass_context
+def command(context: click.Context, shell: str) -> None:
+    """Print what a shell reads to complete our commands and options with the Tab key."""
+    found = get_completion_class(shell)
+    assert found is not None
+    root = context.find_root()
+    click.echo(found(root.command, {}, PROGRAM, VARIABLE).source())
