@@ -79,7 +79,12 @@ def describe_program(name: str, group: click.Group) -> str:
     context = click.Context(group, info_name=name)
     lines = [f"# {name}", "", *_text(group), "", *_options(group, context)]
     for path, command in walk(group):
-        lines += ["", f"{'#' * (len(path) + 1)} {' '.join((name, *path))}", "", *_describe(command, path, name)]
+        lines += [
+            "",
+            f"{'#' * (len(path) + 1)} {' '.join((name, *path))}",
+            "",
+            *_describe(command, path, name),
+        ]
     return "\n".join(lines) + "\n"
 
 
