@@ -2,8 +2,8 @@
 
 - ``reference/<program>.md``: every command and option, from the same objects that print ``--help``
 - ``changes.md``: CHANGES.md
-- a line ``<!-- include: FILE#heading -->`` in a page stands for that section of a file of the project (without
-  its heading), one ``<!-- include: FILE -->`` for a whole text file, as a block of code
+- a line ``<!-- include: FILE#heading -->`` in a page stands for that section of a file of the project
+  (without its heading), one ``<!-- include: FILE -->`` for a whole text file, as a block of code
 
 So each fact has one source. A section that is no longer there is an error of the build.
 """
@@ -44,7 +44,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def include(file: str, heading: str | None) -> str:
-    """Return a section of a Markdown file, or a whole file as code; raise PluginError when it is not there."""
+    """Return a section of a Markdown file, or a whole file as code; raise PluginError without it."""
     text = (ROOT / file).read_text(encoding="utf-8")
     if heading is None:
         return f"```{Path(file).suffix.lstrip('.')}\n{text.rstrip()}\n```"
