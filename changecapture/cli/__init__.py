@@ -20,6 +20,7 @@ from changecapture.cli import (
     export,
     import_,
     install,
+    mapping,
     parked,
     plan,
     reconcile,
@@ -75,6 +76,7 @@ for module in (
     compact,
     site,
     clock,
+    mapping,
 ):
     commands.add_command(module.command)
 
