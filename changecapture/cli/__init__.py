@@ -18,8 +18,10 @@ from changecapture.cli import (
     conflicts,
     doctor,
     export,
+    history,
     import_,
     install,
+    log,
     mapping,
     parked,
     plan,
@@ -28,6 +30,7 @@ from changecapture.cli import (
     status,
     sync,
     uninstall,
+    verify,
 )
 from changecapture.errors import ChangeCaptureError, RetryLater
 from changecapture.memory import spare_collector
@@ -71,6 +74,9 @@ for module in (
     sync,
     conflicts,
     parked,
+    log,
+    history,
+    verify,
     export,
     import_,
     compact,
