@@ -12,7 +12,7 @@ Example:
 """
 
 
-@click.group("mapping")
+@click.group("mapping", epilog=EPILOG)
 def command() -> None:
     """What stands between this application's tables and those of other sites."""
 
