@@ -18,8 +18,10 @@ from changecapture.cli import (
     conflicts,
     doctor,
     export,
+    history,
     import_,
     install,
+    log,
     parked,
     plan,
     reconcile,
@@ -27,6 +29,7 @@ from changecapture.cli import (
     status,
     sync,
     uninstall,
+    verify,
 )
 from changecapture.errors import ChangeCaptureError, RetryLater
 from changecapture.memory import spare_collector
@@ -70,6 +73,9 @@ for module in (
     sync,
     conflicts,
     parked,
+    log,
+    history,
+    verify,
     export,
     import_,
     compact,

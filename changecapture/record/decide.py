@@ -31,6 +31,16 @@ class Decided:
         """Note a value to be written."""
         self.writes.setdefault(stamp, {})[column] = value
 
+    def drop_older(self, entries: Sequence[Entry]) -> None:
+        """Leave out what would lose to what is here."""
+        merged = merge_entries(entries)
+        self.older = 0
+        for stamp, columns in list(self.writes.items()):
+            kept = {n: v for n, v in columns.items() if n not in merged or merged[n].entry.stamp < stamp}
+            self.writes[stamp] = kept
+            if not kept:
+                del self.writes[stamp]
+
 
 def decide(
     record: Record, entries: Sequence[Entry], held: Vector, seen: Vector, scope: str, now: int

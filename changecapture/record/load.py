@@ -69,7 +69,7 @@ def import_rows(store: SqlStore, path: Path, progress: Progress | None = None) -
         _check_head(store, head)
         seen = _read_vector(head)
         for batch in _cut(items, loaded):
-            patiently(partial(_take, store, batch, seen, loaded, places))
+            patiently(partial(take_records, store, batch, seen, loaded, places))
             if progress is not None:
                 progress("records", loaded.records, 0)
     if places:
@@ -143,10 +143,20 @@ def _cut(items: Items, loaded: Loaded) -> Iterator[list[Record]]:
         yield batch
 
 
-def _take(
-    store: SqlStore, batch: Sequence[Record], seen: Vector, loaded: Loaded, places: dict[Row, str]
+def take_records(
+    store: SqlStore,
+    batch: Sequence[Record],
+    seen: Vector,
+    loaded: Loaded,
+    places: dict[Row, str],
+    *,
+    lost: bool = True,
 ) -> None:
-    """Write what a batch of records says, in one transaction."""
+    """Write what a batch of records says, in one transaction; note where the rows that are written stand.
+
+    ``seen``: the vector of the site that the records come from. ``lost``: whether values that lose are
+    written as well, to be kept; else what wins is written whatever this site's vector says that it holds.
+    """
     counts = Loaded()
     with store.lock():
         drain(store)
@@ -154,10 +164,12 @@ def _take(
         named = _name(store, batch, counts)
         writer = _Writer(store)
         entries = store.read_row_entries([row for row, _, _ in named])
-        held, now = store.read_vector(), store.read_clock()
+        held, now = store.read_vector() if lost else {}, store.read_clock()
         for row, table, record in named:
             known = [entry for entry, _ in entries.get(row, ())]
             found = decide(record, known, held, seen, table.scope, now)
+            if not lost:
+                found.drop_older(known)
             counts.older += found.older
             if writer.add(row, table, found, known):
                 counts.written += 1
