@@ -111,7 +111,7 @@ class Pages:
         return go_to(site.name, page)
 
     def _render(
-        self, visit: Visit, session: Session, site: Site | None, template: str, status: int, **shown: Any
+        self, visit: Visit, session: Session, site: Site | None, template: str, code: int, **shown: Any
     ) -> Reply:
         notes, session.notes = session.notes, []
         errors, session.errors = session.errors, []
@@ -126,7 +126,7 @@ class Pages:
             errors=errors,
             **values,
         )
-        return Reply(body, status)
+        return Reply(body, code)
 
     # What each page shows
 
