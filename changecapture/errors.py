@@ -46,6 +46,10 @@ class RetryLater(ChangeCaptureError):
     """Something is busy or away; the same call may succeed later."""
 
 
+class Unwritable(RetryLater):
+    """The database answers and takes no writes: it is read-only or full. A person has to know."""
+
+
 class Gone(RetryLater):
     """The connection is lost, or there never was one; only a new one may succeed."""
 

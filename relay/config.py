@@ -25,6 +25,28 @@
     [[peer]]                            # any number: sites that discovery does not reach
     address = "10.8.0.2:7480"
 
+    [log]
+    format = "text"                     # or "json": one object a line
+
+    [metrics]                           # /healthz and /metrics; without a port there are none
+    host = "127.0.0.1"                  # this machine only, unless another of its addresses is named
+    port = 7482
+
+    [clients]                           # programs with a token (``relay.clients``); no port: there are none
+    host = "127.0.0.1"
+    port = 7481
+
+Several databases in one relay are several sites, each with a name, a key and a port of its own:
+
+    [[database]]                        # in place of [database]
+    name = "north-eden"
+    url_env = "EDEN_URL"
+    [[database]]
+    name = "north-vesuvius"
+    url_env = "VESUVIUS_URL"
+    port = 7490                         # the first has [listen] port by itself; clients_port: the same
+    state = "vesuvius.state"            # beside this file; by itself NAME.state
+
 Only [site] and [database] are needed. Whatever is not known, of the wrong type or missing raises
 ConfigError with the place and what to write: a misspelt setting must not be a silent default.
 """
@@ -33,7 +55,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -51,7 +73,21 @@ TYPES: dict[str, dict[str, type]] = {
     "discovery": {"enabled": bool, "interfaces": list, "service": str},
     "history": {"days": int},
     "peer": {"address": str},
+    "log": {"format": str},
+    "metrics": {"host": str, "port": int},
+    "clients": {"host": str, "port": int},
 }
+ONE_OF_MANY: dict[str, type] = {
+    **TYPES["database"],
+    "name": str,
+    "state": str,
+    "port": int,
+    "clients_port": int,
+}
+"""What a [[database]] may say."""
+FORMATS = ("text", "json")
+LOCAL = "127.0.0.1"
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 PORT = 7480
 SERVICE = "_sahana-sync._tcp.local."
 SERVICE_FORM = re.compile(r"_(?=[a-z0-9-]{1,15}\.)(?=[^.]*[a-z])[a-z0-9]+(-[a-z0-9]+)*\._tcp\.local\.")
@@ -77,6 +113,8 @@ class RelayConfig:
     owner: str = ""
     contact: str = ""
     site_url: str = ""
+    clients: Address | None = None
+    """Where programs with a token may call; None: nowhere."""
 
     @property
     def card(self) -> Card:
@@ -84,20 +122,54 @@ class RelayConfig:
         return Card(self.name, self.owner, self.contact, self.site_url)
 
 
-def read_config(path: Path, environ: Mapping[str, str] = os.environ, *, database: bool = True) -> RelayConfig:
-    """Return the configuration in a file; raise ConfigError. ``database``: whether its URL is needed."""
+@dataclass(frozen=True, slots=True)
+class ProgramConfig:
+    """What the whole file says: its sites, one a database, and what they share."""
+
+    sites: tuple[RelayConfig, ...]
+    log: str = "text"
+    metrics: Address | None = None
+
+    def find(self, name: str | None) -> RelayConfig:
+        """Return the site of that name, the only one if none is given; raise ConfigError."""
+        found = [site for site in self.sites if name in (None, site.name)]
+        if len(found) == 1:
+            return found[0]
+        names = ", ".join(site.name for site in self.sites)
+        if name is None:
+            raise ConfigError("which site?", why=f"this relay has several: {names}", mend="add --site NAME")
+        raise ConfigError(f"no site is called '{clean(name, NAME_LIMIT)}'", why=f"there is {names}")
+
+
+def read_program(
+    path: Path, environ: Mapping[str, str] = os.environ, *, database: bool = True
+) -> ProgramConfig:
+    """Return the configuration in a file; raise ConfigError. ``database``: whether the URLs are needed."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
-            f"cannot read {path}", why=error.strerror or str(error), mend="the README has one to begin with"
+            f"cannot read {path}",
+            why=error.strerror or str(error),
+            mend="`changecapture-relay init` writes one",
         ) from error
     except ValueError as error:
         raise ConfigError(f"{path} is not TOML", why=str(error)) from error
     try:
-        return make_config(tables, environ, path, database=database)
+        return make_program(tables, environ, path, database=database)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error.what}", why=error.why, mend=error.mend) from error
+
+
+def read_config(
+    path: Path,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    database: bool = True,
+    site: str | None = None,
+) -> RelayConfig:
+    """Return one site of a file, see ProgramConfig.find; raise ConfigError."""
+    return read_program(path, environ, database=database).find(site)
 
 
 def make_config(
@@ -107,8 +179,37 @@ def make_config(
     *,
     database: bool = True,
 ) -> RelayConfig:
+    """Return the only site in parsed TOML; raise ConfigError. ``path``: where it stands."""
+    return make_program(tables, environ, path, database=database).find(None)
+
+
+def make_program(
+    tables: Mapping[str, Any],
+    environ: Mapping[str, str],
+    path: Path = Path("relay.toml"),
+    *,
+    database: bool = True,
+) -> ProgramConfig:
     """Return the configuration in parsed TOML; raise ConfigError. ``path``: where it stands."""
     _check_names(tables)
+    databases = tables.get("database", {})
+    if isinstance(databases, list):
+        base = _make_site(tables, {}, environ, path, database=False)
+        sites = _make_many(base, databases, environ, path, database=database)
+    else:
+        one = _table(tables, "database")
+        sites = (_make_site(tables, one, environ, path, database=database),)
+    return ProgramConfig(sites, _format(_table(tables, "log")), _local(tables, "metrics"))
+
+
+def _make_site(
+    tables: Mapping[str, Any],
+    one: Mapping[str, Any],
+    environ: Mapping[str, str],
+    path: Path,
+    *,
+    database: bool,
+) -> RelayConfig:
     site = _table(tables, "site")
     listen = _table(tables, "listen")
     discovery = _table(tables, "discovery")
@@ -118,19 +219,83 @@ def make_config(
     host = _host(listen)
     return RelayConfig(
         name=_name(site),
-        url=_url(_table(tables, "database"), environ) if database else "",
+        url=_url(one, environ) if database else "",
         state=path.parent / site.get("state", path.with_suffix(".state").name),
         host=host,
-        port=_port(listen),
+        port=_port("[listen]", listen.get("port", PORT)),
         discovery=discovery.get("enabled", True),
         interfaces=_interfaces(discovery, host),
         service=_service(discovery),
         history_days=_days(_table(tables, "history")),
-        peers=tuple(_peer(_checked("[[peer]]", "peer", peer)) for peer in peers),
+        peers=tuple(_peer(_checked("[[peer]]", TYPES["peer"], peer)) for peer in peers),
         owner=_line(site, "owner"),
         contact=_line(site, "contact"),
         site_url=_line(site, "url"),
+        clients=_local(tables, "clients"),
     )
+
+
+def _make_many(
+    base: RelayConfig,
+    databases: list[Any],
+    environ: Mapping[str, str],
+    path: Path,
+    *,
+    database: bool,
+) -> tuple[RelayConfig, ...]:
+    """Return a site for each [[database]], on what they have in common."""
+    sites = []
+    for number, table in enumerate(databases):
+        one = _checked("[[database]]", ONE_OF_MANY, table)
+        name, port = _own_name(one), one.get("port", base.port if number == 0 else None)
+        if port is None:
+            raise ConfigError(
+                f"[[database]] {name} needs a port of its own", mend=f"write port = {PORT + 10 * number}"
+            )
+        clients_port = one.get("clients_port", base.clients.port if base.clients and number == 0 else None)
+        sites.append(
+            replace(
+                base,
+                name=name,
+                url=_url(one, environ) if database else "",
+                state=path.parent / one.get("state", f"{name}.state"),
+                port=_port(f"[[database]] {name}", port),
+                clients=None
+                if clients_port is None
+                else Address(
+                    base.clients.host if base.clients else LOCAL,
+                    _port(f"[[database]] {name} clients_", clients_port),
+                ),
+            )
+        )
+    if not sites:
+        raise ConfigError("there is no [[database]]")
+    _check_apart(sites)
+    return tuple(sites)
+
+
+def _own_name(one: Mapping[str, Any]) -> str:
+    name = str(one.get("name", ""))
+    if not FILE_NAME.fullmatch(name) or len(name) > NAME_LIMIT:
+        raise ConfigError(
+            "[[database]] needs a name",
+            why="each is a site of its own; it names the state directory too",
+            mend='write name = "north-eden", of letters, digits, - and _',
+        )
+    return name
+
+
+def _check_apart(sites: list[RelayConfig]) -> None:
+    """Refuse two sites that share what each must have alone."""
+    for what, values in (
+        ("name", [site.name for site in sites]),
+        ("state", [site.state for site in sites]),
+        ("url", [site.url for site in sites if site.url]),
+        ("port", [site.port for site in sites if site.port]),
+        ("clients_port", [site.clients.port for site in sites if site.clients and site.clients.port]),
+    ):
+        if len(set(values)) < len(values):
+            raise ConfigError(f"two [[database]] have the same {what}", why="each is a site of its own")
 
 
 def _check_names(tables: Mapping[str, Any]) -> None:
@@ -140,17 +305,17 @@ def _check_names(tables: Mapping[str, Any]) -> None:
 
 
 def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return _checked(f"[{name}]", name, tables.get(name, {}))
+    return _checked(f"[{name}]", TYPES[name], tables.get(name, {}))
 
 
-def _checked(place: str, name: str, table: Any) -> Mapping[str, Any]:
+def _checked(place: str, types: Mapping[str, type], table: Any) -> Mapping[str, Any]:
     """Return a table whose settings are all known and of the right type."""
     if not isinstance(table, dict):
         raise ConfigError(f"{place} must be a table")
     for setting, value in table.items():
-        wanted = TYPES[name].get(setting)
+        wanted = types.get(setting)
         if wanted is None:
-            known = ", ".join(TYPES[name])
+            known = ", ".join(types)
             raise ConfigError(f"{place} {setting} is not known", mend=f"one of {known}")
         # Not isinstance: true is an int.
         if type(value) is not wanted:
@@ -196,11 +361,28 @@ def _host(listen: Mapping[str, Any]) -> str:
     return normal_host(host)
 
 
-def _port(listen: Mapping[str, Any]) -> int:
-    port = int(listen.get("port", PORT))
+def _port(place: str, port: int) -> int:
     if not 0 <= port < 65536:
-        raise ConfigError("[listen] port cannot be used", why="it must be 0 to 65535")
+        raise ConfigError(f"{place} port cannot be used", why="it must be 0 to 65535")
     return port
+
+
+def _local(tables: Mapping[str, Any], name: str) -> Address | None:
+    """Return where else to listen: on this machine only, unless another address is named."""
+    table = _table(tables, name)
+    if "port" not in table:
+        return None
+    host = table.get("host", LOCAL)
+    return Address(
+        ANY if host == ANY else _own_address(f"[{name}] host", host), _port(f"[{name}]", table["port"])
+    )
+
+
+def _format(log: Mapping[str, Any]) -> str:
+    found = str(log.get("format", FORMATS[0]))
+    if found not in FORMATS:
+        raise ConfigError("[log] format cannot be used", why=f"it must be {' or '.join(FORMATS)}")
+    return found
 
 
 def _interfaces(discovery: Mapping[str, Any], host: str) -> tuple[str, ...]:

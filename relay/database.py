@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 
 from changecapture.compact import Step
 from changecapture.core.scopes import Terms
-from changecapture.errors import ChangeCaptureError, PeerError, RetryLater
+from changecapture.errors import ChangeCaptureError, PeerError, RetryLater, Unwritable
 from changecapture.greeting import Greeting, Measured
 from changecapture.store.interface import Instance
 from changecapture.sync import PullRequest, Received
@@ -62,7 +62,7 @@ class Worker:
         self._stopping = False
         self._failures = 0
         self._reopen_at = 0.0
-        self._away = ""
+        self._away = DatabaseAway("it was not opened yet")
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._ended: Deferred[None] = Deferred()
 
@@ -138,14 +138,14 @@ class Worker:
     def _connect(self) -> Connection:
         now = self._reactor.seconds()
         if now < self._reopen_at:
-            raise DatabaseAway(self._away)
+            raise self._away
         try:
             connection = self._open()
         except ChangeCaptureError as error:
             self._reopen_at = now + min(LONGEST_REOPEN_S, FIRST_REOPEN_S * 2 ** min(self._failures, 9))
             self._failures += 1
-            self._away = str(error)
-            raise DatabaseAway(self._away) from error
+            self._away = DatabaseAway(error.what, why=error.why, mend=error.mend)
+            raise self._away from error
         self._failures = 0
         return connection
 
@@ -169,6 +169,13 @@ class Database:
         self._reader = Worker("database reader", exchange.open, reactor)
         self._log = log
         self._told = ""
+        self._refused = ""
+        """Which verb the database would not write for; "" when it writes."""
+
+    @property
+    def away(self) -> str:
+        """Return what keeps the database from being used, "" while nothing does."""
+        return self._told
 
     def start(self) -> None:
         """Start both threads."""
@@ -181,58 +188,66 @@ class Database:
 
     async def publish(self) -> int:
         """See Connection.publish."""
-        return await self._do(self._writer.call(lambda c: c.publish(), first=True))
+        return await self._do("publish", self._writer.call(lambda c: c.publish(), first=True))
 
     async def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """See Connection.receive."""
-        return await self._do(self._writer.call(lambda c: c.receive(peer, payload, terms)))
+        return await self._do("receive", self._writer.call(lambda c: c.receive(peer, payload, terms)))
 
     async def retry(self) -> int:
         """See Connection.retry."""
-        return await self._do(self._writer.call(lambda c: c.retry()))
+        return await self._do("retry", self._writer.call(lambda c: c.retry()))
 
     async def compact(self, keep: int) -> Step | None:
         """See Connection.compact."""
-        return await self._do(self._writer.call(lambda c: c.compact(keep)))
+        return await self._do("compact", self._writer.call(lambda c: c.compact(keep)))
 
     async def greet(self, to: str = "") -> Greeting:
         """See Connection.greet."""
-        return await self._do(self._reader.call(lambda c: c.greet(to)))
+        return await self._do("greet", self._reader.call(lambda c: c.greet(to)))
 
     async def meet(self, theirs: Greeting, measured: Measured | None = None) -> None:
         """See Connection.meet; what a person should know is logged."""
-        for line in await self._do(self._writer.call(lambda c: c.meet(theirs, measured))):
+        for line in await self._do("meet", self._writer.call(lambda c: c.meet(theirs, measured))):
             self._log.warning(line)
 
     async def look_for_drift(self) -> str:
         """See Connection.look_for_drift."""
-        return await self._do(self._reader.call(lambda c: c.look_for_drift()))
+        return await self._do("look_for_drift", self._reader.call(lambda c: c.look_for_drift()))
 
     async def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """See Connection.next_request."""
         # By the writer: after what is being received, which its vector then says. Asked before, a peer would
         # send what is here a moment later.
-        return await self._do(self._writer.call(lambda c: c.next_request(peer, terms)))
+        return await self._do("next_request", self._writer.call(lambda c: c.next_request(peer, terms)))
 
     async def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection.answer."""
-        return await self._do(self._reader.call(lambda c: c.answer(request, terms)))
+        return await self._do("answer", self._reader.call(lambda c: c.answer(request, terms)))
 
     async def modules(self) -> list[str]:
         """See Connection.modules."""
-        return await self._do(self._reader.call(lambda c: c.modules()))
+        return await self._do("modules", self._reader.call(lambda c: c.modules()))
 
     async def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
         """See Connection.write_journal."""
-        await self._do(self._reader.call(lambda c: c.write_journal(ended, met)))
+        await self._do("write_journal", self._reader.call(lambda c: c.write_journal(ended, met)))
 
-    async def _do(self, done: Deferred[T]) -> T:
-        """Wait for a job; raise PeerError, or DatabaseAway for everything that is ours."""
+    async def _do(self, verb: str, done: Deferred[T]) -> T:
+        """Wait for a job; raise PeerError, or DatabaseAway for everything that is ours.
+
+        What could not be written is only known to be possible again when the same verb has succeeded: others
+        may have had nothing to write.
+        """
         try:
             outcome = await done
         except DatabaseAway as error:
-            self._tell("warning", f"waiting for the database: {error}")
+            self._tell("warning", f"waiting for the database: {error}", error.what)
             raise
+        except Unwritable as error:
+            self._refused = verb
+            self._tell("warning", f"waiting for the database: {error}", error.what)
+            raise DatabaseAway(str(error)) from error
         except (PeerError, CancelledError):
             raise
         except RetryLater as error:
@@ -245,13 +260,13 @@ class Database:
                 self._told = repr(error)
                 self._log.failure("a mistake in changecapture")
             raise DatabaseAway("a mistake in changecapture, see the log") from error
-        if self._told:
-            self._tell("info", "the database is back")
-            self._told = ""
+        if self._told and self._refused in ("", verb):
+            self._log.info("the database is back")
+            self._told = self._refused = ""
         return outcome
 
-    def _tell(self, level: Literal["info", "warning"], text: str) -> None:
-        """Say it once, until something else is to be said."""
-        if text != self._told:
-            self._told = text
+    def _tell(self, level: Literal["info", "warning"], text: str, about: str = "") -> None:
+        """Say it once, until something else is to be said; ``about``: what it is, however it is worded."""
+        if (about or text) != self._told:
+            self._told = about or text
             getattr(self._log, level)(text)

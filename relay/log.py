@@ -1,9 +1,11 @@
 """The relay's log: one line per thing that a person would act on, to stderr.
 
-``Log`` is what the other modules are given. ``TextLog`` writes it. What Twisted and zeroconf have
-to say goes the same way, from warnings up, so that nothing is lost and nothing chatters.
+``Log`` is what the other modules are given. ``TextLog`` writes it, ``JsonLog`` as one object a line.
+What Twisted and zeroconf have to say goes the same way, from warnings up, so that nothing is lost and
+nothing chatters.
 """
 
+import json
 import logging
 import sys
 import traceback
@@ -35,15 +37,15 @@ class TextLog:
 
     def info(self, text: str) -> None:
         """Write a line."""
-        self._write(text)
+        self._write("info", text)
 
     def warning(self, text: str) -> None:
         """Write a line that is marked."""
-        self._write(f"warning: {text}")
+        self._write("warning", text)
 
     def failure(self, text: str) -> None:
         """Write a line and the traceback of the exception that is being handled."""
-        self._write(f"error: {text}\n{traceback.format_exc().rstrip()}")
+        self._write("error", text, traceback.format_exc())
 
     def begin(self) -> None:
         """Take in what Twisted and Python's logging say, from warnings up."""
@@ -51,23 +53,65 @@ class TextLog:
         globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
         # What zeroconf warns of (a socket without a route, a peer's odd packet) it gets over by itself.
         logging.getLogger("zeroconf").setLevel(logging.ERROR)
-        logging.basicConfig(
-            level=logging.WARNING, stream=self._stream, format="%(name)s: %(message)s", force=True
-        )
+        logging.basicConfig(level=logging.WARNING, handlers=[_Handler(self)], force=True)
 
     def _observe(self, event: LogEvent) -> None:
         if event.get("log_level", LogLevel.info) < LogLevel.warn:
             return
-        self._write(f"warning: {formatEvent(event)}")
         failure = event.get("log_failure")
-        if failure is not None:
-            self._stream.write(failure.getTraceback())
+        self._write("warning", formatEvent(event), "" if failure is None else failure.getTraceback())
 
-    def _write(self, text: str) -> None:
-        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    def _write(self, level: str, text: str, trace: str = "") -> None:
         try:
-            self._stream.write(f"{now} {text}\n")
+            self._stream.write(self._form(datetime.now(UTC), level, text, trace.rstrip()) + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             # Nobody reads any more; that is no reason to stop exchanging.
             pass
+
+    def _form(self, now: datetime, level: str, text: str, trace: str) -> str:
+        mark = "" if level == "info" else f"{level}: "
+        return f"{now:%Y-%m-%d %H:%M:%S} {mark}{text}" + (f"\n{trace}" if trace else "")
+
+
+class JsonLog(TextLog):
+    """An object a line: ``time``, ``level`` (info, warning, error), ``text``; of a mistake its ``trace``."""
+
+    def _form(self, now: datetime, level: str, text: str, trace: str) -> str:
+        said = {"time": now.isoformat(timespec="milliseconds"), "level": level, "text": text}
+        return json.dumps({**said, "trace": trace} if trace else said)
+
+
+class _Handler(logging.Handler):
+    """Python's logging, into ours."""
+
+    def __init__(self, log: TextLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        self._log.warning(f"{record.name}: {record.getMessage()}")
+
+
+LOGS = {"text": TextLog, "json": JsonLog}
+
+
+class NamedLog:
+    """The log of one site among several: each line begins with its name."""
+
+    def __init__(self, name: str, log: Log) -> None:
+        """Write to ``log``."""
+        self._name, self._log = name, log
+
+    def info(self, text: str) -> None:
+        """See Log."""
+        self._log.info(f"{self._name}: {text}")
+
+    def warning(self, text: str) -> None:
+        """See Log."""
+        self._log.warning(f"{self._name}: {text}")
+
+    def failure(self, text: str) -> None:
+        """See Log."""
+        self._log.failure(f"{self._name}: {text}")

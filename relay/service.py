@@ -6,7 +6,7 @@ once; then it waits for the database, which alone knows who this site is; only t
 to others.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -27,7 +27,7 @@ from relay.discovery import Network
 from relay.exchange import Exchange
 from relay.journal import Journal
 from relay.load import Timing
-from relay.log import Log
+from relay.log import Log, NamedLog
 from relay.node import Node
 from relay.orders import Orders
 from relay.peer import Peer
@@ -225,10 +225,16 @@ class SiteService(Service):
 
 
 def make_service(
-    config: RelayConfig, open_exchange: Callable[[str], Exchange], *, reactor: Any, log: Log
+    sites: Sequence[RelayConfig],
+    open_exchange: Callable[[RelayConfig], Exchange],
+    *,
+    reactor: Any,
+    log: Log,
 ) -> MultiService:
     """Return the whole relay: one child per database."""
     relay = MultiService()
-    site = SiteService(config, open_exchange(config.url), reactor=reactor, rng=Random(), log=log)
-    Service.setServiceParent(site, relay)
+    for config in sites:
+        named = NamedLog(config.name, log) if len(sites) > 1 else log
+        site = SiteService(config, open_exchange(config), reactor=reactor, rng=Random(), log=named)
+        Service.setServiceParent(site, relay)
     return relay

@@ -18,7 +18,7 @@ from changecapture.core.change import Entry
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.dialect import mysql as dialect
-from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater
+from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
 from changecapture.store.literals import Many, Records, app_record, measure, record, write_many, write_records
 from changecapture.store.log import ENTRY_HEAD
 from changecapture.store.session import LOCK_SECONDS
@@ -36,6 +36,8 @@ TINY_VALUE = 63
 UNIQUE_ERRORS = (ER.DUP_ENTRY, 1586)
 REFERENCE_ERRORS = (1216, 1217, 1451, 1452)
 VALUE_ERRORS = (1048, 1264, 1265, 1292, 1364, 1366, 1406, 1411, 1416, 1425, 3819, 4025, 22001)
+READ_ONLY_ERRORS = (1290, 1792, 1836)
+FULL_ERRORS = (1021, 1026, 1114)
 BUSY_ERRORS = (1205, 1213, 3572, 1969, 3024)
 GONE_ERRORS = (1053, 2003, 2006, 2013, 2055, 1040, 1203, 1927, 0)
 DRIFT_ERRORS = (1054, 1146, 1305, 1360)
@@ -110,6 +112,10 @@ class MySQLStore(SqlStore):
             return DriftError("the database is not as installed", why=text, mend=mend)
         if code in RIGHT_ERRORS:
             return ConfigError(f"{self.url} refuses", why=text, mend="correct the URL or grant the right")
+        if code in READ_ONLY_ERRORS:
+            return Unwritable("the database is read-only", why=text)
+        if code in FULL_ERRORS:
+            return Unwritable("the disk of the database is full", why=text)
         if code in BUSY_ERRORS:
             return RetryLater("the database is busy", why=text)
         if code in GONE_ERRORS or (code == -1 and isinstance(error, pymysql.InternalError)):

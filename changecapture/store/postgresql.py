@@ -14,7 +14,7 @@ from changecapture.config import DatabaseURL, refuse_options
 from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.dialect import postgresql as dialect
-from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater
+from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
 from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
@@ -83,6 +83,10 @@ class PostgresStore(SqlStore):
             return ConfigError(f"{self.url.user} lacks a right", why=text, mend="grant it or use the owner")
         if state[:2] in ("28", "3D"):
             return ConfigError(f"cannot connect to {self.url}", why=text, mend="correct the URL")
+        if state == "25006":
+            return Unwritable("the database is read-only", why=text)
+        if state == "53100":
+            return Unwritable("the disk of the database is full", why=text)
         if state in ("55P03", "40001", "40P01", "57014"):
             return RetryLater("the database is busy", why=text)
         if isinstance(error, psycopg.OperationalError) or state[:2] in ("08", "53", "57"):

@@ -20,6 +20,9 @@ config_option = click.option(
     type=click.Path(path_type=Path),
     help="The TOML file that says which database, which port and which peers.",
 )
+site_option = click.option(
+    "--site", metavar="NAME", help="Which of the relay's sites, where it has several databases."
+)
 introducer_option = click.option(
     "--introducer",
     is_flag=True,

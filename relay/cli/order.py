@@ -30,11 +30,13 @@ class Quiet:
         click.echo(f"error: {text}\n{traceback.format_exc().rstrip()}", err=True)
 
 
-def give_order(config_file: Path, request: Said, say: Callable[[Said], None]) -> None:
+def give_order(
+    config_file: Path, request: Said, say: Callable[[Said], None], site: str | None = None
+) -> None:
     """Let a request be carried out, ``say`` what comes of it; raise ChangeCaptureError."""
     from relay.control import RelayAway, call
 
-    config = read_config(config_file, database=False)
+    config = read_config(config_file, database=False, site=site)
     try:
         for said in call(config.state, request):
             say(said)

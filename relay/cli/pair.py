@@ -5,15 +5,18 @@ from typing import Any
 
 import click
 
-from relay.cli.options import config_option, ending, introducer_option
+from relay.cli.options import config_option, ending, introducer_option, site_option
 
 
 @click.command()
 @config_option
+@site_option
 @click.option("--at", metavar="HOST:PORT", help="Where the other machine is, when it is not found by itself.")
 @introducer_option
 @click.argument("code", nargs=-1)
-def pair(config_file: Path, at: str | None, introducer: bool, code: tuple[str, ...]) -> None:
+def pair(
+    config_file: Path, site: str | None, at: str | None, introducer: bool, code: tuple[str, ...]
+) -> None:
     """Pair two sites. On one machine: pair. It shows a code; on the other: pair CODE.
 
     The code is good for one guess, within ten minutes. Both ends let each other in, or neither does.
@@ -26,7 +29,7 @@ def pair(config_file: Path, at: str | None, introducer: bool, code: tuple[str, .
     elif at:
         raise click.UsageError("--at is for the machine where the code is typed")
     with ending():
-        give_order(config_file, request, _say)
+        give_order(config_file, request, _say, site)
 
 
 def _say(said: dict[str, Any]) -> None:

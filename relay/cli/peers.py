@@ -5,25 +5,28 @@ from typing import Any
 
 import click
 
-from relay.cli.options import config_option, ending
+from relay.cli.options import config_option, ending, site_option
 from relay.trust.identity import SHORT
 
 
 @click.command()
 @config_option
-def peers(config_file: Path) -> None:
+@site_option
+def peers(config_file: Path, site: str | None) -> None:
     """List the paired sites, and those within reach that are not paired."""
-    _order(config_file, {"order": "peers"}, _say_peers)
+    _order(config_file, site, {"order": "peers"}, _say_peers)
 
 
 @click.command()
 @config_option
+@site_option
 @click.option("--introducer/--no-introducer", required=True, help="Whether it may introduce others.")
 @click.argument("peer")
-def allow(config_file: Path, introducer: bool, peer: str) -> None:
+def allow(config_file: Path, site: str | None, introducer: bool, peer: str) -> None:
     """Let a paired site (its name, or the beginning of its id) introduce others, or no longer."""
     _order(
         config_file,
+        site,
         {"order": "allow", "peer": peer, "introducer": introducer},
         lambda peer: click.echo(_line(peer)),
     )
@@ -31,10 +34,11 @@ def allow(config_file: Path, introducer: bool, peer: str) -> None:
 
 @click.command()
 @config_option
+@site_option
 @click.option("--send", metavar="MODULES", help="Which modules it is sent.")
 @click.option("--accept", metavar="MODULES", help="Which modules are taken from it.")
 @click.argument("peer")
-def limit(config_file: Path, send: str | None, accept: str | None, peer: str) -> None:
+def limit(config_file: Path, site: str | None, send: str | None, accept: str | None, peer: str) -> None:
     """Say which modules are exchanged with a paired site (its name, or the beginning of its id).
 
     MODULES is all, none, a list (cr,gis) or all but some ('all but mpr'); `changecapture plan` names them.
@@ -43,18 +47,21 @@ def limit(config_file: Path, send: str | None, accept: str | None, peer: str) ->
     limits = {name: text for name, text in (("send", send), ("accept", accept)) if text is not None}
     if not limits:
         raise click.UsageError("say what to --send or to --accept")
-    _order(config_file, {"order": "limit", "peer": peer, **limits}, lambda peer: click.echo(_line(peer)))
+    _order(
+        config_file, site, {"order": "limit", "peer": peer, **limits}, lambda peer: click.echo(_line(peer))
+    )
 
 
 @click.command()
 @config_option
+@site_option
 @click.argument("peer")
-def unpair(config_file: Path, peer: str) -> None:
+def unpair(config_file: Path, site: str | None, peer: str) -> None:
     """Let a site (its name, or the beginning of its id) in no more, at once."""
-    _order(config_file, {"order": "unpair", "peer": peer}, _say_unpaired)
+    _order(config_file, site, {"order": "unpair", "peer": peer}, _say_unpaired)
 
 
-def _order(config_file: Path, request: dict[str, Any], say: Any) -> None:
+def _order(config_file: Path, site: str | None, request: dict[str, Any], say: Any) -> None:
     from relay.cli.order import give_order
 
     def hear(said: dict[str, Any]) -> None:
@@ -63,7 +70,7 @@ def _order(config_file: Path, request: dict[str, Any], say: Any) -> None:
             click.echo("the names of the modules were not looked up: no relay runs", err=True)
 
     with ending():
-        give_order(config_file, request, hear)
+        give_order(config_file, request, hear, site)
 
 
 def _say_peers(done: dict[str, Any]) -> None:

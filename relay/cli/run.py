@@ -17,19 +17,19 @@ def run(config_file: Path) -> None:
     """Run in the foreground until SIGTERM or Ctrl-C; log to stderr."""
     from changecapture.memory import spare_collector
     from changecapture.packages import check_packages
-    from relay.config import read_config
+    from relay.config import read_program
     from relay.exchange import DatabaseExchange
-    from relay.log import TextLog
+    from relay.log import LOGS
     from relay.service import make_service
 
     with ending():
         check_packages()
-        config = read_config(config_file)
-        log = TextLog(sys.stderr)
+        config = read_program(config_file)
+        log = LOGS[config.log](sys.stderr)
         log.begin()
         reactor = clocked_reactor()
         relay = make_service(
-            config, lambda url: DatabaseExchange(url, config.state), reactor=reactor, log=log
+            config.sites, lambda site: DatabaseExchange(site.url, site.state), reactor=reactor, log=log
         )
         relay.startService()
     spare_collector()

@@ -12,7 +12,7 @@ import relay.cli
 import relay.config
 import relay.exchange
 from relay.address import ANY
-from relay.config import RelayConfig
+from relay.config import ProgramConfig, RelayConfig
 from tests.unit.relay_fake import FakeSite, site_id
 
 
@@ -32,7 +32,7 @@ class PrintingSite(FakeSite):
 def main(letter: str, service: str, state: str, host: str = "127.0.0.1") -> None:
     site = PrintingSite(site_id(letter))
     site.write(f"from {letter}")
-    relay.config.read_config = lambda _: RelayConfig(
+    config = RelayConfig(
         f"camp {letter}",
         "",
         Path(state),
@@ -41,6 +41,7 @@ def main(letter: str, service: str, state: str, host: str = "127.0.0.1") -> None
         interfaces=() if host == ANY else (host,),
         service=service,
     )
+    relay.config.read_program = lambda _: ProgramConfig((config,))
     relay.exchange.DatabaseExchange = lambda *_: site
     Thread(target=lambda: [site.write(line.strip()) for line in sys.stdin], daemon=True).start()
     relay.cli.main(["run", "--config", "none"])

@@ -6,7 +6,7 @@ import pytest
 
 from changecapture.errors import ConfigError
 from relay.address import Address, is_loopback, own_addresses, parse_address
-from relay.config import make_config, read_config
+from relay.config import make_config, make_program, read_config
 
 SITE = {"name": "north"}
 DATABASE = {"url": "postgresql://u:secret@127.0.0.1/eden"}
@@ -159,3 +159,68 @@ def test_loopback_is_known_in_every_spelling():
         assert is_loopback(host)
     for host in ("", "0.0.0.0", "::", "10.0.0.1", "localhost.example.org", "1", "127.1"):
         assert not is_loopback(host)
+
+
+MANY = [
+    {"name": "north-eden", "url": "postgresql://h/eden"},
+    {"name": "north-vesuvius", "url": "mysql://h/vesuvius", "port": 7490, "clients_port": 7491},
+]
+
+
+def make_many(*databases: object, **tables: object):
+    return make_program(
+        {"site": SITE, "database": list(databases or MANY)} | tables, {}, Path("/d/relay.toml")
+    )
+
+
+def test_each_of_several_databases_is_a_site_with_its_own_name_state_and_port():
+    first, second = make_many(site=SITE | {"owner": "Red Cross"}, clients={"port": 7481}).sites
+    assert (first.name, first.port, first.state) == ("north-eden", 7480, Path("/d/north-eden.state"))
+    assert (second.name, second.port, second.state) == (
+        "north-vesuvius",
+        7490,
+        Path("/d/north-vesuvius.state"),
+    )
+    assert (first.owner, second.owner) == ("Red Cross", "Red Cross")
+    assert (first.clients, second.clients) == (Address("127.0.0.1", 7481), Address("127.0.0.1", 7491))
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ({"port": 1}, "needs a name"),
+        ({"name": "../x", "port": 1}, "needs a name"),
+        ({"name": "b"}, "[[database]] b needs a port of its own"),
+        ({"name": "north-eden", "port": 1}, "two [[database]] have the same name"),
+        ({"name": "b", "port": 7480}, "two [[database]] have the same port"),
+        ({"name": "b", "port": 1, "state": "north-eden.state"}, "two [[database]] have the same state"),
+        ({"name": "b", "port": 1, "url": "postgresql://h/eden"}, "two [[database]] have the same url"),
+        ({"name": "b", "port": 1, "host": "x"}, "[[database]] host is not known"),
+    ],
+)
+def test_two_databases_share_nothing_that_a_site_must_have_alone(second, message):
+    with pytest.raises(ConfigError) as caught:
+        make_many(MANY[0], {"url": "mysql://h/v"} | second)
+    assert message in str(caught.value)
+
+
+def test_which_site_is_meant_must_be_said_where_there_are_several():
+    program = make_many()
+    assert program.find("north-vesuvius").port == 7490
+    with pytest.raises(ConfigError, match="--site NAME"):
+        program.find(None)
+    with pytest.raises(ConfigError, match="no site is called 'x'"):
+        program.find("x")
+
+
+def test_metrics_and_clients_are_for_this_machine_unless_another_address_is_named():
+    program = make_program({"site": SITE, "database": DATABASE, "metrics": {"port": 1}}, {})
+    assert program.metrics == Address("127.0.0.1", 1) and program.sites[0].clients is None
+    assert make().clients is None
+    assert make(clients={"host": "*", "port": 2}).clients == Address("*", 2)
+
+
+def test_a_log_is_text_or_json():
+    assert make_program({"site": SITE, "database": DATABASE, "log": {"format": "json"}}, {}).log == "json"
+    with pytest.raises(ConfigError, match="text or json"):
+        make_config({"site": SITE, "database": DATABASE, "log": {"format": "xml"}}, {})
