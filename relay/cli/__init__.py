@@ -5,6 +5,7 @@ import click
 from changecapture import __version__
 from relay.cli.init import init
 from relay.cli.pair import pair
+from relay.cli.password import password
 from relay.cli.peers import allow, limit, peers, unpair
 from relay.cli.run import run
 
@@ -15,5 +16,5 @@ def main() -> None:
     """Exchange changes with the other sites that are within reach."""
 
 
-for command in (init, run, pair, peers, allow, limit, unpair):
+for command in (init, run, pair, peers, allow, limit, unpair, password):
     main.add_command(command)

@@ -20,6 +20,7 @@ def run(config_file: Path) -> None:
     from relay.config import read_program
     from relay.exchange import DatabaseExchange
     from relay.log import LOGS
+    from relay.page.server import serve_page
     from relay.service import make_service
 
     with ending():
@@ -32,6 +33,7 @@ def run(config_file: Path) -> None:
             config.sites, lambda site: DatabaseExchange(site.url, site.state), reactor=reactor, log=log
         )
         relay.startService()
+        serve_page(config, relay, reactor=reactor, log=log)
     spare_collector()
     reactor.addSystemEventTrigger("before", "shutdown", relay.stopService)
     reactor.run()
