@@ -25,6 +25,7 @@ from changecapture.compact import Step
 from changecapture.core.scopes import Terms
 from changecapture.errors import ChangeCaptureError, PeerError, RetryLater, Unwritable
 from changecapture.greeting import Greeting, Measured
+from changecapture.status import Status
 from changecapture.store.interface import Instance
 from changecapture.sync import PullRequest, Received
 from relay.clock import Reactor, Timer, cancel
@@ -224,6 +225,10 @@ class Database:
     async def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection.answer."""
         return await self._do("answer", self._reader.call(lambda c: c.answer(request, terms)))
+
+    async def read_status(self) -> Status:
+        """See Connection.read_status."""
+        return await self._do("read_status", self._reader.call(lambda c: c.read_status()))
 
     async def modules(self) -> list[str]:
         """See Connection.modules."""

@@ -18,6 +18,7 @@ from changecapture.core.scopes import Terms
 from changecapture.drift import describe_drift
 from changecapture.greeting import Greeting, Measured, greet, meet
 from changecapture.memo import find_memo
+from changecapture.status import Status, read_status
 from changecapture.store import open_store
 from changecapture.store.interface import Exchanged, Instance
 from changecapture.store.sqlstore import SqlStore
@@ -88,6 +89,9 @@ class Connection(Protocol):
 
     def modules(self) -> list[str]:
         """Return the names of the modules that are synced here."""
+
+    def read_status(self) -> Status:
+        """Return how the site stands."""
 
 
 class Exchange(Protocol):
@@ -192,6 +196,10 @@ class DatabaseConnection:
     def modules(self) -> list[str]:
         """See Connection."""
         return sorted({table.scope for table in self._store.tables.values()})
+
+    def read_status(self) -> Status:
+        """See Connection."""
+        return read_status(self._store)
 
 
 class DatabaseExchange:

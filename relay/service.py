@@ -6,7 +6,7 @@ once; then it waits for the database, which alone knows who this site is; only t
 to others.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from changecapture.compact import DAY
 from changecapture.greeting import Greeting
+from changecapture.status import Status
 from changecapture.sync import Received
 from relay.address import Address
 from relay.calls import Calls
@@ -25,7 +26,7 @@ from relay.control import Control
 from relay.database import Database, DatabaseAway
 from relay.discovery import Network
 from relay.exchange import Exchange
-from relay.journal import Journal
+from relay.journal import Journal, Key, Traffic
 from relay.load import Timing
 from relay.log import Log, NamedLog
 from relay.node import Node
@@ -55,6 +56,7 @@ class SiteService(Service):
         timing: Timing | None = None,
     ) -> None:
         """Make the parts; nothing is opened before ``startService``."""
+        self.name: str = config.name
         self.site: str | None = None
         """The id of this site, once the database has told it."""
         self._config = config
@@ -85,6 +87,23 @@ class SiteService(Service):
             clock=reactor,
         )
         self.node.peers.on_change(self._changed)
+
+    @property
+    def away(self) -> str:
+        """Return what keeps the database from being used, "" while nothing does."""
+        return self._database.away if self.site else self._database.away or "it was not reached yet"
+
+    @property
+    def traffic(self) -> Mapping[Key, Traffic]:
+        """Return what was exchanged with whom since the start."""
+        return self._journal.traffic
+
+    async def read_status(self) -> Status | None:
+        """Return how the site stands, None while its database is away."""
+        try:
+            return await self._database.read_status()
+        except DatabaseAway:
+            return None
 
     @property
     def port(self) -> int:
