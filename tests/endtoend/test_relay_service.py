@@ -1,6 +1,6 @@
 """A relay that others start: systemd, web2py, cron, Windows.
 
-systemd's own tools check the unit, and a datagram socket stands for it; of Windows there is a stub of pywin32.
+systemd's own tools check the unit, a datagram socket stands for it; of Windows there is a stub of pywin32.
 """
 
 import os
