@@ -168,14 +168,14 @@ def _find_differences(store: SqlStore, table: SyncedTable, shown: Sequence[Chang
             wire: value
             for wire, value in now.items()
             if wire not in waiting.get(change.row, ())
-            and not _same(*kinds[wire], merged[wire].value if wire in merged else None, value)
+            and not same(*kinds[wire], merged[wire].value if wire in merged else None, value)
         }
         if differing:
             found.append(replace(change, columns={}, late=values.dump(differing)))
     return found
 
 
-def _same(kind: str, type_: str, logged: Any, shown: Any) -> bool:
+def same(kind: str, type_: str, logged: Any, shown: Any) -> bool:
     """Return whether a column that was given the one value can show the other."""
     if logged is None or shown is None:
         return logged is shown

@@ -139,8 +139,7 @@ class Peer:
 
     def greet_anew(self) -> None:
         """Break off what runs and greet again, in a moment."""
-        if self._task is not None:
-            self._task.cancel()
+        self._retire()
         self._drop_ahead()
         self.handle(states.Failed("it is greeted anew", "here"))
 
@@ -168,8 +167,8 @@ class Peer:
     def _poke_done(self, outcome: Failure | None) -> None:
         self._poking = None
         waiting = self.session.state in (states.State.PULLING, states.State.LISTENING)
-        if waiting and outcome is not None and outcome.check(RetryLater) and self._task is not None:
-            self._task.cancel()
+        if waiting and outcome is not None and outcome.check(RetryLater):
+            self._retire()
             self._drop_ahead()
             self.handle(self._broken(str(outcome.value), "link"))
 
@@ -195,8 +194,19 @@ class Peer:
 
     def _begin(self, work: Coroutine[Deferred[Any], Any, states.Event]) -> None:
         cancel(self._timer)
-        self._task = Deferred.fromCoroutine(self._guard(work))
-        self._task.addCallbacks(self.handle, cancelled)
+        task = self._task = Deferred.fromCoroutine(self._guard(work))
+        task.addCallbacks(self._end, cancelled, callbackArgs=(task,))
+
+    def _end(self, event: states.Event, task: Deferred[states.Event]) -> None:
+        """Give the session what its work ended in; it has moved on from work that was retired."""
+        if self._task is task:
+            self.handle(event)
+
+    def _retire(self) -> None:
+        """Cancel what runs. A call that is cut may end as a failure of its own: nobody waits for it now."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
 
     async def _guard(self, work: Coroutine[Deferred[Any], Any, states.Event]) -> states.Event:
         """Return the event that the work ends in; whatever it raises is a Failed."""

@@ -17,7 +17,11 @@ from changecapture.cli import (
     compact,
     conflicts,
     doctor,
+    export,
+    history,
+    import_,
     install,
+    log,
     parked,
     plan,
     reconcile,
@@ -25,6 +29,7 @@ from changecapture.cli import (
     status,
     sync,
     uninstall,
+    verify,
 )
 from changecapture.errors import ChangeCaptureError, RetryLater
 from changecapture.memory import spare_collector
@@ -68,6 +73,11 @@ for module in (
     sync,
     conflicts,
     parked,
+    log,
+    history,
+    verify,
+    export,
+    import_,
     compact,
     site,
     clock,

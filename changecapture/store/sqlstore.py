@@ -23,6 +23,10 @@ class SqlStore(RowStore):
         """Update rows by local key; all rows of one call have the same columns."""
         raise NotImplementedError
 
+    def locate_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+        """Return {key: local key} of the rows that are at these places, locked or not."""
+        return dict(self._select_places(table, places, self._key(table), ""))
+
     def rename_row(self, table: SyncedTable, local_key: str, key: str, place: Sequence[Any]) -> None:
         """Give a row another name: the key, and where that is made of others', their values."""
         if table.identity.kind == "assigned":
