@@ -14,12 +14,14 @@ from changecapture.apply import hear_aliases, retry
 from changecapture.apply.localise import locate
 from changecapture.core.change import Row
 from changecapture.core.table import SyncedTable
+from changecapture.mapping import load_mapping, read_text
 from changecapture.store.sqlstore import SqlStore
 
 SCHEMA = "schema"
 """Why a row is parked that is to be shown with what its table has now."""
 DETAIL = "the table has changed: it is to be shown anew"
 BATCH = 1000
+NO_MAPPING = "none"
 
 
 def park_columns(store: SqlStore, table: SyncedTable, columns: Iterable[str]) -> list[str]:
@@ -76,3 +78,28 @@ def show_carried(store: SqlStore) -> None:
     hear_aliases(store)
     if store.query(f"SELECT 1 FROM {store.prefix}parked WHERE reason = '{SCHEMA}' LIMIT 1"):
         retry(store)
+
+
+def write_mapping(store: SqlStore, name: str) -> None:
+    """Install a mapping (its name, its file, or ``none``). What its tables hold is published as common rows
+    by the backfill that follows; what was carried for want of it is parked, to be shown."""
+    text = "" if name == NO_MAPPING else read_text(name)
+    lens = load_mapping(text, name) if text else None
+    known = store.query(f"SELECT text FROM {store.prefix}mapping")
+    if known == ([(text,)] if text else []):
+        return
+    store.load_tables()
+    tables = sorted(lens.local_tables if lens is not None else ())
+    store.execute(f"DELETE FROM {store.prefix}mapping")
+    for table_id, table in store.tables.items():
+        if table.wire in tables:
+            store.execute(
+                f"UPDATE {store.prefix}synced_table SET backfilled = 0, backfill_key = NULL "
+                "WHERE table_id = %s",
+                (table_id,),
+            )
+    if lens is not None:
+        store.execute(f"INSERT INTO {store.prefix}mapping (id, name, text) VALUES (1, %s, %s)", (name, text))
+        for table_name in lens.common_tables:
+            _park(store, set(store.read_carried(table_name)))
+    store.execute(f"UPDATE {store.prefix}site SET installed_at = %s", (store.read_clock(),))

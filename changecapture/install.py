@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from changecapture import account
 from changecapture.apply import drain
-from changecapture.catchup import park_carried, show_carried
+from changecapture.catchup import park_carried, show_carried, write_mapping
 from changecapture.config import DatabaseURL
 from changecapture.errors import ConfigError
 from changecapture.reconcile import reconcile
@@ -70,11 +70,12 @@ def install(
     progress: Progress = ignore_progress,
     *,
     definer: str | None = None,
+    mapping: str | None = None,
 ) -> Installed:
     """Install all that is missing; what is refused is refused before anything is changed."""
     check(url, profile, definer)
     migrate(url)
-    return converge(url, profile, progress, definer=definer)
+    return converge(url, profile, progress, definer=definer, mapping=mapping)
 
 
 def check(url: DatabaseURL, profile: str | None = None, definer: str | None = None) -> None:
@@ -161,11 +162,13 @@ def converge(
     progress: Progress = ignore_progress,
     *,
     definer: str | None = None,
+    mapping: str | None = None,
 ) -> Installed:
     """Install what depends on the application's tables; return what changed.
 
     ``profile`` is a profile's name, a file, ``auto``, or None for the one that was installed before;
-    ``definer`` is a key of wanted.DEFINERS, or None likewise.
+    ``definer`` is a key of wanted.DEFINERS, or None likewise; ``mapping`` is a mapping's name or file,
+    ``none``, or None likewise.
     """
     store = open_store(url, installed=False)
     try:
@@ -178,6 +181,9 @@ def converge(
                 # A relay reads the definitions again when it sees this, even after a kill half way.
                 store.execute(f"UPDATE {store.prefix}site SET installed_at = %s", (store.read_clock(),))
             _run_steps(store, steps, progress)
+        if mapping is not None:
+            with store.lock():
+                write_mapping(store, mapping)
         store.load_tables()
         rows = _backfill(store, progress)
         show_carried(store)
@@ -261,7 +267,8 @@ def _backfill(store: SqlStore, progress: Progress) -> int:
     total = sum(_count_rows(store, table_id) for table_id, _ in rows)
     progress("rows backfilled", 0, total)
     for table_id, key in rows:
-        park_carried(store, store.tables[table_id])
+        if store.mapping is None or store.tables[table_id].wire not in store.mapping.local_tables:
+            park_carried(store, store.tables[table_id])
         while texts := _backfill_batch(store, table_id, key):
             key = texts[-1]
             captured += len(texts)

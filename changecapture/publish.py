@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from changecapture.bridge import common_table, find_changes
 from changecapture.core import values
 from changecapture.core.change import (
     ALIVE,
@@ -44,7 +45,8 @@ from changecapture.core.vector import digest_vector, dump_vector
 from changecapture.core.wire import check_text
 from changecapture.epochs import recall, remember
 from changecapture.errors import DriftError
-from changecapture.identify import local_reference, name_references, name_rows
+from changecapture.identify import local_reference, name_references, name_rows, place_keys
+from changecapture.mapping.model import Mapping as Lens
 from changecapture.store.interface import LateRow, Store
 
 LARGEST_ROW = 24 * 1024 * 1024
@@ -100,9 +102,69 @@ def publish_captured(store: Store, captured: Sequence[Captured]) -> None:
     """Publish these captured changes as one pass, in the transaction that is open."""
     fitting = _keep_fitting(store, captured)
     changes = _keep_home(store, _coalesce(store, fitting).values())
+    if store.mapping is not None:
+        changes = _cross(store, store.mapping, changes)
     read_late(store, changes)
     append_changes(store, changes)
     store.delete_captured([item.id for item in captured])
+
+
+def _cross(store: Store, lens: Lens, changes: Sequence[Change]) -> list[Change]:
+    """Let changes of mapped tables become changes of common rows (bridge); the others stay as they are."""
+    mapped = [change for change in changes if change.table.wire in lens.local_tables]
+    if not mapped:
+        return list(changes)
+    found = find_changes(store, lens, {change.row: change.captured_at for change in mapped}, read_whole)
+    versions = store.read_versions({Row(item.part.table, item.key) for item, _ in found})
+    crossed = [
+        Change(
+            common_table(item.part.table, item.part.scope),
+            row := Row(item.part.table, item.key),
+            "",
+            versions.get(row),
+            alive=item.alive,
+            columns=item.columns,
+            captured_at=at,
+        )
+        for item, at in found
+    ]
+    return [*(change for change in changes if change.table.wire not in lens.local_tables), *crossed]
+
+
+def read_whole(store: Store, rows: Collection[Row]) -> dict[Row, dict[str, Any]]:
+    """Return rows as they are now, by wire names, values canonical, references as keys, gone ones not."""
+    keys: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        keys[row.table].append(row.key)
+    changes: list[Change] = []
+    for wire, wanted in keys.items():
+        table = store.tables_by_wire.get(wire)
+        if table is None:
+            continue
+        assigned = table.identity.kind == "assigned"
+        places = store.read_locators(table, wanted) if assigned else place_keys(table, wanted)
+        for key, local_key in store.find_local_keys(table, places).items():
+            changes.append(Change(table, Row(wire, key), local_key, None, whole=True))
+    read_late(store, changes)
+    here = [change for change in changes if change.alive]
+    translate(store, here)
+    return {
+        change.row: {
+            **_key_columns(change),
+            **json.loads(change.late),
+            **change.columns,
+        }
+        for change in here
+    }
+
+
+def _key_columns(change: Change) -> dict[str, Any]:
+    """Return the identity columns of a row whose key is in them."""
+    identity = change.table.identity
+    if identity.kind == "assigned":
+        return {}
+    items = json.loads(change.row.key) if identity.kind == "composite" else [change.row.key]
+    return dict(zip((column.wire for column in identity.columns), items, strict=True))
 
 
 def append_changes(store: Store, changes: Iterable[Change]) -> None:
@@ -134,7 +196,11 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
         named = keys[item.table_id]
         change = change_of(table, item.key, named[item.key])
         change.captured_at = max(change.captured_at, item.captured_at)
-        if item.old_key is not None and named[item.old_key] != named[item.key]:
+        if store.mapping is not None and table.wire in store.mapping.local_tables:
+            change_of(
+                table, item.old_key or item.key, named[item.old_key or item.key]
+            ).captured_at = change.captured_at
+        elif item.old_key is not None and named[item.old_key] != named[item.key]:
             left = change_of(table, item.old_key, named[item.old_key])
             left.captured_at = max(left.captured_at, item.captured_at)
             # MySQL fires its triggers for UPDATE IGNORE too, when the row is left as it was.

@@ -22,6 +22,7 @@ from changecapture.apply.aliases import (
     record_aliases,
     split_aliases,
 )
+from changecapture.apply.mapped import retry_mapped, show_mapped, split_mapped
 from changecapture.apply.match import regroup
 from changecapture.apply.show import find_blockers, show_rows
 from changecapture.apply.trees import prune_trees
@@ -65,6 +66,7 @@ def apply_entries(
             store.write_passes(passes)
             aliases, fresh = split_aliases(store, fresh)
             joined = record_aliases(store, aliases) if aliases else set()
+            crossing, fresh = split_mapped(store, fresh)
             works, carried = _gather(store, fresh)
             known = {work.row for work in works}
             works += [
@@ -78,11 +80,12 @@ def apply_entries(
             store.append_entries(done, applied=True)
             store.append_entries([*held, *carried], applied=False)
             prune_trees(store, shown)
+            crossed = show_mapped(store, crossing)
             record()
     return Applied(
-        len(aliases) + len(fresh),
-        len(aliases) + len(done),
-        sum(1 for work in shown if work.parked is not None),
+        len(aliases) + len(fresh) + len(crossing),
+        len(aliases) + len(done) + crossed.applied,
+        sum(1 for work in shown if work.parked is not None) + crossed.parked,
     )
 
 
@@ -113,13 +116,14 @@ def retry(store: Store, limit: int = RETRY_LIMIT) -> int:
                 rows = store.read_stuck(after, limit)
                 if not rows:
                     return store.count_parked()
+                after = rows[-1]
+                rows = retry_mapped(store, rows)
                 works = [
                     Work(table, row, again=True)
                     for row in rows
                     if (table := store.tables_by_wire.get(row.table)) is not None
                 ]
                 prune_trees(store, show_rows(store, works))
-                after = rows[-1]
 
 
 def hear_aliases(store: Store) -> None:
@@ -175,7 +179,7 @@ def _gather(store: Store, fresh: Iterable[Entry]) -> tuple[list[Work], list[Entr
         work = works.get(place)
         if work is None:
             table = store.tables_by_wire.get(entry.table)
-            if table is None:
+            if table is None or (store.mapping is not None and entry.table in store.mapping.local_tables):
                 carried.append(entry)
                 continue
             work = works[place] = Work(table, place)

@@ -29,13 +29,17 @@ def show_rows(store: Store, works: list[Work]) -> list[Work]:
         shown = [work.row for work in works if work.inserted or (work.members and work.parked is None)]
         again = {work.row: work for work in joined}
         for row in store.read_waiting_for([*shown, *(work.row for work in works if _may_haunt(work))]):
-            if row.table not in store.tables_by_wire:
-                continue  # it has left the plan
+            if row.table not in store.tables_by_wire or _is_mapped(store, row):
+                continue  # it has left the plan, or a mapping shows it (mapped)
             if row not in again and (row not in everything or everything[row].parked is not None):
                 again[row] = _show_again(store, row, everything.get(row))
         ghosts = {work.row: work for work in _find_ghosts(store, works, everything)}
         works = list((ghosts | again).values())
     return list(everything.values())
+
+
+def _is_mapped(store: Store, row: Row) -> bool:
+    return store.mapping is not None and row.table in store.mapping.local_tables
 
 
 def _may_haunt(work: Work) -> bool:
@@ -95,7 +99,7 @@ def _show_once(store: Store, works: list[Work]) -> None:
     active = [work for work in active if work.parked is None]
     insert_absent(store, [work for work in active if _is_absent(work)])
     find_inserted(store, [work for work in active if work.ghost and work.inserted])
-    touched = _publish_held(store, [*active, *doomed])
+    touched = publish_held(store, [*active, *doomed])
     for work in touched:
         work.version = store.read_versions([work.row]).get(work.row)
         if work.table.kin and not work.inserted and stirs(work):
@@ -155,7 +159,7 @@ def _is_absent(work: Work) -> bool:
     return work.local_key is None and work.decision is not None and (work.decision.alive or work.ghost)
 
 
-def _publish_held(store: Store, works: Sequence[Work]) -> list[Work]:
+def publish_held(store: Store, works: Sequence[Work]) -> list[Work]:
     """Step 5: publish what the application did to these rows meanwhile; return the rows concerned.
 
     A row that is here without a version has never been published: it is published first, as backfill.

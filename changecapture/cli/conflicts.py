@@ -4,13 +4,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from changecapture.cli.options import find_url, url_argument
-from changecapture.cli.output import count, print_table
+from changecapture.cli.output import count, print_table, show_time
 from changecapture.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -122,11 +121,7 @@ def _read_value(text: str) -> Any:
 def _lines(conflict: "Lost") -> Iterator[tuple[str, str]]:
     yield "row", f"{conflict.table} {conflict.key}"
     yield "column", conflict.column
-    yield "shown", f"{conflict.kept_value}  ({conflict.kept_name}, {_time(conflict.kept_stamp)})"
-    yield "lost", f"{conflict.lost_value}  ({conflict.lost_name}, {_time(conflict.lost_stamp)})"
-    yield "found", _time(conflict.found_at)
-    yield "resolved", "no" if conflict.resolved_at is None else _time(conflict.resolved_at)
-
-
-def _time(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    yield "shown", f"{conflict.kept_value}  ({conflict.kept_name}, {show_time(conflict.kept_stamp)})"
+    yield "lost", f"{conflict.lost_value}  ({conflict.lost_name}, {show_time(conflict.lost_stamp)})"
+    yield "found", show_time(conflict.found_at)
+    yield "resolved", "no" if conflict.resolved_at is None else show_time(conflict.resolved_at)

@@ -27,8 +27,16 @@ Example:
     "locked and never dropped. current: whoever installs; once that account is dropped every write of the "
     "application fails (error 1449). Left out: what was installed before, else account.",
 )
+@click.option(
+    "--mapping",
+    metavar="NAME|FILE|none",
+    help="What stands between this application's tables and those of other sites: vesuvius, sahana2, a file. "
+    "Left out: what was installed before, else none.",
+)
 @click.option("--sql", is_flag=True, help="Print what would be run, for psql or mariadb, and run nothing.")
-def command(url: str | None, profile: str | None, definer: str | None, sql: bool) -> None:
+def command(
+    url: str | None, profile: str | None, definer: str | None, mapping: str | None, sql: bool
+) -> None:
     """Install change capture, or bring it up to date.
 
     Makes what the relay keeps (schema changecapture, or tables changecapture_*), then a trigger set and a
@@ -40,14 +48,14 @@ def command(url: str | None, profile: str | None, definer: str | None, sql: bool
     if sql:
         _print_script(database, profile, definer)
     else:
-        _install(database, profile, definer)
+        _install(database, profile, definer, mapping)
 
 
-def _install(database: "DatabaseURL", profile: str | None, definer: str | None) -> None:
+def _install(database: "DatabaseURL", profile: str | None, definer: str | None, mapping: str | None) -> None:
     from changecapture.install import install
 
     with progress_bar() as report:
-        done = install(database, profile, report, definer=definer)
+        done = install(database, profile, report, definer=definer, mapping=mapping)
     click.echo(f"profile {done.profile}: {count(done.tables, 'table')} synced")
     click.echo(f"{count(done.created, 'trigger')} created, {done.dropped} dropped")
     click.echo(f"{count(done.rows, 'row')} captured from before the installation")

@@ -1,6 +1,9 @@
 """What the commands have in common: database URLs and profiles, from the command line or elsewhere."""
 
 import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 
@@ -25,3 +28,28 @@ def find_url(text: str | None) -> DatabaseURL:
     if not given:
         raise ConfigError("no database was named", mend=f"give its URL, or export {URL_VARIABLE}=..")
     return parse_url(given)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+
+
+class Time(click.ParamType):  # type: ignore[type-arg]
+    """A time, as people write it: a date, or a date and a time, UTC where no zone is named; as a stamp."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return microseconds since 1970 UTC."""
+        if isinstance(value, int):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time: write 2026-11-20 or 2026-11-20T08:30", param, ctx)
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def time_option(name: str, text: str) -> Callable[[Any], Any]:
+    """Return the option of a time."""
+    return click.option(name, type=Time(), metavar="TIME", help=text)

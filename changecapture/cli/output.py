@@ -7,6 +7,7 @@ terminal to draw on: a script that calls us in a loop does not pay for it.
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import click
 
@@ -68,6 +69,11 @@ def describe_age(microseconds: int) -> str:
         if seconds >= length or unit == "second":
             return count(seconds // length, unit)
     raise AssertionError(microseconds)
+
+
+def show_time(microseconds: int) -> str:
+    """Return a time, given in microseconds since 1970 UTC, for people."""
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def count(number: int, noun: str) -> str:

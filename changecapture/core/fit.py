@@ -43,6 +43,12 @@ def find_fit(column: SyncedColumn, engine: Engine, *, quiet: bool = False) -> Fi
     return _find(column.kind, column.type.lower(), column.zone, engine, quiet)
 
 
+def text_length(column: SyncedColumn) -> int | None:
+    """Return how many characters a text column takes at most, None where its type does not say."""
+    found = re.match(r"(?:var)?char\((\d+)\)|character(?: varying)?\((\d+)\)", column.type)
+    return None if found is None else int(found[1] or found[2])
+
+
 def find_key_fit(column: SyncedColumn, engine: Engine) -> Fit | None:
     """Return the same for a column of a key, whose local times are local already: by another spelling the
     row would not be found again."""

@@ -1,14 +1,15 @@
 """The least rights with which a relay works, and which of them an account lacks.
 
 It reads and writes the rows of synced tables, and our own tables as ``OWN`` says; it makes, alters and
-empties nothing. On MySQL it needs no right to the triggers: they run as our account. The application's
-own account needs nothing beyond what it had.
+empties nothing. On MySQL it needs no right to the triggers: they run as our account, and REFERENCES on the
+whole database, with which it can do nothing there but see what foreign keys do, to notice drift. The
+application's own account needs nothing beyond what it had.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from changecapture.account import Rights, parse_grants, read_account
+from changecapture.account import Rights, parse_grants, pattern, read_account
 from changecapture.doctor.subject import Problem, Subject
 from changecapture.errors import ConfigError
 from changecapture.steps import read_schema
@@ -31,6 +32,9 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "deleted_row": ROWS,
     "local_key": ROWS,
     "key_alias": KEPT,
+    "mapping": ("SELECT",),
+    "mapped_row": KEPT,
+    "shortened": ROWS,
     "parked": ROWS,
     "waiting": ROWS,
     "conflict": KEPT,
@@ -66,7 +70,7 @@ def list_relay_rights(subject: Subject) -> list[Right]:
         own = {f"{schema}.{quote(name)}": rights for name, rights in own.items()}
     found = [Right("USAGE", "SCHEMA", name) for name in ("changecapture", schema)]
     if store.engine == "mysql":
-        found = []
+        found = [Right("REFERENCES", "TABLE", f"{pattern(store.url.database)}.*")]
     found += [Right(right, "TABLE", table) for table, rights in own.items() for right in rights]
     found += [
         Right(right, "TABLE", f"{schema}.{quote(table)}")
@@ -151,11 +155,15 @@ def _find_missing(store: SqlStore, account: str, rights: list[Right]) -> list[Ri
     if store.engine == "postgresql":
         return _find_missing_on_postgresql(store, account, rights)
     known, database = _read_rights(store, account), store.url.database
-    return [r for r in rights if not known.has(r.right, database, _bare(r.name, database))]
+    missing = [r for r in rights if not known.has(r.right, database, _bare(r.name, database))]
+    everywhere, obeyed = f"{pattern(database)}.*", f"{known.pattern(database)}.*"
+    return [replace(r, name=obeyed) if r.name == everywhere else r for r in missing]
 
 
 def _bare(name: str, database: str) -> str:
-    """Return the table of a quoted name."""
+    """Return the table of a quoted name, ``*`` for the whole database."""
+    if name == f"{pattern(database)}.*":
+        return "*"
     return name.removeprefix(f"{DIALECTS['mysql'].quote(database)}.")[1:-1].replace("``", "`")
 
 

@@ -19,6 +19,7 @@ from changecapture.core.codec import PassName
 from changecapture.core.merge import Conflict
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import Component, Vector
+from changecapture.mapping.model import Mapping as Lens
 from changecapture.memo import Memo
 
 
@@ -147,6 +148,8 @@ class Store(Protocol):
     tables: dict[int, SyncedTable]
     tables_by_name: dict[str, SyncedTable]
     tables_by_wire: dict[str, SyncedTable]
+    mapping: Lens | None
+    """What stands between the application's tables and the log, None where they travel themselves."""
     ranks: dict[str, int]
     """Table name to its place, parents first."""
 
@@ -233,6 +236,9 @@ class Store(Protocol):
         ``leaving``: they will be deleted, so that nobody may refer to them any more.
         """
 
+    def find_local_keys(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+        """Return {key: local key} of the rows that are there, locked or not."""
+
     def find_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> set[str]:
         """Return the keys of the rows that are there, locked or not."""
 
@@ -307,6 +313,19 @@ class Store(Protocol):
 
     def find_made_of(self, table: str, keys: Collection[str]) -> list[Row]:
         """Return the rows of a table (wire name) whose keys, arrays of keys, hold one of these."""
+
+    # The mapping between the application's tables and the common ones
+    def read_mapped(self, records: Collection[str]) -> dict[str, list[Row]]:
+        """Return the common rows that hang on each record, by the record's key."""
+
+    def read_records(self, rows: Collection[Row]) -> dict[Row, str]:
+        """Return the key of the record that each common row hangs on."""
+
+    def write_mapped(self, records: Mapping[Row, str]) -> None:
+        """Keep which record common rows hang on."""
+
+    def write_shortened(self, rows: Collection[Row], whole: Mapping[tuple[Row, str], str]) -> None:
+        """Replace what is known to be cut short of some rows of the application: {(row, column): value}."""
 
     # Images of deleted rows, for people
     def write_images(self, images: Mapping[Row, str | None], revived: Collection[Row], origin: str) -> None:

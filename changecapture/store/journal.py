@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 from changecapture.store.interface import Exchanged, Instance
-from changecapture.store.shelf import ShelfStore
+from changecapture.store.mapped import MappedStore
 
 KEPT = 10_000
 KEPT_DAYS = 30
@@ -29,7 +29,7 @@ class KnownInstance:
     sync_count: int
 
 
-class JournalStore(ShelfStore):
+class JournalStore(MappedStore):
     """The part of a store that remembers exchanges and peers."""
 
     def write_exchanges(self, exchanges: Sequence[Exchanged]) -> None:

@@ -220,6 +220,10 @@ class RowStore(UpkeepStore):
         lock = self.leave_lock if leaving else self.write_lock
         return dict(self._select_places(table, places, self._key(table), lock))
 
+    def find_local_keys(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+        """Return {key: local key} of the rows that are there, locked or not."""
+        return dict(self._select_places(table, places, self._key(table), ""))
+
     def find_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> set[str]:
         """Return the keys of the rows that are there, locked or not."""
         return {key for key, _ in self._select_places(table, places, "1", "")}

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from tests.support import estate, family, seeds
+from tests.support import estate, family, seeds, vesuvius
 from tests.support.databases import DatabaseServer, run_script
 from tests.support.schemas import build_database
 from tests.support.sites import EDEN_TABLES, Site
@@ -19,6 +19,9 @@ APPLICATIONS = {
     "seeds": (seeds.script, seeds.PROFILE),
 }
 """Small ones: what creates their tables, and their profile."""
+
+MAPPED = {"vesuvius": vesuvius.TABLES}
+"""Applications that are installed with the mapping of their name, and the tables of theirs that are made."""
 
 _numbers = count(1)
 
@@ -38,6 +41,9 @@ class SitePool:
         name = f"cc_{os.getpid()}_site_{next(_numbers)}"
         if application == "eden":
             site = Site(build_database(self._server, name, "eden", EDEN_TABLES))
+        elif application in MAPPED:
+            url = build_database(self._server, name, application, MAPPED[application])
+            site = Site(url, application, application)
         else:
             url = self._server.create_database(name)
             script, profile = APPLICATIONS[application]

@@ -38,6 +38,9 @@ EDEN_TABLES = (
     "pr_note",
     "pr_person",
     "pr_person_availability",
+    "pr_person_details",
+    "pr_physical_description",
+    "pr_identity",
     "project_goal",
     "project_location",
     "supply_item_alt",
@@ -54,6 +57,8 @@ OWN_TABLES = (
     "deleted_row",
     "local_key",
     "key_alias",
+    "mapped_row",
+    "shortened",
     "parked",
     "waiting",
     "conflict",
@@ -146,11 +151,11 @@ class AnySite(ABC):
 class Site(AnySite):
     """One installed database, with an application's connection and a store, both opened when needed."""
 
-    def __init__(self, url: str, profile: str = "eden") -> None:
+    def __init__(self, url: str, profile: str = "eden", mapping: str | None = None) -> None:
         self.url = url
         self.dialect = dialect_of(url)
         self.prefix = "changecapture." if self.dialect == "postgresql" else "changecapture_"
-        install(parse_url(url), profile)
+        install(parse_url(url), profile, mapping=mapping)
         self._store: SqlStore | None = None
         self._eden: Eden | None = None
         self._family: Family | None = None

@@ -49,6 +49,10 @@ FROZEN = {
     "0005/mysql.up.sql": "4ce549bae11f1716fc46e4f1f6c3b650d3e3b22e12d8f1a18d542968aea0e2d2",
     "0005/postgresql.down.sql": "304671b319611e2a2ae1abb7faae900ca17462fd94c1dc101c124d500d937a58",
     "0005/postgresql.up.sql": "bcdc6c53f7727314d2bc809a0d5f9d29d3facf740d62a887479fe3e3c812ab2d",
+    "0006/mysql.down.sql": "d0bb5aec9fae0e913be969ffd5e83209148ecf35eacf81024f8525e5b8e8d14d",
+    "0006/mysql.up.sql": "61dc12c6f3dbf9d801a4d93248068362df02a9a281cb91cc7d534b9d13727faa",
+    "0006/postgresql.down.sql": "9e04137a2229a40114f6e06f9f21b40e88a898c84fe1c8814622aae54d46e6ac",
+    "0006/postgresql.up.sql": "74dd6c9c8ad18a97b296546986b1fd6b2b30f57ccfa663f7572a82150f0bc59e",
 }
 GOLDEN_TABLES = {"pr_person": 1, "gis_location": 2, "pr_pentity": 3}
 

@@ -1,0 +1,39 @@
+"""``changecapture history``."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from changecapture.cli.conflicts import opened
+from changecapture.cli.options import json_option
+from changecapture.cli.output import print_table, show_time
+
+EPILOG = """\b
+Example:
+  changecapture history env:EDEN_URL pr_person urn:uuid:0b9c..
+"""
+HEADS = ("time", "what", "site", "detail")
+
+
+@click.command("history", epilog=EPILOG)
+@click.argument("url", metavar="URL")
+@click.argument("table", metavar="TABLE")
+@click.argument("key", metavar="KEY")
+@json_option
+def command(url: str, table: str, key: str, as_json: bool) -> None:
+    """Show one row's life over all sites: changes, deletes, conflicts, and how it stands here.
+
+    Times are those of the sites where it happened. What was overtaken long ago may be compacted.
+    """
+    from changecapture.history import read_history
+
+    with opened(url) as store:
+        life = read_history(store, table, key)
+    if as_json:
+        click.echo(json.dumps(asdict(life), indent=2, ensure_ascii=False))
+        return
+    click.echo(f"{life.table} {life.key}: {life.state}")
+    if len(life.keys) > 1:
+        click.echo(f"joined: {', '.join(life.keys)}")
+    print_table("History", HEADS, [(show_time(h.at), h.what, h.site, h.detail) for h in life.happenings])

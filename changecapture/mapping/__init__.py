@@ -1,0 +1,42 @@
+"""Mappings: how another application's rows become rows of the common vocabulary, and back.
+
+On the wire and in the log people are rows of Eden's tables. A site whose application has other tables
+(SahanaPHP) is installed with a mapping, one TOML file: a *lens* (``lens``) then stands between what is
+merged and what its tables show. ``get`` makes the common rows of a record from the application's, ``put``
+the other way. Reading a mapping is ``reader``, what one is ``model``; the database's side is ``bridge``
+(publish) and ``changecapture.apply.mapped`` (apply).
+"""
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from changecapture.errors import ConfigError
+from changecapture.mapping.model import Mapping
+from changecapture.mapping.reader import parse_mapping
+
+MAPPINGS = ("vesuvius",)
+
+__all__ = ["MAPPINGS", "Mapping", "load_mapping", "read_text"]
+
+
+def read_text(name: str) -> str:
+    """Return the text of a mapping of the package by its name, or of a file by its path (.toml)."""
+    if name in MAPPINGS:
+        return files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    if not name.endswith(".toml"):
+        raise ConfigError(
+            f"no mapping is called {name!r}",
+            mend=f"write {', '.join(MAPPINGS)} or the path of a .toml file",
+        )
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"the mapping {name} cannot be read", why=why, mend="correct the path") from error
+
+
+@cache
+def load_mapping(text: str, where: str = "the installed mapping") -> Mapping:
+    """Return the mapping that a text holds."""
+    return parse_mapping(text, where)

@@ -1,0 +1,236 @@
+"""Reads a mapping file (TOML). Each error names the line; there is no code in a mapping.
+
+title = "vesuvius"                      # begins the names of what only such sites understand
+[[record]]
+name = "person"
+  [[record.local]]                      # the application's rows, the record's own first (model.Local)
+  table = "person_uuid"
+  [[record.common]]                     # Eden's rows, the one with the record's key first (model.Common)
+  table = "pr_person"
+  [[record.column]]                     # what corresponds (model.Pair)
+  local = "person_uuid.family_name"
+  common = "pr_person.last_name"
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable
+from collections.abc import Mapping as Dict
+from typing import Any
+
+from changecapture.errors import ConfigError
+from changecapture.mapping.model import KEY, Common, Local, Mapping, Pair, Place, Record
+
+TOP = {"title": str, "record": list}
+RECORD = {
+    "name": str,
+    "local": list,
+    "common": list,
+    "column": list,
+    "carried": list,
+    "needs": list,
+    "skip": list,
+}
+LOCAL = {"table": str, "name": str, "key": list, "always": bool, "set": dict}
+COMMON = {
+    "table": str,
+    "name": str,
+    "scope": str,
+    "parent": str,
+    "match": dict,
+    "latest": str,
+    "set": dict,
+}
+COLUMN = {
+    "local": str,
+    "common": (str, list),
+    "own": list,
+    "join": str,
+    "values": list,
+    "local_none": object,
+    "common_none": object,
+    "number": bool,
+    "length": int,
+}
+KINDS = {str: "a text", list: "a list", bool: "true or false", dict: "a record { .. }", int: "a number"}
+
+
+class Lines:
+    """Where things stand in a file: [[record]] number n, and within it [[record.column]] number m."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self.where = where
+        self.rows = text.splitlines()
+        self.starts: dict[tuple[int, str, int], int] = {}
+        record, counts = -1, dict[str, int]()
+        for number, row in enumerate(self.rows, start=1):
+            found = re.match(r"\s*\[\[record(?:\.(\w+))?\]\]", row)
+            if found is None:
+                continue
+            if found[1] is None:
+                record, counts = record + 1, {}
+            kind = found[1] or ""
+            self.starts[record, kind, counts.get(kind, 0)] = number
+            counts[kind] = counts.get(kind, 0) + 1
+
+    def error(self, place: tuple[int, str, int] | None, key: str, what: str, mend: str) -> ConfigError:
+        """Return an error that names the line of a key in a part of the file."""
+        number = self.starts.get(place, 1) if place is not None else 1
+        for offset, row in enumerate(self.rows[number:], start=number + 1):
+            if key and re.match(rf"\s*{re.escape(key)}\s*=", row):
+                number = offset
+                break
+            if row.lstrip().startswith("[["):
+                break
+        return ConfigError(f"{self.where}, line {number}: {what}", mend=mend)
+
+
+def parse_mapping(text: str, where: str) -> Mapping:
+    """Return the mapping that a text holds; raise ConfigError with the line of what is wrong."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where} is not TOML", why=str(error), mend="correct it there") from error
+    lines = Lines(text, where)
+    _check(lines, None, data, TOP, ("title", "record"))
+    records = tuple(_read_record(lines, number, item) for number, item in enumerate(data["record"]))
+    names = [record.name for record in records]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise lines.error((number, "", 0), "name", f"a second record {name!r}", "give it another name")
+    return Mapping(data["title"], records)
+
+
+def _check(
+    lines: Lines,
+    place: tuple[int, str, int] | None,
+    data: Dict[str, Any],
+    allowed: Dict[str, Any],
+    required: Iterable[str],
+) -> None:
+    for key, value in data.items():
+        if key not in allowed:
+            raise lines.error(place, key, f"unknown key {key!r}", f"allowed: {', '.join(allowed)}")
+        if not isinstance(value, allowed[key]) or (allowed[key] is int and isinstance(value, bool)):
+            kinds = allowed[key] if isinstance(allowed[key], tuple) else (allowed[key],)
+            wanted = " or ".join(KINDS[kind] for kind in kinds)
+            raise lines.error(place, key, f"{key!r} is {value!r:.40}", f"write {wanted}")
+    for key in required:
+        if not data.get(key):
+            raise lines.error(place, "", f"{key!r} is missing", f"needed: {', '.join(required)}")
+
+
+def _read_record(lines: Lines, number: int, data: Dict[str, Any]) -> Record:
+    here = (number, "", 0)
+    _check(lines, here, data, RECORD, ("name", "local", "common", "column"))
+    local = tuple(_read_local(lines, (number, "local", n), d) for n, d in enumerate(data["local"]))
+    common = tuple(_read_common(lines, (number, "common", n), d) for n, d in enumerate(data["common"]))
+    if local[0].key != (KEY,):
+        raise lines.error(
+            (number, "local", 0), "key", "the first local row has the record's key", "leave it out"
+        )
+    if common[0].parent is not None:
+        raise lines.error(
+            (number, "common", 0), "parent", "the first common row is the record", "leave it out"
+        )
+    for kind, parts in (("local", local), ("common", common)):
+        names = [part.name for part in parts]
+        for n, name in enumerate(names):
+            if name in names[:n]:
+                mend = "give each a name of its own"
+                raise lines.error((number, kind, n), "table", f"a second {kind} row {name!r}", mend)
+    reader = _Places(lines, number, {part.name for part in local}, {part.name for part in common})
+    pairs = tuple(reader.pair(n, item) for n, item in enumerate(data["column"]))
+    reader.check_owners(pairs)
+    return Record(
+        data["name"],
+        local,
+        common,
+        pairs,
+        tuple(reader.place(here, "carried", text, reader.local) for text in data.get("carried", ())),
+        tuple(reader.place(here, "needs", text, reader.common) for text in data.get("needs", ())),
+        tuple(data.get("skip", ())),
+    )
+
+
+def _read_local(lines: Lines, place: tuple[int, str, int], data: Dict[str, Any]) -> Local:
+    _check(lines, place, data, LOCAL, ("table",))
+    return Local(
+        data.get("name", data["table"]),
+        data["table"],
+        tuple(data.get("key", (KEY,))),
+        data.get("always", False),
+        tuple(data.get("set", {}).items()),
+    )
+
+
+def _read_common(lines: Lines, place: tuple[int, str, int], data: Dict[str, Any]) -> Common:
+    _check(lines, place, data, COMMON, ("table",))
+    for key in ("match", "latest"):
+        if key in data and "parent" not in data:
+            raise lines.error(
+                place, key, f"{key!r} without 'parent'", "name the column that holds the record"
+            )
+    return Common(
+        data.get("name", data["table"]),
+        data["table"],
+        data.get("scope", data["table"].partition("_")[0]),
+        data.get("parent"),
+        tuple(data.get("match", {}).items()),
+        data.get("latest"),
+        tuple(data.get("set", {}).items()),
+    )
+
+
+class _Places:
+    """Reads the columns of one record."""
+
+    def __init__(self, lines: Lines, number: int, local: set[str], common: set[str]) -> None:
+        self.lines, self.number, self.local, self.common = lines, number, local, common
+
+    def place(self, where: tuple[int, str, int], key: str, text: Any, parts: set[str]) -> Place:
+        part, dot, column = str(text).partition(".")
+        if not dot or not column or part not in parts:
+            known = ", ".join(sorted(parts))
+            raise self.lines.error(
+                where, key, f"{key!r} names {text!r}", f"write part.column; parts: {known}"
+            )
+        return Place(part, column.lower())
+
+    def pair(self, number: int, data: Dict[str, Any]) -> Pair:
+        here = (self.number, "column", number)
+        _check(self.lines, here, data, COLUMN, ("local", "common"))
+        texts = data["common"] if isinstance(data["common"], list) else [data["common"]]
+        common = tuple(self.place(here, "common", text, self.common) for text in texts)
+        own = tuple(self.place(here, "own", text, self.common) for text in data.get("own", texts))
+        for item in data.get("values", ()):
+            if not isinstance(item, list) or len(item) != 2:
+                mend = 'write pairs: [["local", common], ..]'
+                raise self.lines.error(here, "values", f"'values' holds {item!r:.40}", mend)
+        if not set(own) <= set(common):
+            raise self.lines.error(here, "own", "'own' names more than 'common'", "name columns of 'common'")
+        return Pair(
+            self.place(here, "local", data["local"], self.local),
+            common,
+            own,
+            data.get("join", " "),
+            tuple((local, other) for local, other in data.get("values", ())),
+            data.get("local_none"),
+            data.get("common_none"),
+            data.get("number", False),
+            data.get("length"),
+        )
+
+    def check_owners(self, pairs: Iterable[Pair]) -> None:
+        owners: dict[Place, int] = {}
+        seen: dict[Place, int] = {}
+        for number, pair in enumerate(pairs):
+            here = (self.number, "column", number)
+            if pair.local in seen:
+                raise self.lines.error(here, "local", f"{'.'.join(pair.local)} stands twice", "keep one")
+            seen[pair.local] = number
+            for place in pair.own:
+                if place in owners:
+                    what = f"{'.'.join(place)} is decided twice"
+                    raise self.lines.error(here, "common", what, "take it out of one 'own'")
+                owners[place] = number

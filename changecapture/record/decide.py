@@ -1,0 +1,80 @@
+"""What a record means at a site: pure, column by column, as the merge would decide (core.merge).
+
+Each value of a record has the stamp with which it was exported. What the site holds already is not written
+again; a later value is written, with its stamp; an earlier one that the site never had is written too,
+loses, and is kept as a conflict. A value that differs from the one of the very stamp and entry that it
+names was edited in the file: it counts as one microsecond later, so it wins over what it was made from, and
+loses to what was written since. A value without a stamp is a person's word of now.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from changecapture.core.change import Entry
+from changecapture.core.clock import next_stamp
+from changecapture.core.merge import Cell, merge_entries, read_columns
+from changecapture.core.vector import Vector, covers_name
+from changecapture.record.model import Record
+
+
+@dataclass(slots=True)
+class Decided:
+    """``writes``: what is to be written, by stamp. ``lost``: what that replaces without its author having
+    seen it. ``older``: how many of the values lose to what is here."""
+
+    writes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    lost: dict[str, Cell] = field(default_factory=dict)
+    older: int = 0
+
+    def write(self, stamp: int, column: str, value: Any) -> None:
+        """Note a value to be written."""
+        self.writes.setdefault(stamp, {})[column] = value
+
+
+def decide(
+    record: Record, entries: Sequence[Entry], held: Vector, seen: Vector, scope: str, now: int
+) -> Decided:
+    """Return what is to be written of a record.
+
+    ``entries``: all that is here of its row; ``held``: this site's vector; ``seen``: what the file's site
+    held.
+    """
+    merged = merge_entries(entries)
+    said: dict[str, list[tuple[int, Any]]] = {}
+    named: dict[tuple[str, int, int], Mapping[str, Any]] = {}
+    for entry in entries:
+        columns = read_columns(entry)
+        named[entry.name] = columns
+        for column, value in columns.items():
+            said.setdefault(column, []).append((entry.stamp, value))
+    latest = max((entry.stamp for entry in entries), default=0)
+    found = Decided()
+    for column, value in record.cells.items():
+        stamp, name = record.find_written(column)
+        cell = merged.get(column)
+        if stamp is None:
+            if cell is None or cell.value != value:
+                found.write(next_stamp(now, latest), column, value)
+            continue
+        if any(value == known and at in (stamp, stamp + 1) for at, known in said.get(column, ())):
+            continue  # it is here
+        edited = False
+        if name is not None and covers_name(held, name.origin, name.epoch, scope, name.number):
+            if name not in named:
+                continue  # it was here, and was overtaken long ago
+            edited = True
+        edited = edited or (cell is not None and cell.entry.stamp == stamp)
+        stamp += edited
+        found.write(stamp, column, value)
+        if cell is None or cell.value == value:
+            continue
+        if cell.entry.stamp >= stamp:
+            found.older += 1
+        elif not edited and not _was_seen(cell.entry, seen):
+            found.lost[column] = cell
+    return found
+
+
+def _was_seen(entry: Entry, seen: Vector) -> bool:
+    return covers_name(seen, entry.origin, entry.epoch, entry.scope, entry.number)

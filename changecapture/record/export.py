@@ -1,0 +1,186 @@
+"""Export: the rows of a site, as they are merged, into a file.
+
+What is captured is published first; then all is read in one snapshot, a page at a time. Parked rows are in
+it: they are known, only not shown here. A file is complete or not there: it is written beside its place and
+then renamed.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from shutil import rmtree
+
+from changecapture.apply import drain
+from changecapture.core.change import ALIVE, Entry, Row
+from changecapture.core.merge import merge_entries
+from changecapture.core.table import SyncedTable
+from changecapture.core.vector import dump_vector
+from changecapture.errors import ConfigError
+from changecapture.patience import patiently
+from changecapture.record.lines import LinesForm
+from changecapture.record.model import Column, Form, Head, Record, Written
+from changecapture.record.sheets import write_sheets
+from changecapture.record.xml import XmlForm
+from changecapture.store.sqlstore import SqlStore
+
+PAGE = 500
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be exported: tables, rows written last from ``since`` to before ``until`` (stamps), deleted
+    rows too."""
+
+    modules: Collection[str] = ()
+    tables: Collection[str] = ()
+    since: int | None = None
+    until: int | None = None
+    deleted: bool = False
+
+
+def export_rows(
+    store: SqlStore, path: Path, form: str, wanted: Wanted, progress: Progress | None = None
+) -> dict[str, int]:
+    """Write a file; return how many records of each table there are in it.
+
+    Raises ConfigError where a table or module is not synced, or the file cannot be written.
+    """
+    tables = find_tables(store, wanted)
+    patiently(partial(drain, store))
+    written: dict[str, int] = {}
+    with store.snapshot():
+        site = store.read_site()
+        vector = dump_vector(store.read_vector())
+        now = store.read_clock()
+        head = Head(site.origin, site.epoch, site.profile, now, wanted.since, wanted.until, vector)
+        with _open_form(path, form, head) as out:
+            for done, table in enumerate(tables):
+                if progress is not None:
+                    progress("tables exported", done, len(tables))
+                written[table.wire] = _write_table(store, table, wanted, out)
+    if progress is not None:
+        progress("tables exported", len(tables), len(tables))
+    return {table: number for table, number in written.items() if number}
+
+
+def find_tables(store: SqlStore, wanted: Wanted) -> list[SyncedTable]:
+    """Return the tables of the modules and names, all where none are given, parents first."""
+    known = sorted(store.tables_by_wire.values(), key=lambda table: store.ranks[table.name])
+    names, modules = {name.lower() for name in wanted.tables}, set(wanted.modules)
+    for name in names - store.tables_by_wire.keys():
+        raise ConfigError(f"{name} is not synced", mend="changecapture plan lists the tables")
+    scopes = {table.scope for table in known}
+    for module in modules - scopes:
+        raise ConfigError(f"there is no module {module}", mend=f"there are {', '.join(sorted(scopes))}")
+    if not names and not modules:
+        return known
+    return [table for table in known if table.wire in names or table.scope in modules]
+
+
+@contextmanager
+def _open_form(path: Path, form: str, head: Head) -> Iterator[Form]:
+    beside = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        if form == "csv":
+            if path.is_dir() and any(path.iterdir()):
+                raise ConfigError(
+                    f"{path} is not empty", mend="name a new folder, or a file that ends in .zip"
+                )
+            with write_sheets(beside, head) as sheets:
+                yield sheets
+        else:
+            with beside.open("w", encoding="utf-8", newline="\n") as file:
+                out: Form = XmlForm(file, head) if form == "xml" else LinesForm(file, head)
+                yield out
+                out.close()
+        beside.replace(path)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}", why=error.strerror or str(error)) from error
+    finally:
+        if beside.is_dir():
+            rmtree(beside)
+        beside.unlink(missing_ok=True)
+
+
+def _write_table(store: SqlStore, table: SyncedTable, wanted: Wanted, out: Form) -> int:
+    written = 0
+    for record in read_records(store, table, wanted):
+        if not written:
+            out.begin_table(table.wire, table.scope, describe_columns(store, table))
+        out.write(record)
+        written += 1
+    return written
+
+
+def describe_columns(store: SqlStore, table: SyncedTable) -> dict[str, Column]:
+    """Return what a file says of the columns of a table, by wire name."""
+    return {
+        column.wire: Column(
+            "text" if column.reference is not None else column.kind,
+            column.reference.table.lower() if column.reference is not None else "",
+        )
+        for column in table.columns
+    }
+
+
+def read_records(store: SqlStore, table: SyncedTable, wanted: Wanted) -> Iterator[Record]:
+    """Yield the rows of a table, in order of their keys."""
+    after = ""
+    while keys := _read_keys(store, table.wire, after, wanted):
+        after = keys[-1]
+        entries = store.read_row_entries([Row(table.wire, key) for key in keys])
+        names = {column.wire for column in table.columns}
+        for key in keys:
+            record = merge_record(Row(table.wire, key), [e for e, _ in entries.get(Row(table.wire, key), ())])
+            if record is not None and _is_wanted(record, wanted):
+                values = {name: value for name, value in record.values.items() if name in names}
+                yield Record(record.table, key, values, record.alive, record.written, record.apart)
+
+
+def _read_keys(store: SqlStore, wire: str, after: str, wanted: Wanted) -> list[str]:
+    """Return the keys of the next rows that are known, shown or parked."""
+    known = f"SELECT row_key FROM {store.prefix}row_version WHERE table_name = %s AND row_key > %s"
+    if not wanted.deleted:
+        known += " AND alive = 1"
+    if wanted.since is not None:
+        known += f" AND stamp >= {wanted.since:d}"
+    parked = f"SELECT row_key FROM {store.prefix}parked WHERE table_name = %s AND row_key > %s"
+    limit = f"ORDER BY row_key LIMIT {PAGE}"
+    rows = store.query(
+        f"SELECT row_key FROM (({known} {limit}) UNION ({parked} {limit})) AS k {limit}", (wire, after) * 2
+    )
+    return [key for (key,) in rows]
+
+
+def merge_record(row: Row, entries: Sequence[Entry]) -> Record | None:
+    """Return the record of a row, None when nothing is known of it any more."""
+    merged = merge_entries(entries)
+    if not merged:
+        return None
+    alive = merged.pop(ALIVE, None)
+    cells = {**merged, **({ALIVE: alive} if alive is not None else {})}
+    latest = max((cell.entry for cell in cells.values()), key=lambda entry: entry.order)
+    return Record(
+        row.table,
+        row.key,
+        {column: merged[column].value for column in sorted(merged)},
+        alive is None or bool(alive.value),
+        Written(latest.stamp, latest.name),
+        {
+            column: Written(cell.entry.stamp, cell.entry.name)
+            for column, cell in sorted(cells.items())
+            if cell.entry.name != latest.name
+        },
+    )
+
+
+def _is_wanted(record: Record, wanted: Wanted) -> bool:
+    stamp = record.written.stamp or 0
+    return (
+        (record.alive or wanted.deleted)
+        and (wanted.since is None or stamp >= wanted.since)
+        and (wanted.until is None or stamp < wanted.until)
+    )

@@ -1,0 +1,165 @@
+"""Records as JSON lines: the head, one object for each record, and at the end how many there were.
+
+    {"changecapture":1,"instance":..,"epoch":..,"profile":..,"exported":time,"vector":{..}}
+    {"table":..,"uuid":..,"instance":..,"entry":..,"stamp":time,"deleted":false,"fields":{column: value},
+     "apart":{column: [time, entry]}}
+    {"records":n}
+
+Only table, uuid and fields are needed of a record that was written by hand.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from changecapture.core.values import dump
+from changecapture.record.model import (
+    VERSION,
+    Column,
+    Head,
+    Items,
+    Record,
+    Refused,
+    check_record,
+    read_time,
+    read_written,
+    show_time,
+)
+
+LONGEST = 64 * 1024 * 1024
+"""Characters in a line."""
+
+
+class LinesForm:
+    """Writes JSON lines."""
+
+    def __init__(self, file: TextIO, head: Head) -> None:
+        """Write the head."""
+        self._file, self._count = file, 0
+        self._write(dump_head(head))
+
+    def begin_table(self, table: str, module: str, columns: Mapping[str, Column]) -> None:
+        """See Form: nothing is said of tables."""
+
+    def write(self, record: Record) -> None:
+        """See Form."""
+        name = record.written.name
+        line: dict[str, Any] = {
+            "table": record.table,
+            "uuid": record.key,
+            "instance": name.origin if name else "",
+            "entry": str(name) if name else "",
+            "stamp": show_time(record.written.stamp),
+            "deleted": not record.alive,
+            "fields": record.values,
+        }
+        if record.apart:
+            line["apart"] = dump_apart(record)
+        self._write(line)
+        self._count += 1
+
+    def close(self) -> None:
+        """See Form."""
+        self._write({"records": self._count})
+
+    def _write(self, item: Mapping[str, Any]) -> None:
+        self._file.write(dump(item) + "\n")
+
+
+def read_lines(file: TextIO) -> tuple[Head, Items]:
+    """Return the head and what follows."""
+    place = file.tell()
+    try:
+        first = json.loads(file.readline(LONGEST))
+        head = load_head(first) if "changecapture" in first else None
+    except ValueError:
+        head = None
+    if head is None:
+        file.seek(place)
+    return head or Head(), _read_records(file, head is not None)
+
+
+def _read_records(file: TextIO, whole: bool) -> Items:
+    number = 0
+    ended = not whole
+    for line in iter(lambda: file.readline(LONGEST), ""):
+        if not line.strip():
+            continue
+        number += 1
+        place = f"record {number}"
+        try:
+            item = json.loads(line)
+            if isinstance(item, dict) and "records" in item:
+                ended = True
+                number -= 1
+                continue
+            yield _load(item, place)
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            yield Refused(place, _explain(error))
+    if not ended:
+        yield Refused(f"record {number + 1}", "the file was cut short: what came after is missing")
+
+
+def _load(item: Mapping[str, Any], place: str) -> Record:
+    fields = item["fields"]
+    deleted = item.get("deleted", False)
+    if not isinstance(fields, dict) or not isinstance(deleted, bool):
+        raise ValueError("fields must be an object, deleted true or false")
+    return check_record(
+        Record(
+            item["table"].lower(),
+            item["uuid"],
+            {name.lower(): value for name, value in fields.items()},
+            not deleted,
+            read_written(item.get("stamp") or "", item.get("entry") or ""),
+            load_apart(item.get("apart", {})),
+            place,
+        )
+    )
+
+
+def dump_apart(record: Record) -> dict[str, list[str]]:
+    """Return what was written at another time, as it stands in a file."""
+    return {
+        column: [show_time(written.stamp), str(written.name or "")]
+        for column, written in record.apart.items()
+    }
+
+
+def load_apart(item: Any) -> dict[str, Any]:
+    """Return what ``dump_apart`` wrote. Raises ValueError."""
+    return {column: read_written(stamp, name) for column, (stamp, name) in item.items()}
+
+
+def dump_head(head: Head) -> dict[str, Any]:
+    """Return the head as an object."""
+    times = {"exported": head.exported_at, "since": head.since, "until": head.until}
+    return {
+        "changecapture": VERSION,
+        "instance": head.instance,
+        "epoch": head.epoch,
+        "profile": head.profile,
+        **{name: show_time(stamp) for name, stamp in times.items() if stamp is not None},
+        "vector": json.loads(head.vector),
+    }
+
+
+def load_head(item: Mapping[str, Any]) -> Head:
+    """Return what ``dump_head`` wrote. Raises ValueError."""
+    if item["changecapture"] != VERSION:
+        raise ValueError(f"it is of version {item['changecapture']}, this program reads {VERSION}")
+    return Head(
+        str(item.get("instance", "")),
+        int(item.get("epoch", 0)),
+        str(item.get("profile", "")),
+        read_time(item.get("exported", "")),
+        read_time(item.get("since", "")),
+        read_time(item.get("until", "")),
+        dump(item.get("vector", {})),
+    )
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]}"
+    return str(error) or type(error).__name__

@@ -1,0 +1,277 @@
+"""Import: records of a file into a site, as the merge would decide (decide.py).
+
+What is written becomes entries of this site with the stamps of the file, and goes the way of entries that
+were received: rows that cannot be shown are parked, references wait for the rows that they name, and other
+sites get it like any change. In transactions of a bounded size; run again after an interruption it goes on,
+since what is here is not written again.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from changecapture.apply import apply_entries, drain, retry
+from changecapture.core import values
+from changecapture.core.change import ALIVE, Entry, Row, Version, hash_name
+from changecapture.core.group import complete
+from changecapture.core.merge import Cell, Conflict, merge_entries
+from changecapture.core.table import SyncedTable
+from changecapture.core.values import dump
+from changecapture.core.vector import Vector, digest_vector, load_vector
+from changecapture.errors import ConfigError, PeerError
+from changecapture.identify import find_joined
+from changecapture.patience import patiently
+from changecapture.publish import LARGEST_ROW
+from changecapture.record.decide import Decided, decide
+from changecapture.record.lines import read_lines
+from changecapture.record.model import Head, Items, Record, Refused
+from changecapture.record.sheets import read_sheets
+from changecapture.record.xml import read_xml
+from changecapture.store.sqlstore import SqlStore
+
+BATCH = 500
+"""Records in one transaction."""
+BATCH_CHARACTERS = 4 * 1024 * 1024
+NOTED = 100
+"""Refused and parked records that are named; the others are counted."""
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What came of an import. ``carried``: columns that this site does not have, kept in the log.
+    ``refused``: (place, why)."""
+
+    records: int = 0
+    written: int = 0
+    same: int = 0
+    older: int = 0
+    conflicts: int = 0
+    parked: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    refusals: int = 0
+    carried: set[str] = field(default_factory=set)
+
+    def refuse(self, place: str, why: str) -> None:
+        """Note a record that was not taken."""
+        self.refusals += 1
+        if len(self.refused) < NOTED:
+            self.refused.append((place, why))
+
+
+def import_rows(store: SqlStore, path: Path, progress: Progress | None = None) -> Loaded:
+    """Take the records of a file. Raises ConfigError when it is none, or of another application."""
+    loaded = Loaded()
+    places: dict[Row, str] = {}
+    with _open_records(store, path) as (head, items):
+        _check_head(store, head)
+        seen = _read_vector(head)
+        for batch in _cut(items, loaded):
+            patiently(partial(_take, store, batch, seen, loaded, places))
+            if progress is not None:
+                progress("records", loaded.records, 0)
+    if places:
+        patiently(partial(retry, store))
+    _note_parked(store, places, loaded)
+    return loaded
+
+
+@contextmanager
+def _open_records(store: SqlStore, path: Path) -> Iterator[tuple[Head, Items]]:
+    try:
+        if path.is_dir():
+            yield read_sheets(path, partial(_find_kind, store))
+            return
+        with path.open("rb") as file:
+            first = file.read(4)
+        if first.startswith(b"PK"):
+            yield read_sheets(path, partial(_find_kind, store))
+        elif first.lstrip(b"\xef\xbb\xbf \n").startswith(b"<"):
+            with path.open("rb") as file:
+                yield read_xml(file)
+        else:
+            with path.open(encoding="utf-8-sig") as text:
+                yield read_lines(text)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}", why=error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8", why=str(error)) from None
+
+
+def _find_kind(store: SqlStore, wire: str, column: str) -> str:
+    table = store.tables_by_wire.get(wire)
+    if table is not None:
+        for own in table.columns:
+            if own.wire == column:
+                return "text" if own.reference is not None else own.kind
+    return ""
+
+
+def _check_head(store: SqlStore, head: Head) -> None:
+    profile = store.read_site().profile
+    if head.profile and head.profile != profile:
+        raise ConfigError(
+            f"the file is of the application {head.profile}, this database of {profile}",
+            mend="import it where it belongs",
+        )
+
+
+def _read_vector(head: Head) -> Vector:
+    try:
+        return load_vector(head.vector)
+    except PeerError as error:
+        raise ConfigError("the head of the file cannot be read", why=str(error)) from None
+
+
+def _cut(items: Items, loaded: Loaded) -> Iterator[list[Record]]:
+    """Yield records in batches that one transaction takes; count them and what is none."""
+    batch: list[Record] = []
+    size = 0
+    for item in items:
+        loaded.records += 1
+        if isinstance(item, Refused):
+            loaded.refuse(item.place, item.why)
+            continue
+        batch.append(item)
+        size += sum(len(value) for value in item.values.values() if isinstance(value, str))
+        if len(batch) >= BATCH or size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _take(
+    store: SqlStore, batch: Sequence[Record], seen: Vector, loaded: Loaded, places: dict[Row, str]
+) -> None:
+    """Write what a batch of records says, in one transaction."""
+    counts = Loaded()
+    with store.lock():
+        drain(store)
+        store.refresh_tables()
+        named = _name(store, batch, counts)
+        writer = _Writer(store)
+        entries = store.read_row_entries([row for row, _, _ in named])
+        held, now = store.read_vector(), store.read_clock()
+        for row, table, record in named:
+            known = [entry for entry, _ in entries.get(row, ())]
+            found = decide(record, known, held, seen, table.scope, now)
+            counts.older += found.older
+            if writer.add(row, table, found, known):
+                counts.written += 1
+                places[row] = record.place
+            else:
+                counts.same += 1
+        writer.write()
+    counts.conflicts = len(writer.conflicts)
+    _add(loaded, counts)
+
+
+def _add(loaded: Loaded, counts: Loaded) -> None:
+    """Count a batch once it is durable: it may have been tried before."""
+    loaded.written += counts.written
+    loaded.same += counts.same
+    loaded.older += counts.older
+    loaded.conflicts += counts.conflicts
+    loaded.carried |= counts.carried
+    for place, why in counts.refused:
+        loaded.refuse(place, why)
+
+
+def _name(store: SqlStore, batch: Sequence[Record], loaded: Loaded) -> list[tuple[Row, SyncedTable, Record]]:
+    """Return the records that can be taken, each with its row by its name here; the last of a row counts."""
+    found: dict[Row, tuple[SyncedTable, Record]] = {}
+    joined = find_joined(store, [Row(record.table, record.key) for record in batch])
+    for record in batch:
+        table = store.tables_by_wire.get(record.table)
+        try:
+            if table is None:
+                raise ValueError(f"the table {record.table} is not synced here (changecapture plan says why)")
+            row = Row(record.table, record.key)
+            row = joined.get(row, row)
+            if row in found:
+                raise ValueError(f"{record.key} is the same row as {found[row][1].place}")
+            found[row] = table, _fit(table, record, loaded)
+        except (ValueError, ArithmeticError, TypeError) as error:
+            loaded.refuse(record.place, str(error))
+    return [(row, *item) for row, item in found.items()]
+
+
+def _fit(table: SyncedTable, record: Record, loaded: Loaded) -> Record:
+    """Return a record with canonical values: people write times and numbers in several ways."""
+    kinds = {c.wire: c.kind for c in table.columns if c.reference is None}
+    here = {column.wire for column in table.columns}
+    loaded.carried |= {f"{table.wire}.{name}" for name in record.values if name not in here}
+    given = {
+        name: values.canonical(kinds[name], value) if name in kinds and not isinstance(value, dict) else value
+        for name, value in record.values.items()
+    }
+    if len(dump(given)) > LARGEST_ROW:
+        raise ValueError("it is too large to travel")
+    return Record(record.table, record.key, given, record.alive, record.written, record.apart, record.place)
+
+
+def _note_parked(store: SqlStore, places: dict[Row, str], loaded: Loaded) -> None:
+    rows = store.query(f"SELECT table_name, row_key, reason, detail FROM {store.prefix}parked ORDER BY 1, 2")
+    for table, key, reason, detail in rows:
+        place = places.get(Row(table, key))
+        if place is not None:
+            loaded.parked.append((place, f"{table} {key}: {reason}: {detail}"))
+
+
+class _Writer:
+    """Makes entries of this site of what records say, and applies them in one transaction."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+        self._site = store.read_site()
+        self._number, self._pass = self._site.last_number, self._site.last_pass + 1
+        self._entries: list[Entry] = []
+        self.conflicts: list[tuple[Row, Conflict]] = []
+
+    def add(self, row: Row, table: SyncedTable, found: Decided, known: Sequence[Entry]) -> bool:
+        """Make the entries of one row; return whether there are any."""
+        if not found.writes:
+            return False
+        merged = merge_entries(known)
+        version = self._store.read_versions([row]).get(row) or Version(0, "", False, 0)
+        seen = version.seen
+        for stamp in sorted(found.writes):
+            columns = found.writes[stamp]
+            text = dump({**columns, **complete(table.groups, columns, merged)})
+            for key in self._find_keys(row, columns.get(ALIVE, True)):
+                self._number += 1
+                names = self._site.origin, self._site.epoch, self._number, self._pass
+                entry = Entry(*names, stamp, seen, table.scope, row.table, key, text)
+                seen ^= hash_name(*entry.name)
+                self._entries.append(entry)
+                for column in found.lost.keys() & columns.keys():
+                    cell = Cell(entry, columns[column])
+                    if column not in table.quiet:
+                        self.conflicts.append((row, Conflict(column, cell, found.lost[column])))
+        return True
+
+    def _find_keys(self, row: Row, alive: bool) -> Sequence[str]:
+        """Return the keys under which to write: a delete names all that are the row."""
+        return [row.key] if alive else self._store.read_members([row]).get(row, [row.key])
+
+    def write(self) -> None:
+        """Apply the entries. Their names are given before: applying may publish, and give others."""
+        if not self._entries:
+            return
+        store, site = self._store, self._site
+        vector = store.read_vector()
+        context = {c: n for c, n in vector.items() if c[:2] != (site.origin, site.epoch)}
+        digest = digest_vector(context)
+        raised = {(e.origin, e.epoch, e.scope): e.number for e in self._entries}
+        with store.snapshot():
+            store.write_site(last_number=self._number, last_pass=self._pass)
+
+        def record() -> None:
+            store.write_vector(raised)
+            store.write_conflicts(self.conflicts)
+
+        passes = {(site.origin, site.epoch, self._pass): digest}
+        apply_entries(store, self._entries, passes, {digest: context}, record)

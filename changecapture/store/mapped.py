@@ -1,0 +1,56 @@
+"""What a store keeps of a mapping: its text, which common rows hang on which record, what was cut short."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+from changecapture.core.change import Row
+from changecapture.mapping import Mapping as Lens
+from changecapture.mapping import load_mapping
+from changecapture.store.bulk import chunks
+from changecapture.store.shelf import ShelfStore
+
+
+class MappedStore(ShelfStore):
+    """The part of a store that knows the mapping."""
+
+    mapping: Lens | None = None
+    """The installed mapping, None where the application's own tables are on the wire."""
+
+    def load_tables(self) -> None:
+        """Read the installed definitions again, the mapping among them."""
+        super().load_tables()
+        rows = self.query(f"SELECT text, name FROM {self.prefix}mapping")
+        self.mapping = load_mapping(*rows[0]) if rows else None
+
+    def read_mapped(self, records: Collection[str]) -> dict[str, list[Row]]:
+        """Return the common rows that hang on each record, by the record's key."""
+        found: dict[str, list[Row]] = defaultdict(list)
+        for part in chunks(set(records)):
+            condition, parameters = self._among("record", part, "text")
+            sql = f"SELECT record, table_name, row_key FROM {self.prefix}mapped_row WHERE {condition}"
+            for record, table, key in self.query(sql, parameters):
+                found[record].append(Row(table, key))
+        return found
+
+    def read_records(self, rows: Collection[Row]) -> dict[Row, str]:
+        """Return the key of the record that each common row hangs on."""
+        select = f"SELECT table_name, row_key, record FROM {self.prefix}mapped_row WHERE"
+        return {Row(table, key): record for table, key, record in self._of_rows(select, rows)}
+
+    def write_mapped(self, records: Mapping[Row, str]) -> None:
+        """Keep which record common rows hang on."""
+        rows = [(*row, record) for row, record in records.items()]
+        self._upsert("mapped_row", ("table_name", "row_key"), ("record",), rows)
+
+    def write_shortened(self, rows: Collection[Row], whole: Mapping[tuple[Row, str], str]) -> None:
+        """Replace what is known to be cut short of some rows of the application: {(row, column): value}."""
+        if rows and self.query(f"SELECT 1 FROM {self.prefix}shortened LIMIT 1"):
+            for _ in self._of_rows(f"DELETE FROM {self.prefix}shortened WHERE", rows, False):
+                pass
+        now = self.read_clock() if whole else 0
+        self._upsert(
+            "shortened",
+            ("table_name", "row_key", "column_name"),
+            ("whole", "noted_at"),
+            [(*row, column, value, now) for (row, column), value in whole.items()],
+        )
