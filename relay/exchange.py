@@ -8,13 +8,13 @@ real one; tests bring their own.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from changecapture import publish, sync
+from changecapture import clients, publish, sync
 from changecapture.apply import retry
 from changecapture.compact import Step, compact
 from changecapture.config import DatabaseURL, parse_url
-from changecapture.core.scopes import Terms
+from changecapture.core.scopes import Scopes, Terms
 from changecapture.drift import describe_drift
 from changecapture.greeting import Greeting, Measured, greet, meet
 from changecapture.memo import find_memo
@@ -92,6 +92,12 @@ class Connection(Protocol):
 
     def read_status(self) -> Status:
         """Return how the site stands."""
+
+    def get_changes(self, client: str, since: str, send: Scopes, limit: int) -> dict[str, Any]:
+        """Return what a client has not been told (``changecapture.clients``)."""
+
+    def put_changes(self, client: str, changes: Sequence[Any], since: str, accept: Scopes) -> dict[str, Any]:
+        """Take changes of a client."""
 
 
 class Exchange(Protocol):
@@ -200,6 +206,14 @@ class DatabaseConnection:
     def read_status(self) -> Status:
         """See Connection."""
         return read_status(self._store)
+
+    def get_changes(self, client: str, since: str, send: Scopes, limit: int) -> dict[str, Any]:
+        """See Connection."""
+        return clients.get_changes(self._store, client, since, send, limit)
+
+    def put_changes(self, client: str, changes: Sequence[Any], since: str, accept: Scopes) -> dict[str, Any]:
+        """See Connection."""
+        return clients.put_changes(self._store, client, changes, since, accept)
 
 
 class DatabaseExchange:

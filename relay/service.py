@@ -20,6 +20,7 @@ from changecapture.status import Status
 from changecapture.sync import Received
 from relay.address import Address
 from relay.calls import Calls
+from relay.clients import Clients
 from relay.clock import Reactor, pause
 from relay.config import RelayConfig
 from relay.control import Control
@@ -70,6 +71,18 @@ class SiteService(Service):
         self.node = Node(config, reactor=reactor, rng=rng, log=log, network=network)
         self._control = Control(config.state, Orders(self.node, self._modules), reactor=reactor, log=log)
         self._database = Database(exchange, reactor=reactor, log=log)
+        self._clients = (
+            Clients(
+                config.clients,
+                tokens=self.node.tokens,
+                database=self._database,
+                identity=self.node.identity,
+                reactor=reactor,
+                log=log,
+            )
+            if config.clients is not None
+            else None
+        )
         self._journal = Journal(self._database.write_journal, reactor)
         self._watch = Watch(self._database, news=self._news, clock=reactor, rng=rng, log=log)
         self._upkeep = Upkeep(self._database, keep=config.history_days * DAY, clock=reactor, log=log)
@@ -113,6 +126,8 @@ class SiteService(Service):
     def startService(self) -> None:
         """Open the port and begin; raise ConfigError when the port cannot be had."""
         self.node.start()
+        if self._clients is not None:
+            self._clients.start()
         self._control.start()
         Service.startService(self)
         self._database.start()
@@ -135,6 +150,8 @@ class SiteService(Service):
             self._roster.stop()
         self._polls.let_go()
         await self._control.stop()
+        if self._clients is not None:
+            await self._clients.stop()
         await self.node.stop()
         await self._journal.stop()
         await self._database.stop()
