@@ -6,6 +6,10 @@
 #   make test-mysql URL=mysql://..   the same on a MySQL (or MariaDB) server of yours; see the script
 #   make mutate    break each merge rule on purpose: the tests must notice
 #   make lint      ruff, mypy and the import rules
+#   make docs      the documentation into build/docs; a broken link is an error
+#   make record    run the session that the documentation shows again, and write it down
+#   make wheelhouse  every wheel for an installation without a network, of this machine's kind and of Windows
+#   make portable  both programs in one folder that needs no Python
 #   make bench     SUITE=name runs one suite, JSON=file keeps the figures
 PYTHON := .venv/bin/python
 READY := .venv/ready
@@ -13,7 +17,7 @@ ARGS :=
 # One worker a core; each starts servers of its own.
 WORKERS := --numprocesses auto
 
-.PHONY: setup demo test test-all test-mysql mutate lint bench
+.PHONY: setup demo test test-all test-mysql mutate lint docs record wheelhouse portable bench
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -43,6 +47,19 @@ lint: $(READY)
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
+
+docs: $(READY)
+	@NO_MKDOCS_2_WARNING=true $(PYTHON) -m mkdocs build --quiet --clean
+
+record: $(READY)
+	@$(PYTHON) -m scripts.record_session
+
+wheelhouse: $(READY)
+	@$(PYTHON) scripts/wheelhouse.py build/wheelhouse
+
+portable: $(READY)
+	@$(PYTHON) -m PyInstaller --noconfirm --log-level ERROR --distpath build/portable --workpath build/pyinstaller scripts/portable.spec
+	@build/portable/changecapture/changecapture --version
 
 bench: $(READY)
 	@$(PYTHON) -m tests.benchmark $(if $(SUITE),--suite $(SUITE)) $(if $(JSON),--json $(JSON))

@@ -13,7 +13,7 @@ which of them is off, and would swap their error.
 from collections import defaultdict
 from statistics import median_low
 
-from changecapture.apply import drain
+from changecapture.apply import drain, retry
 from changecapture.core.change import Row, Version
 from changecapture.core.clock import next_stamp
 from changecapture.identify import find_joined
@@ -73,6 +73,8 @@ def correct_stamps(store: Store, offset: int) -> int:
                 rows = {entry.row for entry in entries}
                 done += _correct_rows(store, rows, (site.origin, site.epoch, first, after), offset)
             store.write_life(site.epoch, shipped=life["shipped"], corrected=site.last_number)
+    if done:
+        retry(store)
     return done
 
 

@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
@@ -111,6 +112,38 @@ def name_references(
             local_keys.update(_find_departed(store, target, column, missing))
         keys = name_rows(store, target, local_keys.values())
         found[name, column] = {value: keys[local] for value, local in local_keys.items()}
+    return found
+
+
+def name_former(store: Store, table: SyncedTable, local_keys: Iterable[str]) -> dict[str, list[str]]:
+    """Return the keys that rows of a composite identity had when what they are made of had another key, of
+    rows that refer to some whose change of key is not yet published."""
+    options: dict[tuple[str, str], dict[Any, list[str]]] = {}
+    for name, column in filter(None, _parts(table)):
+        target = store.tables_by_name.get(name)
+        departed = store.read_departed(target) if target is not None else []
+        if target is not None and departed and column in (names := [c.name for c in target.key_columns]):
+            keys, known = name_rows(store, target, departed), options.setdefault((name, column), {})
+            for text in departed:
+                known.setdefault(json.loads(text)[names.index(column)], []).append(keys[text])
+    return _compose_former(store, table, local_keys, options) if options else {}
+
+
+def _compose_former(
+    store: Store,
+    table: SyncedTable,
+    local_keys: Iterable[str],
+    options: Mapping[tuple[str, str], Mapping[Any, Sequence[str]]],
+) -> dict[str, list[str]]:
+    places = _identity_places(table)
+    found: dict[str, list[str]] = {}
+    for text, key in name_rows(store, table, local_keys).items():
+        items = json.loads(text)
+        parts = [
+            {now, *(options.get(part, {}).get(items[place], ()) if part else ())}
+            for now, part, place in zip(json.loads(key), _parts(table), places, strict=True)
+        ]
+        found[text] = [other for each in product(*parts) if (other := values.dump(list(each))) != key]
     return found
 
 

@@ -45,7 +45,7 @@ from changecapture.core.vector import digest_vector, dump_vector
 from changecapture.core.wire import check_text
 from changecapture.epochs import recall, remember
 from changecapture.errors import DriftError
-from changecapture.identify import local_reference, name_references, name_rows, place_keys
+from changecapture.identify import local_reference, name_former, name_references, name_rows, place_keys
 from changecapture.mapping.model import Mapping as Lens
 from changecapture.store.interface import LateRow, Store
 
@@ -217,6 +217,8 @@ def _coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
                 if store.engine == "mysql" and _may_be_refused(table, columns):
                     change.doubted |= columns.keys()
             _add(change, item, columns)
+    for left in _left_behind(store, captured):
+        changes.setdefault(left.row, left)
     return changes
 
 
@@ -355,6 +357,28 @@ def _renamed(store: Store, table: SyncedTable, local_key: str, old_key: str) -> 
                 versions = store.read_versions([row, left])
                 yield Change(other, left, text, versions.get(left), alive=False)
                 yield Change(other, row, text, versions.get(row), whole=True, alive=True)
+
+
+def _left_behind(store: Store, captured: Iterable[Captured]) -> Iterable[Change]:
+    """Yield the rows that are gone and whose key names a row that has got another one meanwhile: they are
+    gone by the name that they were published under as well (R20)."""
+    gone: dict[str, int] = {}
+    renamed: dict[str, int] = {}
+    for item in captured:
+        if item.operation == DELETE:
+            gone[store.tables[item.table_id].name] = item.captured_at
+        elif item.old_key is not None:
+            renamed[store.tables[item.table_id].name] = item.captured_at
+    for table in store.tables.values() if gone or renamed else ():
+        parts = {target[0] for c in table.identity.columns if (target := local_reference(c.reference))}
+        at = max([renamed.get(name, 0) for name in parts] + [gone.get(table.name, 0)])
+        if table.identity.kind != "composite" or not parts or not at:
+            continue
+        former = name_former(store, table, store.read_departed(table))
+        versions = store.read_versions({Row(table.wire, key) for keys in former.values() for key in keys})
+        for row, version in versions.items():
+            if version.alive:
+                yield Change(table, row, "", version, alive=False, captured_at=at)
 
 
 def _find_referring(

@@ -149,7 +149,9 @@ def read_program(
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
-            f"cannot read {path}", why=error.strerror or str(error), mend="the README has one to begin with"
+            f"cannot read {path}",
+            why=error.strerror or str(error),
+            mend="`changecapture-relay init` writes one",
         ) from error
     except ValueError as error:
         raise ConfigError(f"{path} is not TOML", why=str(error)) from error

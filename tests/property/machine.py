@@ -198,6 +198,15 @@ class SitesMachine(RuleBasedStateMachine):
                 assert site.store.query("PRAGMA foreign_key_check") == []
 
     def teardown(self):
+        try:
+            self.settle()
+        finally:
+            for site in self.sites:
+                if isinstance(site, MemorySite):
+                    site.close()
+
+    def settle(self):
+        """Let everybody exchange until it is quiet, and look."""
         for place in range(len(self.sites)):
             self.publish(place)
         for _ in range(4):

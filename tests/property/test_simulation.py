@@ -16,11 +16,14 @@ CHUNK = 250
 def simulate(first, number):
     given = os.environ.get(SEED)
     for seed in [int(given)] if given else range(first, first + number):
+        world = Simulation(seed)
         try:
-            Simulation(seed).run()
+            world.run()
         except BaseException as error:
             error.add_note(f"{SEED}={seed} runs this again")
             raise
+        finally:
+            world.close()
 
 
 @pytest.mark.parametrize("first", [0, 20])
@@ -40,6 +43,7 @@ def test_a_seed_is_one_course_of_events():
     def run():
         world = Simulation(4)
         world.run()
+        world.close()
         return world.clock.seconds(), world.ledger.made
 
     assert run() == run()

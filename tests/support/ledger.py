@@ -37,6 +37,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.made: dict[Name, Made] = {}
+        self._stamps: dict[Name, int] = {}
 
     @contextmanager
     def watching(self, site: AnySite) -> Iterator[None]:
@@ -64,6 +65,7 @@ class Ledger:
     def check(self, site: AnySite) -> None:
         """Fail unless a site that has everything knows, shows and keeps what follows from it."""
         assert _read_names(site, "1 = 1") == self.made.keys(), "entries that no application wrote, or lost"
+        self._take_stamps(site)
         self._check_order()
         shown, merged = dict(self._list_shown(site)), self.merge()
         parked = site.parked().keys()
@@ -82,6 +84,16 @@ class Ledger:
             assert row in parked or (row, column, "/".join(map(str, made.name))) in kept, (
                 f"lost without a record: {made}"
             )
+
+    def _take_stamps(self, site: AnySite) -> None:
+        """Take the stamps as they are in the end, the same everywhere: a site that learns that its clock is
+        off corrects those that nobody has yet."""
+        for stamp, *name in site.fetch("SELECT stamp, origin, epoch, number FROM {p}changelog"):
+            made = self.made[tuple(name)]
+            assert self._stamps.setdefault(made.name, stamp) == stamp, (
+                f"{site.origin} stamps {made} otherwise"
+            )
+            self.made[made.name] = made._replace(order=(stamp, *made.name))
 
     def _check_order(self) -> None:
         """Whoever has seen a change of a row and writes the row wins over it."""

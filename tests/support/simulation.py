@@ -244,10 +244,7 @@ class SimClient:
             there.serve(ask).addErrback(lambda _: None)
         with world.connection(self._host, there) as line:
             hand_over(there.serve(ask), line)
-            try:
-                answer = await line
-            except CancelledError:
-                raise RetryLater("the connection was lost") from None
+            answer = await line
         await world.travel(there, self._host)
         return read(answer)
 
@@ -487,6 +484,11 @@ class Simulation:
         self._settle()
         self.check()
 
+    def close(self) -> None:
+        """Let go of the databases: what they hold, collecting garbage does not find."""
+        for host in self.hosts:
+            host.site.close()
+
     def _trouble(self) -> None:
         host = self.rng.choice(self.hosts)
         kind = self.rng.random()
@@ -532,6 +534,11 @@ def hand_over(served: Deferred[Any], line: Deferred[Any]) -> None:
     """Give a line what a call came to, unless it was cut before."""
 
     def give(outcome: Any) -> None:
+        if isinstance(getattr(outcome, "value", None), CancelledError):
+            # Who was called has ended; a caller that gives up itself is told by its own Deferred.
+            outcome = None
+            if not line.called:
+                line.errback(RetryLater("the connection was lost"))
         if not line.called:
             line.callback(outcome)
 

@@ -377,6 +377,27 @@ def test_r20_changed_key_keeps_the_children(families):
         assert site.family.rows("SELECT note FROM link") == [("n",)]
 
 
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("first", ["rename", "delete"])
+def test_r20_row_named_by_a_changed_key_that_is_deleted_as_well_is_gone_everywhere(families, first, together):
+    """By the name that others know, which nothing here has any more when it is published."""
+    a, b, *_ = families
+    for key in "pq":
+        a.family.add_parent(key)
+    a.family.add_child("k", "p")
+    a.family.add_link("q", "k", "n")
+    meet(a, b)
+    rename, delete = "UPDATE parent SET uuid = 'r' WHERE uuid = 'q'", "DELETE FROM link"
+    for statement in (rename, delete) if first == "rename" else (delete, rename):
+        a.family(statement)
+    while publish(a.store, 2000 if together else 1):
+        pass
+    meet(a, b)
+    for site in (a, b):
+        assert site.family.rows("SELECT * FROM link") == []
+        assert site.parked() == {}
+
+
 def test_r20_key_that_changed_before_it_was_published_is_read_late(families):
     a, b, *_ = families
     a.family.add_parent("p", "Ana")
