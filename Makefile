@@ -7,7 +7,6 @@
 #   make mutate    break each merge rule on purpose: the tests must notice
 #   make lint      ruff, mypy and the import rules
 #   make docs      the documentation into build/docs; a broken link is an error
-#   make record    run the session that the documentation shows again, and write it down
 #   make wheelhouse  every wheel for an installation without a network, of this machine's kind and of Windows
 #   make portable  both programs in one folder that needs no Python
 #   make bench     SUITE=name runs one suite, JSON=file keeps the figures
@@ -17,7 +16,7 @@ ARGS :=
 # One worker a core; each starts servers of its own.
 WORKERS := --numprocesses auto
 
-.PHONY: setup demo test test-all test-mysql mutate lint docs record wheelhouse portable bench
+.PHONY: setup demo test test-all test-mysql mutate lint docs wheelhouse portable bench
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -50,9 +49,6 @@ lint: $(READY)
 
 docs: $(READY)
 	@NO_MKDOCS_2_WARNING=true $(PYTHON) -m mkdocs build --quiet --clean
-
-record: $(READY)
-	@$(PYTHON) -m scripts.record_session
 
 wheelhouse: $(READY)
 	@$(PYTHON) scripts/wheelhouse.py build/wheelhouse

@@ -107,8 +107,13 @@ def find_blocking(store: Store, row: Row) -> list[str]:
 
 
 def retry(store: Store, limit: int = RETRY_LIMIT) -> int:
-    """Show the parked and waiting rows again; return how many rows are still parked."""
+    """Show the parked and waiting rows again; return how many rows are still parked.
+
+    Where there are none nothing is published either: a backlog is not to be waited for.
+    """
     after: Row | None = None
+    if not store.read_stuck(after, 1):
+        return store.count_parked()
     while True:
         with store.lock():
             drain(store)

@@ -22,6 +22,7 @@ from changecapture.cli import (
     import_,
     install,
     log,
+    mapping,
     parked,
     plan,
     reconcile,
@@ -81,6 +82,7 @@ for module in (
     compact,
     site,
     clock,
+    mapping,
 ):
     commands.add_command(module.command)
 

@@ -42,6 +42,7 @@ CHECKS: Mapping[Engine, Mapping[str, Check]] = {
         "captured": site.check_captured,
         "parked": site.check_parked,
         "names": site.check_names,
+        "shortened": site.check_shortened,
         "relay's rights": relay_rights.check_relay_rights,
         "relay's settings": postgresql.check_relay_settings,
         "our schema": postgresql.check_schema,
@@ -61,6 +62,7 @@ CHECKS: Mapping[Engine, Mapping[str, Check]] = {
         "captured": site.check_captured,
         "parked": site.check_parked,
         "names": site.check_names,
+        "shortened": site.check_shortened,
         "relay's rights": relay_rights.check_relay_rights,
         "server": mysql.check_server,
         "binary log": mysql.check_binary_log,
@@ -71,7 +73,7 @@ CHECKS: Mapping[Engine, Mapping[str, Check]] = {
 
 INSTALLED_ONLY = frozenset(
     ("drift", "triggers", "definer", "replication role", "missed", "captured", "parked", "relay's rights")
-) | {"relay's settings", "our schema"}
+) | {"relay's settings", "our schema", "shortened"}
 """Checks that have nothing to look at where nothing is installed."""
 
 

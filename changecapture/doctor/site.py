@@ -147,3 +147,17 @@ def name_some(tables: list[str]) -> str:
     """Return the names of tables, or how many where they are many."""
     names = list(dict.fromkeys(tables))
     return ", ".join(names) if len(names) <= NAMED else f"{len(names)} tables"
+
+
+def check_shortened(subject: Subject) -> Iterator[Problem]:
+    """Texts of other applications that a column here shows cut to its length."""
+    if subject.store.mapping is None:
+        return
+    rows = subject.store.query(
+        f"SELECT table_name, column_name, count(*) FROM {subject.store.prefix}shortened "
+        "GROUP BY table_name, column_name ORDER BY count(*) DESC"
+    )
+    if rows:
+        named = ", ".join(f"{table}.{column} ({count})" for table, column, count in rows[:NAMED])
+        why = "they are longer than the column; whole, they are in the changelog, and go on to others whole"
+        yield Problem(f"texts are shown cut: {named}", why, (), "note")

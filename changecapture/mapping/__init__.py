@@ -15,7 +15,7 @@ from changecapture.errors import ConfigError
 from changecapture.mapping.model import Mapping
 from changecapture.mapping.reader import parse_mapping
 
-MAPPINGS = ("vesuvius",)
+MAPPINGS = ("vesuvius", "sahana2")
 
 __all__ = ["MAPPINGS", "Mapping", "load_mapping", "read_text"]
 

@@ -129,6 +129,10 @@ def _tell(found: Parts, pair: Pair, value: Any, here: bool) -> None:
     if pair.length is not None and isinstance(common, str):
         common = common[: pair.length]
     first[pair.own[0].column] = common
+    for place in pair.copies:
+        row = found[place.part]
+        assert row is not None
+        row[place.column] = common
 
 
 def _tell_exact(mapping: Mapping, record: Record, found: Parts, pair: Pair, value: Any) -> None:

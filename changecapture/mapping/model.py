@@ -73,6 +73,8 @@ class Pair:
     common_none: Any = None
     number: bool = False
     length: int | None = None
+    copies: tuple[Place, ...] = ()
+    """Common columns that are written with the same value, and not read: super-entities copy some."""
 
     @property
     def composed(self) -> bool:

@@ -51,6 +51,7 @@ COLUMN = {
     "common_none": object,
     "number": bool,
     "length": int,
+    "copies": list,
 }
 KINDS = {str: "a text", list: "a list", bool: "true or false", dict: "a record { .. }", int: "a number"}
 
@@ -73,15 +74,19 @@ class Lines:
             self.starts[record, kind, counts.get(kind, 0)] = number
             counts[kind] = counts.get(kind, 0) + 1
 
-    def error(self, place: tuple[int, str, int] | None, key: str, what: str, mend: str) -> ConfigError:
-        """Return an error that names the line of a key in a part of the file."""
-        number = self.starts.get(place, 1) if place is not None else 1
-        for offset, row in enumerate(self.rows[number:], start=number + 1):
+    def find(self, place: tuple[int, str, int] | None, key: str) -> int:
+        """Return the line of a key in a part of the file, that of the part where it has no such key."""
+        start = self.starts.get(place, 1) if place is not None else 0
+        for number, row in enumerate(self.rows[start:], start=start + 1):
             if key and re.match(rf"\s*{re.escape(key)}\s*=", row):
-                number = offset
-                break
+                return number
             if row.lstrip().startswith("[["):
                 break
+        return max(start, 1)
+
+    def error(self, place: tuple[int, str, int] | None, key: str, what: str, mend: str) -> ConfigError:
+        """Return an error that names the line of a key in a part of the file."""
+        number = self.find(place, key)
         return ConfigError(f"{self.where}, line {number}: {what}", mend=mend)
 
 
@@ -219,6 +224,7 @@ class _Places:
             data.get("common_none"),
             data.get("number", False),
             data.get("length"),
+            tuple(self.place(here, "copies", text, self.common) for text in data.get("copies", ())),
         )
 
     def check_owners(self, pairs: Iterable[Pair]) -> None:

@@ -4,6 +4,31 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from pymysql.converters import escape_item
+
+
+class Many(tuple[Any, ...]):
+    """The values of one condition, written at once: the driver's way is four calls for each."""
+
+
+class Records(tuple[Sequence[Any], ...]):
+    """The same of rows of values."""
+
+
+def write_many(values: Many, mapping: Mapping[Any, Any]) -> str:
+    """Return values in parentheses; ``mapping`` is how the driver writes what is none of ours."""
+    return f"({','.join([_write(value, mapping) for value in values])})"
+
+
+def write_records(rows: Records, mapping: Mapping[Any, Any]) -> str:
+    """Return rows of values, each in parentheses, in parentheses."""
+    return f"({','.join([write_many(Many(row), mapping) for row in rows])})"
+
+
+def _write(value: Any, mapping: Mapping[Any, Any]) -> str:
+    write = _LITERALS.get(type(value))
+    return str(escape_item(value, "utf8mb4", mapping)) if write is None else write(value)
+
 
 def measure(value: Any) -> int:
     """Return a size that grows with that of the value, in characters; 0 for what is never long."""

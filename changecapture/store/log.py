@@ -21,7 +21,8 @@ from changecapture.store.aliases import AliasStore
 from changecapture.store.bulk import chunks
 from changecapture.store.interface import Site
 
-ENTRY = "origin, epoch, number, pass, stamp, base_seen, scope, table_name, row_key, columns"
+ENTRY_HEAD = "origin, epoch, number, pass, stamp, base_seen, scope, table_name, row_key"
+ENTRY = f"{ENTRY_HEAD}, columns"
 ENTRY_COLUMNS = (*ENTRY.split(", "), "applied")
 WINDOW = 4
 """A backlog is looked at through a window of this many times the limit of a pass."""

@@ -14,11 +14,13 @@ from pymysql.constants import CLIENT, ER
 from changecapture.catalogue import read_catalogue
 from changecapture.config import DatabaseURL, refuse_options
 from changecapture.core.catalogue import Catalogue, Engine
+from changecapture.core.change import Entry
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.dialect import mysql as dialect
 from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
-from changecapture.store.literals import app_record, measure, record
+from changecapture.store.literals import Many, Records, app_record, measure, record, write_many, write_records
+from changecapture.store.log import ENTRY_HEAD
 from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
@@ -74,6 +76,8 @@ class MySQLStore(SqlStore):
             )
         except TypeError as error:
             raise refuse_options(url, error) from error
+        connection.encoders[Many] = write_many  # type: ignore[assignment]
+        connection.encoders[Records] = write_records  # type: ignore[assignment]
         with connection.cursor() as cursor:
             cursor.execute("SELECT version()")
             self.mariadb = "mariadb" in str(cursor.fetchall()).lower()
@@ -147,7 +151,7 @@ class MySQLStore(SqlStore):
     def _among(self, expression: str, wanted: Collection[Any], type_: str) -> tuple[str, list[Any]]:
         if not wanted:
             return "FALSE", []
-        return f"{expression} IN ({', '.join(['%s'] * len(wanted))})", list(wanted)
+        return f"{expression} IN %s", [Many(wanted)]
 
     def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         self._insert(f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES", map(record, rows))
@@ -188,6 +192,19 @@ class MySQLStore(SqlStore):
             (dump(list(ids)),),
         )
 
+    def read_entries(self, after: int, end: int, limit: int) -> list[tuple[int, Entry]]:
+        """Return (position, entry) with after < position <= end, in order.
+
+        The short fields come as one text: the driver needs as long for each column as for a row. None of
+        them holds a NUL (core/wire.py).
+        """
+        rows = self.query(
+            f"SELECT CONCAT_WS('\\0', position, {ENTRY_HEAD}), columns FROM {self.prefix}changelog "
+            f"WHERE position > %s AND position <= %s ORDER BY position LIMIT {limit}",
+            (after, end),
+        )
+        return [_read_entry(*row) for row in rows]
+
     def read_catalogue(self) -> Catalogue:
         """Return what the database says about the application's tables."""
         return read_catalogue(self.connection, self.engine)
@@ -202,9 +219,8 @@ class MySQLStore(SqlStore):
         names = ", ".join(f"t.{self._quote(column.name)}" for column in columns)
         if len(columns) == 1:
             return self._among(names, [self._adapt(columns[0], row[0]) for row in wanted], "")
-        group = f"({', '.join(['%s'] * len(columns))})"
-        flat = [self._adapt(c, v) for row in wanted for c, v in zip(columns, row, strict=True)]
-        return f"({names}) IN ({', '.join([group] * len(wanted))})", flat
+        rows = [[self._adapt(c, v) for c, v in zip(columns, row, strict=True)] for row in wanted]
+        return f"({names}) IN %s", [Records(rows)]
 
     def _adapt(self, column: SyncedColumn | None, value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -332,6 +348,12 @@ class MySQLStore(SqlStore):
                 {c: f"CONVERT({{}} USING {charset}) COLLATE {collation}" for c, charset, collation in texts},
             )
         return self._found_places[table.name]
+
+
+def _read_entry(head: str, columns: str) -> tuple[int, Entry]:
+    position, origin, epoch, number, pass_, stamp, seen, scope, table, key = head.split("\0")
+    numbers = int(epoch), int(number), int(pass_), int(stamp), int(seen)
+    return int(position), Entry(origin, *numbers, scope, table, key, columns)
 
 
 def _columns(table: SyncedTable) -> dict[str, SyncedColumn]:

@@ -20,7 +20,7 @@ APPLICATIONS = {
 }
 """Small ones: what creates their tables, and their profile."""
 
-MAPPED = {"vesuvius": vesuvius.TABLES}
+MAPPED = {"vesuvius": vesuvius.TABLES, "sahana2": vesuvius.PHASE_2}
 """Applications that are installed with the mapping of their name, and the tables of theirs that are made."""
 
 _numbers = count(1)

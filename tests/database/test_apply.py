@@ -1075,6 +1075,12 @@ def close_cycle(here, there):
     exchange(here, there)
 
 
+def test_backlog_is_not_published_to_retry_nothing(home):
+    home.family.add_parent("a")
+    assert retry(home.store) == 0
+    assert home.store.has_captured()
+
+
 def test_two_edits_that_close_a_cycle_leave_a_tree(trees):
     here, there, third = trees
     close_cycle(here, there)

@@ -15,6 +15,9 @@ def camps(server, new_database):
     return create_camps(new_database(server))
 
 
+@pytest.mark.parametrize(
+    "server", ["postgresql", pytest.param("mariadb", marks=pytest.mark.long)], indirect=True
+)
 def test_alembic_leaves_the_same_as_the_command_line(server, new_database):
     url = new_database(server, "eden")
     schema, catalogue = dump_schema(url), read_catalogue(url)

@@ -177,7 +177,7 @@ def test_new_column_is_captured_after_another_install(camps):
     assert again.out.splitlines()[1] == "0 triggers created, 0 dropped"
 
 
-@pytest.mark.parametrize("fixed", [0, 1, 2, 5])
+@pytest.mark.parametrize("fixed", [2, *(pytest.param(n, marks=pytest.mark.long) for n in (0, 1, 5))])
 def test_mariadb_install_killed_between_the_fixed_objects_is_completed(mariadb, new_database, fixed):
     url = create_camps(new_database(mariadb))
     run_script(url, "CREATE TABLE changecapture_version (version_num varchar(32) NOT NULL PRIMARY KEY)")
@@ -188,7 +188,7 @@ def test_mariadb_install_killed_between_the_fixed_objects_is_completed(mariadb, 
     assert_as_fresh(url)
 
 
-@pytest.mark.parametrize("kept", [0, 1, 4])
+@pytest.mark.parametrize("kept", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (0, 4))])
 def test_mariadb_install_killed_between_triggers_is_completed(mariadb, new_database, kept):
     url = create_camps(new_database(mariadb))
     run_command("install", url, "--profile", "generic")
@@ -219,7 +219,16 @@ def test_half_made_mariadb_installation_is_taken_away_without_a_trace(mariadb, n
     assert dump_schema(url) == schema
 
 
-@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("server", "kill"),
+    [
+        ("postgresql", signal.SIGINT),
+        ("mariadb", signal.SIGKILL),
+        pytest.param("postgresql", signal.SIGKILL, marks=pytest.mark.long),
+        pytest.param("mariadb", signal.SIGINT, marks=pytest.mark.long),
+    ],
+    indirect=["server"],
+)
 def test_interrupted_install_is_completed_by_the_next(eden, server, kill):
     registered = f"SELECT count(*) FROM {PREFIX[server.dialect]}synced_table"
     process = start_install(eden)

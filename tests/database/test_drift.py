@@ -14,7 +14,9 @@ from changecapture.drift import describe_drift, find_drift
 from changecapture.errors import ConfigError
 from changecapture.install import install
 from changecapture.status import read_status
+from changecapture.store import open_store
 from tests.support import family
+from tests.support.accounts import new_account
 from tests.support.databases import fetch, run_script
 from tests.support.patience import Patience
 from tests.support.sites import Site
@@ -141,15 +143,39 @@ def blind(site, server):
         run_script(site.url, f"ALTER ROLE {name} SET search_path = nowhere")
     else:
         run_script(site.url, f"CREATE USER {name} IDENTIFIED BY 'x'")
-        ours = fetch(
-            site.url,
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() "
-            "AND left(table_name, 14) = 'changecapture_' AND table_type = 'BASE TABLE'",
-        )
-        for (table,) in ours:
+        for table in list_ours(site.url):
             run_script(site.url, f"GRANT ALL ON {table} TO {name}")
     scheme, _, rest = site.url.partition("://")
     return f"{scheme}://{name}:x@{rest.rpartition('@')[2]}"
+
+
+def test_account_that_sees_some_of_the_tables_drops_no_trigger(new_site):
+    """MySQL and MariaDB list only the tables that an account has a right on; the others look dropped."""
+    site = new_site("mariadb", "family")
+    before = list_triggers(site)
+    rights = [f"ALL ON {table}" for table in ["word", *list_ours(site.url)]]
+    with new_account(site.url, *rights) as (url, account):
+        with closing(open_store(url)) as store:
+            assert "parent" in find_drift(store)
+            assert "word" not in find_drift(store)
+        with pytest.raises(ConfigError, match="may not"):
+            install(parse_url(url))
+        site.run(f"GRANT SUPER ON *.* TO {account}")  # may give triggers our account
+        with pytest.raises(ConfigError, match="may not"):
+            install(parse_url(url))
+    assert list_triggers(site) == before != []
+    site.family("UPDATE parent SET note = 'still captured'")
+    assert describe_drift(site.store) == ""
+
+
+def list_ours(url):
+    """Return the names of our tables on MariaDB."""
+    rows = fetch(
+        url,
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() "
+        "AND left(table_name, 14) = 'changecapture_' AND table_type = 'BASE TABLE'",
+    )
+    return [table for (table,) in rows]
 
 
 def list_triggers(site):

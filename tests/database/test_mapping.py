@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import pytest
 
+from changecapture.doctor import make_subject
+from changecapture.doctor.site import check_shortened
 from tests.support.sites import Site, exchange
 from tests.support.vesuvius import Vesuvius
 
@@ -183,6 +185,8 @@ def test_what_is_cut_short_is_told_and_never_travels_back(php, py):
     assert php.fetch("SELECT table_name, column_name, whole FROM {p}shortened") == [
         ("person_uuid", "family_name", long)
     ]
+    (cut,) = check_shortened(make_subject(php.store))
+    assert cut.what == "texts are shown cut: person_uuid.family_name (1)"
     Vesuvius(php.url).update("person_details", OMAR, opt_gender="mal")
     exchange(php, py)
     assert person(py, OMAR)[1:3] == (long, 3)

@@ -19,6 +19,20 @@ TABLES = (
     "image",
 )
 
+PHASE_2 = (
+    "person_uuid",
+    "person_status",
+    "person_details",
+    "person_physical",
+    "person_deceased",
+    "person_missing",
+    "pgroup",
+    "group_details",
+    "camp_general",
+    "camp_reg",
+    "org_main",
+)
+
 
 class Vesuvius:
     """The application's connection; strict mode off, as it needs."""

@@ -20,7 +20,7 @@ from tests.support.commands import ROOT, run_command, run_program
 
 COMMANDS = (
     *("plan", "install", "uninstall", "status", "sync", "conflicts", "parked", "doctor", "reconcile"),
-    *("compact", "site", "clock", "export", "import", "log", "history", "verify"),
+    *("compact", "site", "clock", "export", "import", "log", "history", "verify", "mapping"),
 )
 SLOW = ("alembic", "sqlalchemy", "twisted", "zeroconf", "psycopg", "pymysql", "rich", "cryptography")
 

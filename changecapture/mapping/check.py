@@ -1,0 +1,68 @@
+"""Compares a mapping with a database: what it names and the database lacks, each with its line."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from changecapture.core.catalogue import Catalogue
+from changecapture.mapping.model import Common, Local, Mapping, Place, Record
+from changecapture.mapping.reader import Lines
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong: in which line, what."""
+
+    line: int
+    what: str
+
+
+def check_mapping(mapping: Mapping, text: str, catalogue: Catalogue) -> list[Finding]:
+    """Return what is wrong with a mapping at a database: of the application, or of Eden.
+
+    Which of the two it is shows from the tables that are there.
+    """
+    tables = {name.lower() for name in catalogue.tables}
+    local = len(mapping.local_tables & tables) >= len(mapping.common_tables.keys() & tables)
+    lines = Lines(text, "")
+    return [
+        finding
+        for number, record in enumerate(mapping.records)
+        for finding in _check_record(lines, number, record, catalogue, local)
+    ]
+
+
+def _check_record(
+    lines: Lines, number: int, record: Record, catalogue: Catalogue, local: bool
+) -> Iterator[Finding]:
+    kind = "local" if local else "common"
+    tables: dict[str, str] = {}
+    by_name = {name.lower(): table for name, table in catalogue.tables.items()}
+    parts: Sequence[Local | Common] = record.local if local else record.common
+    for n, part in enumerate(parts):
+        tables[part.name] = part.table
+        line = lines.find((number, kind, n), "table")
+        if part.table not in by_name:
+            yield Finding(line, f"{catalogue.database} has no table {part.table}")
+            continue
+        for column in dict(part.set):
+            if by_name[part.table].column(column) is None:
+                yield Finding(lines.find((number, kind, n), "set"), f"{part.table} has no column {column}")
+    for n, pair in enumerate(record.pairs):
+        for place in (pair.local,) if local else pair.common:
+            yield from _check_place(lines, (number, "column", n), kind, place, tables, catalogue)
+    for place in record.carried if local else ():
+        yield from _check_place(lines, (number, "", 0), "carried", place, tables, catalogue)
+
+
+def _check_place(
+    lines: Lines,
+    where: tuple[int, str, int],
+    key: str,
+    place: Place,
+    tables: dict[str, str],
+    catalogue: Catalogue,
+) -> Iterator[Finding]:
+    name = next((name for name in catalogue.tables if name.lower() == tables[place.part]), None)
+    ours = ":" in place.column or place.column.startswith("vesuvius_")
+    if name is not None and catalogue.tables[name].column(place.column) is None and not ours:
+        yield Finding(lines.find(where, key), f"{name} has no column {place.column}")
