@@ -32,6 +32,13 @@
     host = "127.0.0.1"                  # this machine only, unless another of its addresses is named
     port = 7482
 
+    [page]                              # for browsers, once `changecapture-relay password` was run
+    enabled = true
+    host = "127.0.0.1"                  # this machine only: from elsewhere through ssh -L
+    port = 7483
+    trust_local = false                 # true: whoever is logged in on this machine needs no password
+    names = []                          # other names under which a browser may ask for it
+
     [clients]                           # programs with a token (``relay.clients``); no port: there are none
     host = "127.0.0.1"
     port = 7481
@@ -76,6 +83,7 @@ TYPES: dict[str, dict[str, type]] = {
     "log": {"format": str},
     "metrics": {"host": str, "port": int},
     "clients": {"host": str, "port": int},
+    "page": {"enabled": bool, "host": str, "port": int, "trust_local": bool, "names": list},
 }
 ONE_OF_MANY: dict[str, type] = {
     **TYPES["database"],
@@ -89,6 +97,7 @@ FORMATS = ("text", "json")
 LOCAL = "127.0.0.1"
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 PORT = 7480
+PAGE_PORT = 7483
 SERVICE = "_sahana-sync._tcp.local."
 SERVICE_FORM = re.compile(r"_(?=[a-z0-9-]{1,15}\.)(?=[^.]*[a-z])[a-z0-9]+(-[a-z0-9]+)*\._tcp\.local\.")
 SPELLED = {str: "a text", int: "a whole number", bool: "true or false", list: "a list of texts"}
@@ -123,12 +132,24 @@ class RelayConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PageConfig:
+    """The page for browsers (``relay.page``). ``names``: what a browser may call this machine."""
+
+    enabled: bool = True
+    host: str = LOCAL
+    port: int = PAGE_PORT
+    trust_local: bool = False
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ProgramConfig:
     """What the whole file says: its sites, one a database, and what they share."""
 
     sites: tuple[RelayConfig, ...]
     log: str = "text"
     metrics: Address | None = None
+    page: PageConfig = PageConfig()
 
     def find(self, name: str | None) -> RelayConfig:
         """Return the site of that name, the only one if none is given; raise ConfigError."""
@@ -199,7 +220,9 @@ def make_program(
     else:
         one = _table(tables, "database")
         sites = (_make_site(tables, one, environ, path, database=database),)
-    return ProgramConfig(sites, _format(_table(tables, "log")), _local(tables, "metrics"))
+    return ProgramConfig(
+        sites, _format(_table(tables, "log")), _local(tables, "metrics"), _page(_table(tables, "page"))
+    )
 
 
 def _make_site(
@@ -375,6 +398,23 @@ def _local(tables: Mapping[str, Any], name: str) -> Address | None:
     host = table.get("host", LOCAL)
     return Address(
         ANY if host == ANY else _own_address(f"[{name}] host", host), _port(f"[{name}]", table["port"])
+    )
+
+
+def _page(page: Mapping[str, Any]) -> PageConfig:
+    host = page.get("host", LOCAL)
+    if host == ANY or not ip_address(_own_address("[page] host", host)).is_loopback:
+        raise ConfigError(
+            "[page] host must be an address of this machine alone",
+            why="passwords would travel over the network in the clear",
+            mend="write 127.0.0.1, and from elsewhere use: ssh -L 7483:127.0.0.1:7483",
+        )
+    names = page.get("names", [])
+    if not all(type(name) is str for name in names):
+        raise ConfigError("[page] names must be a list of texts")
+    port = _port("[page]", page.get("port", PAGE_PORT))
+    return PageConfig(
+        page.get("enabled", True), normal_host(host), port, page.get("trust_local", False), tuple(names)
     )
 
 

@@ -16,6 +16,7 @@ def start_relay(config_file: Path, stream: IO[str]) -> Any:
     from relay.exchange import DatabaseExchange
     from relay.health import Health
     from relay.log import LOGS
+    from relay.page.server import serve_page
     from relay.service import make_service
     from relay.systemd import Manager
 
@@ -28,6 +29,7 @@ def start_relay(config_file: Path, stream: IO[str]) -> Any:
         config.sites, lambda site: DatabaseExchange(site.url, site.state), reactor=reactor, log=log
     )
     relay.startService()
+    serve_page(config, relay, reactor=reactor, log=log)
     if config.metrics is not None:
         sites: Any = list(relay)
         health = Health(config.metrics, sites, reactor=reactor, log=log)

@@ -62,6 +62,10 @@ class Roster:
         """Return whether the site is spoken to: what it has is pulled."""
         return site in self._leaders
 
+    def sites(self) -> set[str]:
+        """Return the sites that are spoken to."""
+        return set(self._leaders)
+
     def count(self) -> int:
         """Return how many sites are spoken to."""
         return len(self._leaders)

@@ -69,7 +69,8 @@ class SiteService(Service):
         self._roster: Roster | None = None
         self._meeting: Deferred[None] | None = None
         self.node = Node(config, reactor=reactor, rng=rng, log=log, network=network)
-        self._control = Control(config.state, Orders(self.node, self._modules), reactor=reactor, log=log)
+        self.orders = Orders(self.node, self._modules)
+        self._control = Control(config.state, self.orders, reactor=reactor, log=log)
         self._database = Database(exchange, reactor=reactor, log=log)
         self._clients = (
             Clients(
@@ -100,6 +101,10 @@ class SiteService(Service):
             clock=reactor,
         )
         self.node.peers.on_change(self._changed)
+
+    def speaking(self) -> set[str]:
+        """Return the ids of the sites that are spoken to now."""
+        return self._roster.sites() if self._roster is not None else set()
 
     @property
     def away(self) -> str:

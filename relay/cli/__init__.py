@@ -5,6 +5,7 @@ import click
 from changecapture import __version__
 from relay.cli.init import init
 from relay.cli.pair import pair
+from relay.cli.password import password
 from relay.cli.peers import allow, limit, peers, unpair
 from relay.cli.run import run
 from relay.cli.service import ensure, service, web2py
@@ -17,5 +18,5 @@ def main() -> None:
     """Exchange changes with the other sites that are within reach."""
 
 
-for command in (init, run, service, ensure, web2py, pair, peers, allow, limit, unpair, token):
+for command in (init, run, service, ensure, web2py, pair, peers, allow, limit, unpair, token, password):
     main.add_command(command)
