@@ -157,5 +157,17 @@ def call(directory: Path, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
             raise ConfigError("the relay has ended before it answered", mend="look into its log")
 
 
+def answers(directory: Path) -> bool:
+    """Return whether a relay listens for this state directory: it has come up. Raises ConfigError."""
+    content = read_private(directory / FILE)
+    if content is None:
+        return False
+    try:
+        socket.create_connection(("127.0.0.1", json.loads(content)["port"]), CONNECT_S).close()
+    except OSError:
+        return False
+    return True
+
+
 class RelayAway(Exception):
     """No relay answers for this state directory."""

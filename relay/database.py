@@ -22,9 +22,10 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from changecapture.compact import Step
-from changecapture.core.scopes import Terms
+from changecapture.core.scopes import Scopes, Terms
 from changecapture.errors import ChangeCaptureError, PeerError, RetryLater, Unwritable
 from changecapture.greeting import Greeting, Measured
+from changecapture.status import Status
 from changecapture.store.interface import Instance
 from changecapture.sync import PullRequest, Received
 from relay.clock import Reactor, Timer, cancel
@@ -224,6 +225,24 @@ class Database:
     async def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection.answer."""
         return await self._do("answer", self._reader.call(lambda c: c.answer(request, terms)))
+
+    async def read_status(self) -> Status:
+        """See Connection.read_status."""
+        return await self._do("read_status", self._reader.call(lambda c: c.read_status()))
+
+    async def get_changes(self, client: str, since: str, send: Scopes, limit: int) -> dict[str, Any]:
+        """See Connection.get_changes."""
+        return await self._do(
+            "get_changes", self._reader.call(lambda c: c.get_changes(client, since, send, limit))
+        )
+
+    async def put_changes(
+        self, client: str, changes: Sequence[Any], since: str, accept: Scopes
+    ) -> dict[str, Any]:
+        """See Connection.put_changes."""
+        return await self._do(
+            "put_changes", self._writer.call(lambda c: c.put_changes(client, changes, since, accept))
+        )
 
     async def modules(self) -> list[str]:
         """See Connection.modules."""

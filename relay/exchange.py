@@ -8,16 +8,17 @@ real one; tests bring their own.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from changecapture import publish, sync
+from changecapture import clients, publish, sync
 from changecapture.apply import retry
 from changecapture.compact import Step, compact
 from changecapture.config import DatabaseURL, parse_url
-from changecapture.core.scopes import Terms
+from changecapture.core.scopes import Scopes, Terms
 from changecapture.drift import describe_drift
 from changecapture.greeting import Greeting, Measured, greet, meet
 from changecapture.memo import find_memo
+from changecapture.status import Status, read_status
 from changecapture.store import open_store
 from changecapture.store.interface import Exchanged, Instance
 from changecapture.store.sqlstore import SqlStore
@@ -88,6 +89,15 @@ class Connection(Protocol):
 
     def modules(self) -> list[str]:
         """Return the names of the modules that are synced here."""
+
+    def read_status(self) -> Status:
+        """Return how the site stands."""
+
+    def get_changes(self, client: str, since: str, send: Scopes, limit: int) -> dict[str, Any]:
+        """Return what a client has not been told (``changecapture.clients``)."""
+
+    def put_changes(self, client: str, changes: Sequence[Any], since: str, accept: Scopes) -> dict[str, Any]:
+        """Take changes of a client."""
 
 
 class Exchange(Protocol):
@@ -192,6 +202,18 @@ class DatabaseConnection:
     def modules(self) -> list[str]:
         """See Connection."""
         return sorted({table.scope for table in self._store.tables.values()})
+
+    def read_status(self) -> Status:
+        """See Connection."""
+        return read_status(self._store)
+
+    def get_changes(self, client: str, since: str, send: Scopes, limit: int) -> dict[str, Any]:
+        """See Connection."""
+        return clients.get_changes(self._store, client, since, send, limit)
+
+    def put_changes(self, client: str, changes: Sequence[Any], since: str, accept: Scopes) -> dict[str, Any]:
+        """See Connection."""
+        return clients.put_changes(self._store, client, changes, since, accept)
 
 
 class DatabaseExchange:

@@ -9,7 +9,7 @@ Nothing waits for it: what has ended is written together, a moment later, and lo
 before that.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
@@ -46,6 +46,15 @@ class Ended:
 
 
 @dataclass(slots=True)
+class Traffic:
+    """What was exchanged with a peer in one direction since the start."""
+
+    entries: int = 0
+    bytes: int = 0
+    failures: int = 0
+
+
+@dataclass(slots=True)
 class _Exchange:
     exchange: str
     started: float
@@ -72,6 +81,7 @@ class Journal:
         again."""
         self._write = write
         self._clock = clock
+        self.traffic: defaultdict[Key, Traffic] = defaultdict(Traffic)
         self._open: dict[Key, _Exchange] = {}
         self._ended: deque[tuple[Key, _Exchange]] = deque(maxlen=MOST)
         self._met: dict[str, Instance] = {}
@@ -100,6 +110,8 @@ class Journal:
             current = self._open[key] = _Exchange(exchange, began, began)
         current.entries += entries
         current.bytes += size
+        self.traffic[key].entries += entries
+        self.traffic[key].bytes += size
         current.ended = self._clock.seconds()
         if last:
             current.outcome = DONE
@@ -114,6 +126,7 @@ class Journal:
             self._end(key)
             current = self._open[key] = _Exchange(exchange, now, now)
         current.ended, current.outcome = now, why
+        self.traffic[key].failures += 1
         self._end(key)
         self._wind()
 

@@ -32,7 +32,7 @@ BODY_LIMIT = 40 * 1024 * 1024
 """Bytes of a call or an answer: a batch may hold one large entry (publish.LARGEST_ROW), which may not
 compress."""
 PATH = b"/RPC2"
-NESTING_LIMIT = 16
+NESTING_LIMIT = 24
 NAME_LIMIT = 64
 TEXT_LIMIT = 500
 
@@ -206,6 +206,14 @@ def _read_answer(body: bytes) -> Any:
     if method is not None or len(parameters) != 1:
         raise PeerError("not an answer")
     return parameters[0]
+
+
+def read_any(body: bytes) -> tuple[Parameters, str | None]:
+    """Return parameters and method of a call of any form; raise PeerError."""
+    try:
+        return _read(body)
+    except xmlrpc.client.Fault as fault:
+        raise PeerError("not a call") from fault
 
 
 def _read(body: bytes) -> tuple[Parameters, str | None]:

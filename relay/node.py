@@ -28,6 +28,7 @@ from relay.trust.identity import SHORT, load_identity
 from relay.trust.join import Join
 from relay.trust.peers import Paired, Peers
 from relay.trust.state import Lock, open_state
+from relay.trust.tokens import Tokens
 
 
 class Node:
@@ -48,6 +49,7 @@ class Node:
         self.identity = load_identity(directory)
         self.peers = Peers(directory, self.identity.device)
         self.hello = Hello(self.identity, self.peers)
+        self.tokens = Tokens(directory)
         self.pace = Pace(reactor)
         self.client = Client(reactor, identity=self.identity, is_paired=self.peers.is_paired)
         self.desk = Desk(own=self.identity.device, name=config.name, peers=self.peers, clock=reactor)

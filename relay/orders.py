@@ -11,6 +11,7 @@ from typing import Any
 from changecapture.core.scopes import Scopes
 from changecapture.errors import ConfigError
 from relay.address import parse_address
+from relay.clients import fingerprint
 from relay.node import Node
 from relay.trust.identity import SHORT
 from relay.trust.peers import Paired
@@ -93,6 +94,34 @@ class Orders:
             "checked": known is not None,
         }
 
+    async def add_token(self, request: Said) -> AsyncIterator[Said]:
+        """Let a program in; its token is told once."""
+        limits = [read_modules(_text(request, name)) for name in ("send", "accept")]
+        known = await self._modules() if self._modules is not None else None
+        for scopes in limits:
+            _check_known(scopes, known)
+        token = self._node.tokens.add(_text(request, "name"), *limits)
+        yield {"done": {"token": token, "fingerprint": fingerprint(self._node.identity)}}
+
+    async def list_tokens(self, _: Said) -> AsyncIterator[Said]:
+        """Tell which programs have a token."""
+        found = [
+            {
+                "name": token.name,
+                "added_at": token.added_at,
+                "send": tell_modules(token.send),
+                "accept": tell_modules(token.accept),
+            }
+            for token in self._node.tokens.all()
+        ]
+        yield {"done": {"tokens": found}}
+
+    async def revoke_token(self, request: Said) -> AsyncIterator[Said]:
+        """Let a program in no more."""
+        name = _text(request, "name")
+        self._node.tokens.revoke(name)
+        yield {"done": {"revoked": name}}
+
 
 def read_modules(text: str) -> Scopes:
     """Return the modules in 'all', 'none', 'a,b' or 'all but a,b'; raise ConfigError."""
@@ -129,6 +158,9 @@ ORDERS: dict[str, Any] = {
     "unpair": Orders.unpair,
     "allow": Orders.allow,
     "limit": Orders.limit,
+    "token add": Orders.add_token,
+    "token list": Orders.list_tokens,
+    "token revoke": Orders.revoke_token,
 }
 ON_THE_NETWORK = ("pair", "join")
 """Orders that need the port and the announcement."""

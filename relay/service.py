@@ -6,7 +6,7 @@ once; then it waits for the database, which alone knows who this site is; only t
 to others.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -16,16 +16,18 @@ from twisted.python.failure import Failure
 
 from changecapture.compact import DAY
 from changecapture.greeting import Greeting
+from changecapture.status import Status
 from changecapture.sync import Received
 from relay.address import Address
 from relay.calls import Calls
+from relay.clients import Clients
 from relay.clock import Reactor, pause
 from relay.config import RelayConfig
 from relay.control import Control
 from relay.database import Database, DatabaseAway
 from relay.discovery import Network
 from relay.exchange import Exchange
-from relay.journal import Journal
+from relay.journal import Journal, Key, Traffic
 from relay.load import Timing
 from relay.log import Log, NamedLog
 from relay.node import Node
@@ -55,6 +57,7 @@ class SiteService(Service):
         timing: Timing | None = None,
     ) -> None:
         """Make the parts; nothing is opened before ``startService``."""
+        self.name: str = config.name
         self.site: str | None = None
         """The id of this site, once the database has told it."""
         self._config = config
@@ -69,6 +72,18 @@ class SiteService(Service):
         self.orders = Orders(self.node, self._modules)
         self._control = Control(config.state, self.orders, reactor=reactor, log=log)
         self._database = Database(exchange, reactor=reactor, log=log)
+        self._clients = (
+            Clients(
+                config.clients,
+                tokens=self.node.tokens,
+                database=self._database,
+                identity=self.node.identity,
+                reactor=reactor,
+                log=log,
+            )
+            if config.clients is not None
+            else None
+        )
         self._journal = Journal(self._database.write_journal, reactor)
         self._watch = Watch(self._database, news=self._news, clock=reactor, rng=rng, log=log)
         self._upkeep = Upkeep(self._database, keep=config.history_days * DAY, clock=reactor, log=log)
@@ -92,6 +107,23 @@ class SiteService(Service):
         return self._roster.sites() if self._roster is not None else set()
 
     @property
+    def away(self) -> str:
+        """Return what keeps the database from being used, "" while nothing does."""
+        return self._database.away if self.site else self._database.away or "it was not reached yet"
+
+    @property
+    def traffic(self) -> Mapping[Key, Traffic]:
+        """Return what was exchanged with whom since the start."""
+        return self._journal.traffic
+
+    async def read_status(self) -> Status | None:
+        """Return how the site stands, None while its database is away."""
+        try:
+            return await self._database.read_status()
+        except DatabaseAway:
+            return None
+
+    @property
     def port(self) -> int:
         """Return the port that it listens on, once started."""
         return self.node.port
@@ -99,6 +131,8 @@ class SiteService(Service):
     def startService(self) -> None:
         """Open the port and begin; raise ConfigError when the port cannot be had."""
         self.node.start()
+        if self._clients is not None:
+            self._clients.start()
         self._control.start()
         Service.startService(self)
         self._database.start()
@@ -121,6 +155,8 @@ class SiteService(Service):
             self._roster.stop()
         self._polls.let_go()
         await self._control.stop()
+        if self._clients is not None:
+            await self._clients.stop()
         await self.node.stop()
         await self._journal.stop()
         await self._database.stop()

@@ -8,6 +8,8 @@ from relay.cli.pair import pair
 from relay.cli.password import password
 from relay.cli.peers import allow, limit, peers, unpair
 from relay.cli.run import run
+from relay.cli.service import ensure, service, web2py
+from relay.cli.token import token
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,5 +18,5 @@ def main() -> None:
     """Exchange changes with the other sites that are within reach."""
 
 
-for command in (init, run, pair, peers, allow, limit, unpair, password):
+for command in (init, run, service, ensure, web2py, pair, peers, allow, limit, unpair, token, password):
     main.add_command(command)

@@ -30,6 +30,13 @@ url_env = "CHANGECAPTURE_URL"   # the variable that holds the URL, so that no pa
 # interfaces = []               # addresses of this machine to be found on; empty: all of them
 # service = "_sahana-sync._tcp.local."    # another one keeps an exercise apart from the real sites
 
+[metrics]                       # http://127.0.0.1:7482/metrics and /healthz, for this machine only
+port = 7482                     # without a port there are none
+# host = "127.0.0.1"
+
+[log]
+# format = "text"               # or "json": one object a line
+
 # Sites that discovery does not reach (other networks, VPN), any number; they are paired like all others:
 # [[peer]]
 # address = "10.8.0.2:7480"

@@ -48,9 +48,9 @@ def _carry_out(config: RelayConfig, request: Said, say: Callable[[Said], None]) 
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
-    from relay.cli.run import clocked_reactor
     from relay.node import Node
     from relay.orders import ON_THE_NETWORK, Orders
+    from relay.program import clocked_reactor
 
     reactor = clocked_reactor()
     node = Node(config, reactor=reactor, rng=Random(), log=Quiet())

@@ -91,9 +91,9 @@ def _sync_directory(directory: Path) -> None:
 class Lock:
     """Held by the one program that works with a state directory; given back by its end, however it ends."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = LOCK) -> None:
         """Nothing is held yet."""
-        self._path = directory / LOCK
+        self._path = directory / name
         self._file: IO[bytes] | None = None
 
     def take(self) -> bool:

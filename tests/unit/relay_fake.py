@@ -155,6 +155,10 @@ class FakeSite:
 class FakeConnection:
     """The verbs over a FakeSite."""
 
+    def read_status(self) -> Any:
+        """See Connection; nothing is known of it in memory."""
+        raise RetryLater("a site in memory has no status")
+
     def __init__(self, site: FakeSite) -> None:
         self.site = site
         self.closed = False

@@ -1,0 +1,291 @@
+"""What programs without a database of ours may do: read what has changed, and put changes of their own.
+
+A *client* is told rows, not entries: each as it stands after merging, the deleted ones included, so it needs
+no merge. ``since`` is what it was told as ``until`` when it asked last, "" to begin: it holds the client's
+vector and its place in our log, so we keep nothing about clients.
+
+What it puts becomes entries of an origin of its own, named after it and this site, which are merged and
+shown like any peer's: of two values the later stays. Whoever sends ``since`` has seen what it was told:
+its change comes after that, and is in conflict only with what it had not seen. A restored backup begins a
+new epoch (``epochs.py``), the client's origin too, so no name is given twice.
+"""
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from changecapture.apply import apply_entries, drain
+from changecapture.core.alias import read_alias
+from changecapture.core.change import ALIVE, Entry, Row
+from changecapture.core.clock import next_stamp
+from changecapture.core.codec import KEY_LENGTH, decode_batch
+from changecapture.core.merge import merge_entries
+from changecapture.core.scopes import Scopes, Terms
+from changecapture.core.table import SyncedTable
+from changecapture.core.values import dump
+from changecapture.core.vector import Vector, covers_name, digest_vector, dump_vector, load_vector
+from changecapture.errors import PeerError
+from changecapture.store.interface import Store
+from changecapture.sync import PullRequest, answer
+
+MOST = 500
+"""Changes in one call, either way (a call may say fewer)."""
+SINCE_LIMIT = 256 * 1024
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+GIVEN = {"table", "uuid", "deleted", "changed_at", "columns"}
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What a client holds: a vector, and where its pull stands in our log (as store.interface.Progress)."""
+
+    epoch: int = 0
+    vector: str = "{}"
+    after: int = 0
+    end: int = 0
+    target: str = "{}"
+    mark: str = ""
+    scopes: str = ""
+
+    def dump(self) -> str:
+        """Return text for a client to keep."""
+        return base64.urlsafe_b64encode(zlib.compress(json.dumps(asdict(self)).encode())).decode()
+
+
+def load_since(text: str) -> Since:
+    """Return what ``dump`` wrote; raise PeerError for anything else."""
+    if not text:
+        return Since()
+    try:
+        decoder = zlib.decompressobj()
+        fields = json.loads(decoder.decompress(base64.urlsafe_b64decode(text), SINCE_LIMIT))
+        since = Since(**fields)
+        if any(
+            type(value) is not type(default)
+            for value, default in zip(_values(since), _values(Since()), strict=True)
+        ):
+            raise ValueError("a field is of the wrong type")
+        load_vector(since.vector), load_vector(since.target)
+    except (ValueError, TypeError, AttributeError, zlib.error, RecursionError) as error:
+        raise PeerError(
+            "since is not what this service has answered as until", mend="send '' to begin"
+        ) from error
+    return since
+
+
+def _values(since: Since) -> tuple[Any, ...]:
+    return tuple(asdict(since).values())
+
+
+def name_origin(site: str, client: str) -> str:
+    """Return the origin under which a site writes what a client puts."""
+    return sha256(f"{site} {client}".encode()).hexdigest()[:32]
+
+
+def get_changes(store: Store, client: str, since: str, send: Scopes, limit: int = MOST) -> dict[str, Any]:
+    """Return the rows that have changed since, with ``until`` and whether there is ``more``."""
+    held = load_since(since)
+    if held.scopes != send.dump():
+        # Other modules than before: what was held back stands before the place that was reached (R12).
+        held = Since(vector=held.vector, scopes=send.dump())
+    request = PullRequest(
+        site=name_origin(store.read_site().origin, client),
+        epoch=held.epoch,
+        vector=dump_vector(send.of(load_vector(held.vector))),
+        after=held.after,
+        end=held.end,
+        limit=max(1, min(limit, MOST)),
+        mark=held.mark,
+        scopes=held.scopes,
+    )
+    batch = decode_batch(answer(store, request, Terms(send=send)).payload)
+    head = batch.head
+    resumed = held.end and (head.epoch, head.after, head.end) == (held.epoch, held.after, held.end)
+    target = load_vector(held.target) if resumed else head.target
+    vector = load_vector(held.vector)
+    if head.last:
+        vector = {c: max(vector.get(c, 0), target.get(c, 0)) for c in {*vector, *target}}
+    until = Since(
+        head.epoch,
+        dump_vector(vector),
+        head.position,
+        0 if head.last else head.end,
+        "{}" if head.last else dump_vector(target),
+        head.mark,
+        held.scopes,
+    )
+    return {
+        "base_uuid": store.read_site().origin,
+        "changes": _tell_rows(store, batch.entries),
+        "until": until.dump(),
+        "more": not head.last,
+    }
+
+
+def _tell_rows(store: Store, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    rows: dict[Row, None] = {}
+    for entry in entries:
+        alias = read_alias(entry)
+        rows |= {Row(alias.table, alias.low): None} if alias else {entry.row: None}
+    with store.snapshot():
+        names = store.read_names(rows)
+        places = dict.fromkeys(names.get(row, row) for row in rows)
+        members = store.read_members(places)
+        known = store.read_row_entries(places)
+    return [
+        _tell_row(row, [entry for entry, _ in known[row]], members.get(row, [row.key]))
+        for row in places
+        if known.get(row) and read_alias(known[row][0][0]) is None
+    ]
+
+
+def _tell_row(row: Row, entries: Sequence[Entry], keys: Sequence[str]) -> dict[str, Any]:
+    merged = merge_entries(entries)
+    last = max(entries, key=lambda entry: entry.order)
+    return {
+        "table": row.table,
+        "uuid": row.key,
+        "also": sorted(set(keys) - {row.key}),
+        "deleted": not (merged[ALIVE].value if ALIVE in merged else True),
+        "changed_at": _tell_time(last.stamp),
+        "origin": last.origin,
+        "columns": {name: cell.value for name, cell in merged.items() if not name.startswith("@")},
+    }
+
+
+def put_changes(
+    store: Store, client: str, changes: Sequence[Any], since: str, accept: Scopes
+) -> dict[str, Any]:
+    """Take changes of a client, all or none; return how many were new, shown and parked. Raises PeerError."""
+    if not 0 < len(changes) <= MOST:
+        raise PeerError(f"1 to {MOST} changes in a call, not {len(changes)}")
+    read = [_read_change(store, number, change, accept) for number, change in enumerate(changes)]
+    seen = load_vector(load_since(since).vector)
+    with store.lock():
+        drain(store)
+        site, vector = store.read_site(), store.read_vector()
+        origin, epoch = name_origin(site.origin, client), site.epoch
+        used = max((n for (o, e, _), n in vector.items() if (o, e) == (origin, epoch)), default=0)
+        entries = _make_entries(store, read, seen, (origin, epoch, used))
+        context = {c: min(n, vector.get(c, 0)) for c, n in seen.items() if c[:2] != (origin, epoch)}
+        digest = digest_vector(context)
+        raised = {(e.origin, e.epoch, e.scope): e.number for e in entries}
+        done = apply_entries(
+            store,
+            entries,
+            {(origin, epoch, used + 1): digest},
+            {digest: context},
+            lambda: store.write_vector(raised),
+        )
+    return {"taken": done.entries, "shown": done.applied, "parked": done.parked}
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    table: SyncedTable
+    row: Row
+    columns: dict[str, Any]
+    stamp: int | None
+
+
+def _make_entries(
+    store: Store, puts: Sequence[_Put], seen: Vector, names: tuple[str, int, int]
+) -> list[Entry]:
+    """Return an entry for each change; in the transaction of the writer."""
+    origin, epoch, used = names
+    rows = {put.row for put in puts}
+    known, versions, now = store.read_row_entries(rows), store.read_versions(rows), store.read_clock()
+    entries: list[Entry] = []
+    for number, put in enumerate(puts, start=used + 1):
+        before = [entry for entry, _ in known.get(put.row, ())]
+        told = [e for e in before if covers_name(seen, e.origin, e.epoch, e.scope, e.number)]
+        version = versions.get(put.row)
+        # Nobody writes in the future; and what was seen is older than what is written after it.
+        stamp = next_stamp(
+            min(now, now if put.stamp is None else put.stamp), max((e.stamp for e in told), default=0)
+        )
+        base = version.seen if version is not None and len(told) == len(before) else 0
+        columns = _complete(put, before)
+        entries.append(
+            Entry(origin, epoch, number, used + 1, stamp, base, put.table.scope, *put.row, dump(columns))
+        )
+    return entries
+
+
+def _complete(put: _Put, before: Sequence[Entry]) -> dict[str, Any]:
+    """Return the columns of a change with all of each group that it writes a column of."""
+    columns, merged = dict(put.columns), merge_entries(before)
+    for group in put.table.groups:
+        if any(name in put.columns for name in group):
+            for name in group:
+                if name not in columns and name in merged:
+                    columns[name] = merged[name].value
+    return dict(sorted(columns.items()))
+
+
+def _read_change(store: Store, number: int, change: Any, accept: Scopes) -> _Put:
+    """Return a change that came; raise PeerError with its place and what is wrong."""
+    place = f"change {number}"
+    if not isinstance(change, Mapping) or not set(change) <= GIVEN:
+        raise PeerError(f"{place}: it is a structure of {', '.join(sorted(GIVEN))}")
+    name, key, columns = change.get("table"), change.get("uuid"), change.get("columns", {})
+    table = store.tables_by_wire.get(name.lower()) if isinstance(name, str) else None
+    if table is None or table.scope not in accept:
+        raise PeerError(f"{place}: that table is not taken from this client", why=repr(name)[:80])
+    if not isinstance(key, str) or not 0 < len(key) <= KEY_LENGTH or "\0" in key:
+        raise PeerError(f"{place}: uuid must be a text of 1 to {KEY_LENGTH} characters")
+    deleted = change.get("deleted", False)
+    if type(deleted) not in (bool, int) or not isinstance(columns, Mapping):
+        raise PeerError(f"{place}: deleted is a boolean, columns a structure")
+    kinds = {column.wire: column for column in table.columns}
+    values: dict[str, Any] = {}
+    for column, value in columns.items():
+        if column not in kinds:
+            raise PeerError(f"{place}: {table.name} has no synced column {str(column)[:80]!r}")
+        values[column] = _read_value(f"{place}: {column}", kinds[column].kind, value, kinds[column].reference)
+    written = {ALIVE: False} if deleted else {**values, ALIVE: True}
+    return _Put(table, Row(table.wire, key), written, _read_time(place, change.get("changed_at", "")))
+
+
+def _read_value(place: str, kind: str, value: Any, reference: object) -> Any:
+    """Return a value in the form of core/values.py; numbers beyond 32 bits may have come as texts."""
+    if value is None:
+        return None
+    if reference is None and kind in ("integer", "boolean"):
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            raise PeerError(f"{place} must be a whole number") from None
+    if reference is None and kind in ("float32", "float64"):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+        raise PeerError(f"{place} must be a number")
+    if reference is None and kind in ("bytes", "geometry"):
+        name = "base64" if kind == "bytes" else kind
+        if isinstance(value, Mapping) and list(value) == [name] and isinstance(value[name], str):
+            return dict(value)
+        raise PeerError(f"{place} must be a structure of {name}")
+    if not isinstance(value, str):
+        raise PeerError(f"{place} must be a text", why="a reference is the uuid of the row that it names")
+    return value
+
+
+def _read_time(place: str, text: Any) -> int | None:
+    """Return microseconds since 1970 of an ISO time in UTC, None for none."""
+    if text == "":
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        stamp = (time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH
+        return max(1, stamp // timedelta(microseconds=1))
+    except (TypeError, ValueError, OverflowError):
+        raise PeerError(f"{place}: changed_at must be a time like 2026-01-31T12:00:00Z") from None
+
+
+def _tell_time(stamp: int) -> str:
+    return (EPOCH + timedelta(microseconds=stamp)).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,222 @@
+"""Programs with a token: what they read and put, over both protocols, in Python and in PHP."""
+
+import json
+import shutil
+import subprocess
+import sys
+import urllib.request
+import xmlrpc.client
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import pytest
+
+from changecapture import clients
+from changecapture.core.scopes import EVERY, Scopes
+from changecapture.errors import PeerError
+from tests.support.patience import Patience
+from tests.support.relays import ROOT, Relay
+from tests.support.sites import Site, assert_in_step, exchange
+
+NAME = "clinic 17"
+
+
+def get(site: Site, since: str = "", limit: int = 500) -> dict[str, Any]:
+    site.publish()
+    return clients.get_changes(site.store, NAME, since, EVERY, limit)
+
+
+def put(site: Site, *changes: dict[str, Any], since: str = "") -> dict[str, Any]:
+    return clients.put_changes(site.store, NAME, changes, since, EVERY)
+
+
+def parent(key: str, **columns: Any) -> dict[str, Any]:
+    return {"table": "parent", "uuid": key, "columns": columns}
+
+
+def test_a_client_is_told_each_row_once_as_it_stands_deleted_ones_included(home):
+    home.family.add_parent("p1")
+    home.family.add_parent("p2")
+    first = get(home)
+    assert {c["uuid"]: c["deleted"] for c in first["changes"]} == {"p1": False, "p2": False}
+    home.family("UPDATE parent SET note = 'n' WHERE uuid = 'p1'")
+    home.family("DELETE FROM parent WHERE uuid = 'p2'")
+    second = get(home, first["until"])
+    assert {c["uuid"]: (c["deleted"], c["columns"].get("note")) for c in second["changes"]} == {
+        "p1": (False, "n"),
+        "p2": (True, None),
+    }
+    assert get(home, second["until"])["changes"] == []
+
+
+def test_pages_come_to_the_whole(home):
+    for number in range(5):
+        home.family.add_parent(f"p{number}")
+    since, told, more = "", [], True
+    while more:
+        page = get(home, since, limit=2)
+        told += [change["uuid"] for change in page["changes"]]
+        since, more = page["until"], page["more"]
+    assert sorted(told) == [f"p{number}" for number in range(5)]
+
+
+def test_what_a_client_puts_is_shown_and_reaches_peers_under_an_origin_of_its_own(families):
+    here, there = families
+    assert put(here, parent("p1", name="Amina", note="x")) == {"taken": 1, "shown": 1, "parked": 0}
+    exchange(here, there)
+    assert there.family.shown("parent")["p1"] == "x"
+    origins = {origin for (origin,) in there.fetch("SELECT origin FROM {p}changelog")}
+    assert origins == {clients.name_origin(here.origin, NAME)} and here.origin not in origins
+    put(here, {"table": "parent", "uuid": "p1", "deleted": True})
+    exchange(here, there)
+    assert_in_step(here, there)
+    assert there.family.shown("parent") == {}
+
+
+def test_an_older_change_of_a_client_never_overwrites_a_newer_one(home):
+    home.family.add_parent("p1")
+    home.family("UPDATE parent SET note = 'ours' WHERE uuid = 'p1'")
+    home.publish()
+    put(home, parent("p1", note="theirs") | {"changed_at": "2001-01-01T00:00:00Z"})
+    assert home.family.shown("parent")["p1"] == "ours"
+    assert home.fetch("SELECT count(*) FROM {p}conflict") == [(1,)]
+
+
+def test_a_client_that_has_seen_a_value_replaces_it_whatever_its_clock_says(home):
+    home.family.add_parent("p1")
+    seen = get(home)["until"]
+    put(home, parent("p1", note="theirs") | {"changed_at": "2001-01-01T00:00:00Z"}, since=seen)
+    assert home.family.shown("parent")["p1"] == "theirs"
+    assert home.fetch("SELECT count(*) FROM {p}conflict") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"table": "nothing", "uuid": "x"}, "that table is not taken"),
+        ({"table": "parent", "uuid": ""}, "uuid must be"),
+        ({"table": "parent", "uuid": "x", "columns": {"nothing": 1}}, "no synced column"),
+        ({"table": "parent", "uuid": "x", "columns": {"note": 1}}, "note must be a text"),
+        ({"table": "parent", "uuid": "x", "changed_at": "soon"}, "changed_at must be"),
+        ({"table": "parent", "uuid": "x", "other": 1}, "it is a structure of"),
+        ("x", "it is a structure of"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused_and_none_of_its_call_is_taken(new_site, change, message):
+    home = new_site("postgresql", "family")
+    with pytest.raises(PeerError, match=message):
+        put(home, parent("p1"), change)
+    assert home.fetch("SELECT count(*) FROM {p}changelog") == [(0,)]
+
+
+def test_modules_that_a_token_lacks_are_neither_told_nor_taken(new_site):
+    home = new_site("postgresql", "family")
+    home.family.add_parent("p1")
+    home.publish()
+    none = Scopes(frozenset({"another"}), but=False)
+    assert clients.get_changes(home.store, NAME, "", none)["changes"] == []
+    with pytest.raises(PeerError, match="not taken"):
+        clients.put_changes(home.store, NAME, [parent("p2")], "", none)
+
+
+def test_nonsense_as_since_is_refused(new_site):
+    home = new_site("postgresql", "family")
+    for text in ("x", "eJw=", "a" * 10000, "eJyrVspLzE1VslJQCi5JLCpRqgUALe4Eyw=="):
+        with pytest.raises(PeerError, match="since"):
+            get(home, text)
+
+
+class Served:
+    """A relay that serves clients, and a token."""
+
+    def __init__(self, relay: Relay) -> None:
+        mark = "programs with a token call http://"
+        relay.config.write_text(relay.config.read_text() + "[clients]\nport = 0\n")
+        relay.start()
+        relay.wait_for("this is", Patience())
+        (line,) = [line for line in relay.lines if mark in line]
+        self.url = "http://" + line.removeprefix(mark).partition("/")[0]
+        self.relay = relay
+        self.token = self.order("add", NAME).partition("token: ")[2].splitlines()[0]
+
+    def order(self, *words: str) -> str:
+        command = [sys.executable, "-m", "relay", "token", "--config", str(self.relay.config), *words]
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+
+    def ask(self, method: str, *parameters: Any, token: str = "") -> Any:
+        body = json.dumps({"jsonrpc": "2.0", "id": 7, "method": method, "params": parameters}).encode()
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token or self.token}"}
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{self.url}/jsonrpc", body, headers), timeout=60
+        ) as answer:
+            return json.loads(answer.read())
+
+
+@pytest.fixture
+def served(new_site, tmp_path: Path) -> Iterator[tuple[Site, Served]]:
+    site = new_site("mariadb", "family")
+    relay = Relay("camp", site.url, tmp_path, peers=())
+    try:
+        yield site, Served(relay)
+    finally:
+        relay.stop()
+
+
+def test_tokens_let_in_and_out_at_once_and_only_their_hash_is_kept(served):
+    _, service = served
+    assert service.ask("sync.put_changes", "u-1", [parent("p1", note="x")])["result"]["taken"] == 1
+    url = service.url.replace("http://", f"http://any:{service.token}@") + "/RPC2"
+    with xmlrpc.client.ServerProxy(url, allow_none=True) as proxy:
+        (row,) = proxy.sync.get_changes("u-1", "", 500)["changes"]
+        assert (row["uuid"], row["columns"]["note"], row["deleted"]) == ("p1", "x", False)
+        with pytest.raises(xmlrpc.client.Fault, match="no such method"):
+            proxy.system.listMethods()
+    assert "no such method" in service.ask("sync.drop", "u-1")["error"]["message"]
+    kept = service.relay.state / "clients.json"
+    assert service.token not in kept.read_text() and kept.stat().st_mode & 0o777 == 0o600
+    assert NAME in service.order("list") and service.token not in service.order("list")
+    with pytest.raises(HTTPError, match="401"):
+        service.ask("sync.get_changes", "u-1", token="0" * 64)
+    service.order("revoke", NAME)
+    with pytest.raises(HTTPError, match="401"):
+        service.ask("sync.get_changes", "u-1")
+
+
+PHP = """<?php
+[$_, $url, $token] = $argv;
+function call($url, $token, $method, $params) {
+    $body = json_encode(["jsonrpc" => "2.0", "id" => 1, "method" => $method, "params" => $params]);
+    $http = ["method" => "POST", "content" => $body,
+             "header" => "Content-Type: application/json\\r\\nAuthorization: Bearer $token"];
+    $answer = json_decode(file_get_contents($url, false, stream_context_create(["http" => $http])), true);
+    if (isset($answer["error"])) die($answer["error"]["message"]);
+    return $answer["result"];
+}
+$told = call($url, $token, "sync.get_changes", ["php-1"]);
+$row = $told["changes"][0];
+$change = ["table" => "parent", "uuid" => $row["uuid"], "columns" => ["note" => "from PHP"]];
+echo json_encode(call($url, $token, "sync.put_changes", ["php-1", [$change], $told["until"]]));
+"""
+
+
+@pytest.mark.long
+def test_a_php_script_reads_and_puts_with_its_standard_library(served, tmp_path):
+    php = shutil.which("php")
+    assert php, "php is missing: apt-get install php-cli"
+    site, service = served
+    site.family.add_parent("p1")
+    site.publish()
+    script = tmp_path / "client.php"
+    script.write_text(PHP)
+    said = subprocess.run(
+        [php, str(script), f"{service.url}/jsonrpc", service.token],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert json.loads(said.stdout) == {"taken": 1, "shown": 1, "parked": 0}, said
+    assert site.family.shown("parent")["p1"] == "from PHP"
