@@ -19,10 +19,9 @@ def receive(here, there, connection):
     "work",
     [
         receive,
-        lambda here, there, connection: connection.retry(),
         lambda here, there, connection: publish(there.store),
     ],
-    ids=["a receive", "a retry", "a command beside it"],
+    ids=["a receive", "a command beside it"],
 )
 def test_what_another_published_is_news_once(families, work):
     here, there = families
