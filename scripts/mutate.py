@@ -177,8 +177,8 @@ MUTATIONS = (
     Mutation(
         "R11: a vector is raised at the end of a pull",
         SYNC,
-        "        if head.last:\n            store.write_vector",
-        "        if True:\n            store.write_vector",
+        "        if head.last:\n            claim_target",
+        "        if True:\n            claim_target",
     ),
     Mutation(
         "R11: the target is that of the beginning",
@@ -230,6 +230,12 @@ MUTATIONS = (
         PUBLISH,
         "            change.whole, change.alive = True, True\n            for other",
         "            change.alive = True\n            for other",
+    ),
+    Mutation(
+        "R20: what named the former key is left behind",
+        PUBLISH,
+        "for left in _left_behind(store, captured):",
+        "for left in ():",
     ),
     Mutation(
         "R20: who refers is published again",

@@ -64,7 +64,7 @@ def test_packaged_mappings_fit_both_applications(name, schema):
 
 @pytest.mark.parametrize("name", MAPPINGS)
 def test_documented_coverage_is_that_of_the_file(name):
-    documented = Path(__file__).parents[3].joinpath("MAPPING.md").read_text(encoding="utf-8")
+    documented = Path(__file__).parents[3].joinpath("docs", "mapping.md").read_text(encoding="utf-8")
     column = {"vesuvius": 3, "sahana2": 4}[name]
     listed: set[str] = set()
     for row in documented.splitlines():
@@ -72,3 +72,10 @@ def test_documented_coverage_is_that_of_the_file(name):
         if len(cells) > 5 and "both ways" in cells[column]:
             listed |= set(re.findall(r"`(\w+)`", cells[column]))
     assert listed == set(load_mapping(read_text(name), name).local_tables)
+
+
+def test_mapping_that_the_documentation_shows_can_be_read():
+    text = Path(__file__).parents[3].joinpath("docs", "mapping.md").read_text(encoding="utf-8")
+    _, example = text.split("## A mapping of your own")
+    shown = "\n".join(line[4:] for line in example.splitlines() if line.startswith("    "))
+    assert len(load_mapping(shown, "shown").records[0].pairs) == 2
