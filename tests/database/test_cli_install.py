@@ -222,8 +222,8 @@ def test_half_made_mariadb_installation_is_taken_away_without_a_trace(mariadb, n
 @pytest.mark.parametrize(
     ("server", "kill"),
     [
-        ("postgresql", signal.SIGINT),
         ("mariadb", signal.SIGKILL),
+        pytest.param("postgresql", signal.SIGINT, marks=pytest.mark.long),
         pytest.param("postgresql", signal.SIGKILL, marks=pytest.mark.long),
         pytest.param("mariadb", signal.SIGINT, marks=pytest.mark.long),
     ],

@@ -51,9 +51,7 @@ def statements_of(script):
     ]
 
 
-@pytest.mark.parametrize(
-    "server", ["mariadb", pytest.param("postgresql", marks=pytest.mark.long)], indirect=True
-)
+@pytest.mark.long
 def test_script_run_by_hand_makes_what_install_makes_of_eden(eden):
     run_command("install", eden)
     installed = dump_installation(eden)
