@@ -163,15 +163,13 @@ def common_rows(lens: Lens, subject: Subject, hung: Mapping[str, Iterable[Row]])
 
 
 def read_known(
-    store: Store, lens: Lens, subjects: Collection[Subject], fresh: Mapping[Row, list[Entry]] | None = None
+    store: Store, lens: Lens, subjects: Collection[Subject]
 ) -> dict[Subject, dict[tuple[str, str], Known]]:
-    """Return the merged common rows of records; ``fresh`` are entries that are not in the log yet."""
+    """Return the merged common rows of records."""
     hung = store.read_mapped({subject.key for subject in subjects})
     rows = {subject: common_rows(lens, subject, hung) for subject in subjects}
     logged = store.read_row_entries({row for each in rows.values() for row in each})
     entries = {row: [entry for entry, applied in found if applied] for row, found in logged.items()}
-    for row, more in (fresh or {}).items():
-        entries[row] = [*entries.get(row, ()), *more]
     return {
         subject: _merge(lens.records[subject.kind], subject.key, rows[subject], entries) for subject in rows
     }

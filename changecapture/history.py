@@ -68,8 +68,9 @@ def read_history(store: SqlStore, table: str, key: str) -> Life:
 
 
 def _read_names(store: SqlStore) -> dict[str, str]:
-    rows = store.query(f"SELECT base_uuid, name FROM {store.prefix}sync_instance")
-    return {base: name for base, name in rows if name} | {store.read_site().origin: "this site"}
+    peers = [known.instance for known in store.read_instances()]
+    own = store.read_site().origin
+    return {peer.base_uuid: peer.name for peer in peers if peer.name} | {own: "this site"}
 
 
 def _read_conflicts(

@@ -140,7 +140,6 @@ class Peer:
     def greet_anew(self) -> None:
         """Break off what runs and greet again, in a moment."""
         self._retire()
-        self._drop_ahead()
         self.handle(states.Failed("it is greeted anew", "here"))
 
     def stop(self) -> None:
@@ -169,7 +168,6 @@ class Peer:
         waiting = self.session.state in (states.State.PULLING, states.State.LISTENING)
         if waiting and outcome is not None and outcome.check(RetryLater):
             self._retire()
-            self._drop_ahead()
             self.handle(self._broken(str(outcome.value), "link"))
 
     def _obey(self, command: states.Command) -> None:
@@ -203,10 +201,12 @@ class Peer:
             self.handle(event)
 
     def _retire(self) -> None:
-        """Cancel what runs. A call that is cut may end as a failure of its own: nobody waits for it now."""
+        """Cancel what runs and what was asked for ahead. A call that is cut may end as a failure of its own:
+        nobody waits for it now."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
+        self._drop_ahead()
 
     async def _guard(self, work: Coroutine[Deferred[Any], Any, states.Event]) -> states.Event:
         """Return the event that the work ends in; whatever it raises is a Failed."""
