@@ -18,16 +18,19 @@ from changecapture.apply.work import BUSY, Work
 from changecapture.apply.write import hold_present, insert_absent, update_present
 from changecapture.bridge import (
     Subject,
+    Widths,
     as_shown,
     common_table,
     hanging,
     local_rows,
     local_subjects,
     read_known,
+    read_widths,
 )
 from changecapture.core.change import Entry, Row, Version
-from changecapture.core.merge import Decision, find_alive, read_columns, settle
-from changecapture.mapping.lens import Known, Parts, put, read_parts
+from changecapture.core.merge import Decision, find_alive, merge_entries, settle
+from changecapture.mapping.difference import Known, read_parts
+from changecapture.mapping.lens import Parts, put
 from changecapture.mapping.model import KEY
 from changecapture.mapping.model import Mapping as Lens
 from changecapture.store.interface import Store
@@ -85,7 +88,7 @@ def show_mapped(
     works = _local_works(store, lens, subjects)
     before = _hold(store, lens, list(subjects), works)
     busy = {s for s in subjects if any(w.parked is not None for w in works[s].values())}
-    held = _held_rows(lens, busy, whole)
+    held = _held_rows(store, lens, busy, whole)
     _merge(store, lens, {row: found for row, found in whole.items() if row not in held}, waited)
     store.append_entries([e for e in entries if e.row not in held], applied=True)
     store.append_entries([e for e in entries if e.row in held], applied=False)
@@ -120,22 +123,28 @@ def _find_subjects(
 ) -> dict[Subject, None]:
     """Return the records that common rows belong to, before and after the entries; keep which."""
     before = store.read_records(rows)
-    columns = {
-        row: read_columns(entry)
-        for row, found in fresh.items()
-        for entry in sorted(found, key=lambda e: e.order)
-    }
-    after = hanging(lens, columns.items())
+    after = _read_hanging(store, lens, fresh)
     store.write_mapped(after)
     found: dict[Subject, None] = {}
     for row in sorted(rows):
-        parents = {key for key in (before.get(row), after.get(row)) if key is not None}
+        keys = sorted({key for key in (before.get(row), after.get(row)) if key is not None})
         for kind, record in enumerate(lens.records):
-            if any(part.table == row.table for part in record.thing) and row.key not in record.skip:
+            if any(part.table == row.table for part in record.thing) and not record.stays(row.key):
                 found[Subject(kind, row.key)] = None
-            if any(part.table == row.table and part.parent is not None for part in record.common):
-                found.update((Subject(kind, key), None) for key in sorted(parents - set(record.skip)))
+            if any(part.table == row.table and part.parent for part in record.common):
+                found.update((Subject(kind, key), None) for key in keys if not record.stays(key))
     return found
+
+
+def _read_hanging(store: Store, lens: Lens, fresh: Mapping[Row, Sequence[Entry]]) -> dict[Row, str]:
+    """Return which record rows hang on after the entries; what several columns say together is merged."""
+    wide = {row for row in fresh if (part := lens.hanging.get(row.table)) and len(part.parent) > 1}
+    logged = store.read_row_entries(wide) if wide else {}
+    columns: dict[Row, dict[str, Any]] = {}
+    for row, found in fresh.items():
+        every = [*found, *(entry for entry, _ in logged.get(row, ()))]
+        columns[row] = {name: cell.value for name, cell in merge_entries(every).items()}
+    return hanging(lens, columns.items())
 
 
 def _local_works(store: Store, lens: Lens, subjects: Iterable[Subject]) -> dict[Subject, dict[str, Work]]:
@@ -158,38 +167,47 @@ def _hold(
     """Steps 1, 2 and 5: lock the rows, publish what was done to them; return what they show, by ``put``."""
     every = list({work.row: work for found in works.values() for work in found.values()}.values())
     hold_present(store, every)
-    roots = {s: Row(lens.records[s.kind].root.table, s.key) for s in subjects}
-    versions = store.read_versions(set(roots.values()))
+    roots = _root_rows(store, lens, subjects)
+    versions = store.read_versions({row for rows in roots.values() for row in rows})
     for subject, found in works.items():
+        known_as = next((versions[row] for row in roots[subject] if row in versions), None)
         for work in found.values():
             # A record that nobody has published is published first, as backfill; any other is known.
-            work.version = versions.get(roots[subject], work.version)
+            work.version = known_as or work.version
     publish_held(store, [work for work in every if work.parked is None])
-    known = read_known(store, lens, subjects)
-    return {subject: _put(store, lens, subject, known[subject])[0] for subject in subjects}
+    known, widths = read_known(store, lens, subjects), read_widths(store, lens)
+    return {subject: _put(widths, lens, subject, known[subject])[0] for subject in subjects}
+
+
+def _root_rows(store: Store, lens: Lens, subjects: Sequence[Subject]) -> dict[Subject, list[Row]]:
+    """Return the common rows that may be the roots of records."""
+    hung = store.read_mapped({s.key for s in subjects if lens.records[s.kind].root.parent})
+    found: dict[Subject, list[Row]] = {}
+    for subject in subjects:
+        root = lens.records[subject.kind].root
+        rows = hung.get(subject.key, ()) if root.parent else (Row(root.table, subject.key),)
+        found[subject] = [row for row in rows if row.table == root.table]
+    return found
 
 
 def _put(
-    store: Store, lens: Lens, subject: Subject, known: Mapping[tuple[str, str], Known]
+    widths: Widths, lens: Lens, subject: Subject, known: Mapping[tuple[str, str], Known]
 ) -> tuple[Parts, Parts]:
     """Return the application's rows of a record as they are shown, and as they would be were there room."""
     record = lens.records[subject.kind]
-    whole = put(lens, record, read_parts(record, subject.key, known))
-    return as_shown(store, record, whole), whole
+    whole = put(record, read_parts(record, subject.key, known))
+    return as_shown(widths, record, whole), whole
 
 
-def _held_rows(lens: Lens, busy: Collection[Subject], whole: Mapping[Row, object]) -> set[Row]:
+def _held_rows(
+    store: Store, lens: Lens, busy: Collection[Subject], whole: Mapping[Row, Sequence[Entry]]
+) -> set[Row]:
     """Return the common rows, of those with entries, of records that the application holds."""
+    if not busy:
+        return set()
     keys = {subject.key for subject in busy}
-    after = hanging(lens, ((row, _last(found)) for row, found in whole.items()))
-    return {row for row in whole if row.key in keys or after.get(row) in keys}
-
-
-def _last(found: Any) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    for entry in found:
-        columns |= read_columns(entry)
-    return columns
+    before, after = store.read_records(whole), _read_hanging(store, lens, whole)
+    return {row for row in whole if not keys.isdisjoint((row.key, before.get(row), after.get(row)))}
 
 
 def _merge(
@@ -244,13 +262,13 @@ def _write(
     unshown: set[Row],
 ) -> int:
     """Show records: insert, update and delete the application's rows; return how many are parked."""
-    known = read_known(store, lens, subjects)
+    known, widths = read_known(store, lens, subjects), read_widths(store, lens)
     writing: dict[Row, Work] = {}
     shortened: dict[tuple[Row, str], str] = {}
     stuck = store.read_parked({work.row for s in subjects for work in works[s].values()})
     for subject in subjects:
         record = lens.records[subject.kind]
-        wanted, whole = _put(store, lens, subject, known[subject])
+        wanted, whole = _put(widths, lens, subject, known[subject])
         for part in record.local:
             work = works[subject].get(part.name)
             if work is None:
