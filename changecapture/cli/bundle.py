@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from relay.bundle.carry import Imported, Site
 
 EPILOG = """\b
-Example, from the city to the camp and back:
-  city$ changecapture bundle export --for camp /media/stick/city.bundle
-  camp$ changecapture bundle import /media/stick/city.bundle
-  city$ changecapture bundle import /media/stick/city.bundle.receipt
+Example:
+  changecapture bundle export --for camp /media/stick/city.bundle       # at the city
+  changecapture bundle import /media/stick/city.bundle                  # at the camp
+  changecapture bundle import /media/stick/city.bundle.receipt          # at the city again
 
 \b
 The sites are paired (changecapture-relay pair), and what each may have holds here too
