@@ -6,16 +6,15 @@ that differ become entries. So an edit is shipped once, and what only looks diff
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from changecapture.core.change import ALIVE, Entry, Row
+from changecapture.core.change import Entry, Row
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.fit import text_length
-from changecapture.core.merge import merge_entries
 from changecapture.core.table import Identity, SyncedTable
-from changecapture.mapping.difference import Difference, Known, find_difference, read_parts
+from changecapture.mapping.difference import Difference, Known, find_difference, merge_known, read_parts
 from changecapture.mapping.lens import Parts, get, local_key, put, shorten
 from changecapture.mapping.model import KEY, Record
 from changecapture.mapping.model import Mapping as Lens
@@ -166,32 +165,42 @@ def common_rows(lens: Lens, subject: Subject, hung: Mapping[str, Iterable[Row]])
     return [*own, *(row for row in hung.get(subject.key, ()) if row.table in tables)]
 
 
+def find_common_rows(store: Store, lens: Lens, subjects: Collection[Subject]) -> dict[Subject, list[Row]]:
+    """Return the common rows that records may be made of."""
+    hung = store.read_mapped({subject.key for subject in subjects})
+    return {subject: common_rows(lens, subject, hung) for subject in subjects}
+
+
+def read_applied(store: Store, rows: Iterable[Row]) -> dict[Row, list[Entry]]:
+    """Return the applied entries of rows."""
+    logged = store.read_row_entries(set(rows))
+    return {row: [entry for entry, applied in found if applied] for row, found in logged.items()}
+
+
 def read_known(
     store: Store, lens: Lens, subjects: Collection[Subject]
 ) -> dict[Subject, dict[tuple[str, str], Known]]:
     """Return the merged common rows of records."""
-    hung = store.read_mapped({subject.key for subject in subjects})
-    rows = {subject: common_rows(lens, subject, hung) for subject in subjects}
-    logged = store.read_row_entries({row for each in rows.values() for row in each})
-    entries = {row: [entry for entry, applied in found if applied] for row, found in logged.items()}
+    rows = find_common_rows(store, lens, subjects)
+    return know(lens, rows, read_applied(store, (row for each in rows.values() for row in each)))
+
+
+def know(
+    lens: Lens, rows: Mapping[Subject, Sequence[Row]], entries: Mapping[Row, Sequence[Entry]]
+) -> dict[Subject, dict[tuple[str, str], Known]]:
+    """Return the merged common rows of records, of which these are the rows and their entries."""
     return {
-        subject: _merge(lens.records[subject.kind], subject.key, rows[subject], entries) for subject in rows
+        subject: _merge(lens.records[subject.kind], subject.key, own, entries)
+        for subject, own in rows.items()
     }
 
 
 def _merge(
-    record: Record, key: str, rows: Iterable[Row], entries: Mapping[Row, list[Entry]]
+    record: Record, key: str, rows: Iterable[Row], entries: Mapping[Row, Sequence[Entry]]
 ) -> dict[tuple[str, str], Known]:
-    thing = {Row(part.table, key) for part in record.thing}
-    word = merge_entries(entry for row in thing for entry in entries.get(row, ())).get(ALIVE)
-    found: dict[tuple[str, str], Known] = {}
-    for row in rows:
-        merged = merge_entries(entries.get(row, ()))
-        alive = merged.pop(ALIVE, None)
-        if row in thing and row in entries:
-            alive = word
-        if merged or alive is not None:
-            values = {column: cell.value for column, cell in merged.items()}
-            orders = {column: cell.entry.order for column, cell in merged.items()}
-            found[row] = Known(alive is not None and bool(alive.value), values, orders)
-    return found
+    found = {row: merge_known(entries[row]) for row in rows if entries.get(row)}
+    thing = {Row(part.table, key) for part in record.thing} & found.keys()
+    word = max((found[row].word for row in thing), default=None)
+    if word is not None:
+        found |= {row: found[row]._replace(word=word) for row in thing}
+    return {(row.table, row.key): known for row, known in found.items()}

@@ -6,20 +6,51 @@ It is what ``get`` of its rows tells otherwise than ``get`` of what was shown in
 from collections.abc import Collection, Iterable
 from collections.abc import Mapping as Dict
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
-from changecapture.core.change import Order
+from changecapture.core.change import ALIVE, UNSEEN, Entry, Order
+from changecapture.core.merge import read_columns
 from changecapture.mapping.lens import Columns, Parts
 from changecapture.mapping.model import KEY, NOW, Common, Record
 
 
 class Known(NamedTuple):
-    """A merged common row: whether it exists, its columns, and the order of the entry that wrote each."""
+    """A merged common row: the latest word on whether it exists and its order, its columns, and the order of
+    the entry that wrote each."""
 
-    alive: bool
+    word: tuple[Order, bool]
     values: Dict[str, Any]
     orders: Dict[str, Order]
+
+    @property
+    def alive(self) -> bool:
+        """Return whether the row exists."""
+        return self.word[1]
+
+
+NEVER = Order(-1, "", 0, 0)
+UNKNOWN = Known((NEVER, False), {}, {})
+
+
+def merge_known(entries: Iterable[Entry]) -> Known:
+    """Return the merged row of its entries: what ``merge_entries`` says, with orders (core.merge)."""
+    values: Columns = {}
+    orders: dict[str, Order] = {}
+    words: dict[str, tuple[Order, bool]] = {}
+    for order, entry in sorted(((entry.order, entry) for entry in entries), key=itemgetter(0)):
+        columns = read_columns(entry)
+        values.update(columns)
+        orders.update(dict.fromkeys(columns, order))
+        if ALIVE in columns:
+            words[entry.key] = order, bool(columns[ALIVE])
+    for name in (ALIVE, UNSEEN):
+        values.pop(name, None)
+        orders.pop(name, None)
+    # Where several keys are one row it exists while it does under any of them.
+    word = max(words.values(), key=lambda word: (word[1], word[0]), default=UNKNOWN.word)
+    return Known(word, values, orders)
 
 
 def derived_key(part: Common, key: str) -> str:
@@ -62,9 +93,6 @@ def read_parts(record: Record, key: str, known: Dict[tuple[str, str], Known]) ->
         row = known.get((record.tables[name], own))
         parts[name] = dict(row.values) if row is not None and row.alive else None
     return parts
-
-
-UNKNOWN = Known(False, {}, {})
 
 
 class Difference(NamedTuple):

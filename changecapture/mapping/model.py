@@ -221,3 +221,15 @@ class Mapping:
     def hanging(self) -> Dict[str, Common]:
         """Return {common table: the part that hangs on a record by its columns}."""
         return {p.table: p for record in self.records for p in record.common if p.parent}
+
+    def kin(self, table: str) -> frozenset[str]:
+        """Return the tables, it among them, whose rows of one key are one thing with those of a table."""
+        return self._kin.get(table, frozenset())
+
+    @cached_property
+    def _kin(self) -> Dict[str, frozenset[str]]:
+        found: dict[str, frozenset[str]] = {}
+        for record in self.records:
+            tables = frozenset(part.table for part in record.thing)
+            found |= {table: found.get(table, frozenset()) | tables for table in tables}
+        return found

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from changecapture.core.change import Order
 from changecapture.mapping import load_mapping, read_text
-from changecapture.mapping.difference import Known, find_difference, read_parts
+from changecapture.mapping.difference import UNKNOWN, Known, find_difference, read_parts
 from changecapture.mapping.lens import get, put
 
 LENS = load_mapping(read_text("vesuvius"), "vesuvius")
@@ -76,7 +76,7 @@ def known_of(parts):
             if part.parent:
                 values |= part.parent_columns(KEY)
                 key = f"urn:{part.name}"
-            found[part.table, key] = Known(True, values, dict.fromkeys(values, order))
+            found[part.table, key] = Known((order, True), values, dict.fromkeys(values, order))
     return found
 
 
@@ -114,10 +114,11 @@ def test_a_change_that_is_put_back_is_known(parts, local):
     later = Order(2, "b", 1, 1)
     for change in differences(known, local):
         place = change.part.table, change.key
-        before = known.get(place, Known(False, {}, {}))
+        before = known.get(place, UNKNOWN)
         values = {**before.values, **change.columns}
         orders = {**before.orders, **dict.fromkeys(change.columns, later)}
-        known[place] = Known(before.alive if change.alive is None else change.alive, values, orders)
+        alive = before.alive if change.alive is None else change.alive
+        known[place] = Known((later, alive), values, orders)
     assert differences(known, local) == []
 
 
