@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet.defer import Deferred
 
+from changecapture.core.vector import Vector
 from changecapture.epochs import renew
 from changecapture.errors import RetryLater
 from relay.calls import Calls
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 BEGIN = 1_700_000_000_000_000
 
 
+class State(NamedTuple):
+    """What is looked at to see whether anything moves."""
+
+    vector: Vector
+    position: int
+    waits: bool
+
+
 class Host:
     """A site with its relay, which may be down."""
 
@@ -31,6 +40,8 @@ class Host:
         self.site = MemorySite(family.script("memory"), "generic", self._read_clock, self.origin)
         self.memo = KeptMemo()
         self.relay: Relay | None = None
+        self.lives = 1
+        """One that gave names in several lives is not replaced: nobody could tell what it meant by them."""
         self._backup: bytes | None = None
 
     def _read_clock(self) -> int:
@@ -81,16 +92,33 @@ class Host:
             self.world.clock.callLater(0, relay.end)
             self.world.clock.callLater(self.world.rng.uniform(0.1, 3.0), self.start)
 
+    def state(self) -> State:
+        """Return how it stands."""
+        store = self.site.store
+        return State(store.read_vector(), store.last_position(), store.has_captured())
+
+    def something_waits(self) -> bool:
+        """Return whether rows are parked, or references are NULL until their rows are shown."""
+        return self.site.fetch(
+            "SELECT EXISTS (SELECT 1 FROM {p}parked) OR EXISTS (SELECT 1 FROM {p}waiting)"
+        ) == [(1,)]
+
+    @property
+    def has_backup(self) -> bool:
+        """Whether there is one to be put back."""
+        return self._backup is not None
+
     def back_up(self) -> None:
-        """Keep the database as it is now."""
-        self._backup = self.site.store.dump()
+        """Keep the database as it is now, unless an older state is kept: much is to be lost."""
+        self._backup = self._backup or self.site.store.dump()
 
     def restore_backup(self, *, remembered: bool) -> None:
         """Put the backup in the place of the database; the memo may be lost with it."""
-        if self._backup is not None:
-            self.crash()
-            self.site.restore(self._backup)
-            self.memo = self.memo if remembered else KeptMemo()
+        assert self._backup is not None
+        self.crash()
+        self.lives += 1
+        self.site.restore(self._backup)
+        self.memo = self.memo if remembered else KeptMemo()
 
     def copy_from(self, source: "Host", origin: str) -> None:
         """Be lost, and set up anew from a copy of another's database, which is made a site of its own."""

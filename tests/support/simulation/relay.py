@@ -10,10 +10,10 @@ from changecapture.core.scopes import Terms
 from relay.address import Address
 from relay.calls import Calls
 from relay.card import Card
+from relay.load import Timing
 from relay.pace import Pace
 from relay.peer import Peer
 from relay.polls import Polls
-from relay.load import Timing
 from relay.push import Pusher
 from relay.roster import Roster
 from relay.session import Session
