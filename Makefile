@@ -1,6 +1,6 @@
 # The only door. Every target makes the virtual environment first, once per change of setup.cfg.
 #   make setup     the virtual environment and the system's packages that the tests need
-#   make demo      two sites that find each other and converge, on servers of their own
+#   make demo      three sites that find each other and converge, on servers of their own
 #   make test      every test but the long ones; ARGS='tests/unit -k clock' goes to pytest
 #   make test-all  every test
 #   make test-mysql URL=mysql://..   the same on a MySQL (or MariaDB) server of yours; see the script

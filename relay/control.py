@@ -109,7 +109,7 @@ class _Line(LineOnlyReceiver):
         try:
             request = json.loads(line)
             known = hmac.compare_digest(str(request.pop("token", "")).encode(), self._token.encode())
-        except (ValueError, AttributeError, RecursionError):
+        except (ValueError, AttributeError, TypeError, RecursionError):
             return None
         return request if known else None
 

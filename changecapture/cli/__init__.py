@@ -13,6 +13,7 @@ import click
 
 from changecapture import __version__
 from changecapture.cli import (
+    bundle,
     clock,
     compact,
     completion,
@@ -76,6 +77,7 @@ for module in (
     log,
     history,
     verify,
+    bundle,
     export,
     import_,
     compact,

@@ -23,6 +23,7 @@ from tests.support.commands import ROOT, run_command, run_program
 COMMANDS = (
     *("plan", "install", "uninstall", "status", "sync", "conflicts", "parked", "doctor", "reconcile"),
     *("compact", "site", "clock", "export", "import", "log", "history", "verify", "completion", "mapping"),
+    "bundle",
 )
 SLOW = ("alembic", "sqlalchemy", "twisted", "zeroconf", "psycopg", "pymysql", "rich", "cryptography")
 
