@@ -48,6 +48,11 @@ def common_table(name: str, scope: str) -> SyncedTable:
     return SyncedTable(name, scope, (), Identity("natural"), ())
 
 
+def crossing_tables(store: Store) -> frozenset[str]:
+    """Return the tables here (wire names) whose rows travel as common rows."""
+    return frozenset() if store.mapping is None else store.mapping.local_tables
+
+
 def local_subjects(lens: Lens, row: Row) -> list[Subject]:
     """Return the records that a row of the application belongs to."""
     found: list[Subject] = []

@@ -73,7 +73,8 @@ def reconcile(store: SqlStore, names: Sequence[str] = (), progress: Progress | N
     steps = [(_compare_present, table) for table in tables if table.wire not in mapped]
     # Children first: a peer then deletes them before their parents.
     steps += [(_find_vanished, table) for table in reversed(tables) if table.wire not in mapped]
-    steps += [(compare_records, table) for table in tables if table.wire in mapped]
+    anchors = {record.anchor.table for record in store.mapping.records} if store.mapping is not None else ()
+    steps += [(compare_records, t) for t in tables if t.wire in (mapped if names else anchors)]
     for done, (step, table) in enumerate(steps):
         if progress is not None:
             progress("tables reconciled", done, len(steps))
