@@ -11,14 +11,12 @@ from twisted.internet.threads import deferToThread
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from changecapture.config import parse_url
 from changecapture.errors import ChangeCaptureError, ConfigError
-from changecapture.memo import find_memo
-from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
 from relay.address import Address
 from relay.config import PageConfig, ProgramConfig, RelayConfig
 from relay.database import Worker
+from relay.exchange import open_site
 from relay.log import Log
 from relay.orders import Orders
 from relay.page.forms import Pairing
@@ -54,7 +52,7 @@ class PageSite:
         self.orders = orders
         self.speaking = speaking
         self.pairing: Pairing | None = None
-        opener: Any = lambda: _open(config)  # noqa: E731
+        opener: Any = lambda: open_site(config)  # noqa: E731
         self._worker = Worker(f"page of {config.name}", opener, reactor)
         self._showing: Deferred[None] | None = None
 
@@ -94,11 +92,6 @@ class PageSite:
                     pairing.outcome = f"paired with {said['done']['name']}"
         except ChangeCaptureError as error:
             pairing.outcome = str(error)
-
-
-def _open(config: RelayConfig) -> SqlStore:
-    url = parse_url(config.url)
-    return open_store(url, memo=find_memo(url, config.state))
 
 
 class PageServer:
