@@ -102,6 +102,9 @@ def describe_state(store: SqlStore, row: Row) -> str:
     )
     if parked:
         return f"parked: {parked[0][0]}: {parked[0][1]}"
+    if store.mapping is not None and row.table in store.mapping.common_tables:
+        version = store.read_versions([row]).get(row)
+        return "shown by the mapping" if version is not None and version.alive else "deleted"
     if row.table not in store.tables_by_wire:
         return "carried: this site does not have the table"
     version = store.read_versions([row]).get(row)
