@@ -12,7 +12,7 @@ import click
 from changecapture.cli.conflicts import opened
 from changecapture.cli.exits import NO
 from changecapture.cli.options import config_option, json_option, site_option
-from changecapture.cli.output import count, print_table, progress_bar
+from changecapture.cli.output import count, print_table, progress_bar, say
 from changecapture.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _print(found: "Verified") -> None:
         rows = [(d.table, d.key, d.left, d.right, ", ".join(d.columns)) for d in found.differences]
         print_table("Differences", HEADS, rows)
     if found.apart:
-        click.echo(f"not compared, at one site only: {', '.join(found.apart)}")
+        say(f"not compared, at one site only: {', '.join(found.apart)}")
     if not found.in_step:
         click.echo("the sites have not exchanged everything: changecapture sync brings them in step")
     if found.repaired:

@@ -22,7 +22,8 @@ from relay.orders import Orders
 from relay.page.forms import Pairing
 from relay.page.guard import LONGEST_S, Guard
 from relay.page.pages import Pages
-from relay.page.password import check_password, has_password
+from relay.page.password import check_password, digest_password, has_password
+from relay.page.views.tables import Counted
 from relay.page.visit import Reply, Visit
 from relay.resource import BoundedRequest
 
@@ -52,6 +53,7 @@ class PageSite:
         self.orders = orders
         self.speaking = speaking
         self.pairing: Pairing | None = None
+        self.counted: Counted | None = None
         opener: Any = lambda: open_site(config)  # noqa: E731
         self._worker = Worker(f"page of {config.name}", opener, reactor)
         self._showing: Deferred[None] | None = None
@@ -104,7 +106,12 @@ class PageServer:
         self._config, self._sites, self._state = config, sites, state
         self._reactor, self._log = reactor, log
         self._lock = DeferredLock()
-        guard = Guard(reactor, names=config.names, trust_local=config.trust_local)
+        guard = Guard(
+            reactor,
+            names=config.names,
+            trust_local=config.trust_local,
+            key=lambda: digest_password(state),
+        )
         self.pages = Pages(sites, guard, self._check, log)
         self._port: Any = None
 
@@ -185,16 +192,13 @@ class PageResource(Resource):
 def read_visit(request: Any) -> Visit:
     """Return a request as the page sees it."""
     pairs = [part.strip().partition("=") for part in _header(request, "cookie").split(";")]
-    path = tuple(part.decode("utf-8", "replace") for part in request.postpath if part)
+    path = tuple(_text(part) for part in request.postpath if part)
     return Visit(
         request.method.decode("ascii", "replace"),
         path,
         _header(request, "host"),
         str(getattr(request.getClientAddress(), "host", "")),
-        {
-            name.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace")
-            for name, values in request.args.items()
-        },
+        {_text(name): _text(values[-1]) for name, values in request.args.items()},
         {name: value for name, _, value in pairs},
         _header(request, "origin"),
         _header(request, "accept-language")[:200],
@@ -220,8 +224,14 @@ def send_reply(request: Any, reply: Reply) -> None:
     request.finish()
 
 
+def _text(content: bytes) -> str:
+    """Return what a browser has sent; no database has a place for NUL."""
+    return content.decode("utf-8", "replace").replace("\0", "")
+
+
 def _header(request: Any, name: str) -> str:
-    return str(request.getHeader(name) or "")
+    """Return a header, "" when it was not sent; whatever bytes it has."""
+    return (request.getHeader(name.encode()) or b"").decode("latin-1")
 
 
 def serve_page(program: ProgramConfig, relay: Any, *, reactor: Any, log: Log) -> PageServer:
