@@ -4,7 +4,7 @@ A row is *plain* when one entry, which says that it lives, is all that is known 
 when no key is joined, nothing of its thing is dead, every row that it refers to is here, and all its values
 fit. Nothing can conflict then, and the entry is the row. Whatever is not plain, or is refused, is left to
 ``show``; a batch that ends the life of any row is left whole. Both ways come to the same tables, log and
-versions (tests/database/test_plain.py).
+versions (tests/property/test_plain.py).
 """
 
 from collections import Counter, defaultdict
@@ -183,7 +183,7 @@ def _fit(fit: Fit | None, values: Column) -> Column:
         return values
     try:
         return [value if value is None else fit(value) for value in values]
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise Unfit from error
 
 
