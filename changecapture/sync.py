@@ -44,6 +44,8 @@ LOOK_ENTRIES = 20_000
 """Entries that are looked at for one answer: whoever asks may have nearly all of them."""
 NO_TERMS = Terms()
 """Nothing is held back."""
+BUNDLE = "/bundle"
+"""Ends the name of a pull that comes in a file (``relay.bundle``): its progress is its own."""
 APPLY_ENTRIES = 2000
 """Entries that one apply transaction takes: it must stay below 200 ms or so."""
 
@@ -222,13 +224,15 @@ def _take_entries(
     return found, after
 
 
-def receive(store: Store, peer: str, payload: bytes, terms: Terms = NO_TERMS) -> Received:
-    """Apply a batch of a peer; raise PeerError when it is malformed or does not fit what is here."""
+def receive(store: Store, peer: str, payload: bytes, terms: Terms = NO_TERMS, way: str = "") -> Received:
+    """Apply a batch of a peer; raise PeerError when it is malformed or does not fit what is here.
+
+    ``way``: '' over the network, else BUNDLE."""
     batch = decode_batch(payload)
     head = batch.head
     if head.scopes != terms.asked:
         raise OutOfStep("the batch is of other modules than those that may be exchanged now")
-    name = name_progress(peer, terms.asked)
+    name = name_progress(peer, terms.asked) + way
     progress, met = store.read_progress(name), store.read_met(name)
     if head.site != peer:
         raise PeerError(f"the batch is from {head.site}, not from {peer}")
