@@ -6,7 +6,8 @@ from changecapture.store.interface import Store
 from tests.support.sites import AnySite
 
 KEPT = {
-    "changelog": "origin, epoch, number, pass, stamp, base_seen, scope, table_name, row_key, columns, applied",
+    "changelog": "origin, epoch, number, pass, stamp, base_seen, scope, table_name, row_key, columns, "
+    "applied",
     "row_version": "table_name, row_key, stamp, origin, alive, seen",
     "conflict": "table_name, row_key, column_name, kept_value, kept_name, lost_value, lost_name",
     "parked": "table_name, row_key, reason",
