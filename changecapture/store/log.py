@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from changecapture.core.change import Captured, Entry, Row, Version
+from changecapture.core.change import Captured, Entry, Row, Version, hash_name
 from changecapture.core.codec import PassName
 from changecapture.core.merge import unite_versions
 from changecapture.core.rank import rank
@@ -293,6 +293,15 @@ class LogStore(AliasStore):
             f"SELECT max(begins_after) FROM {self.prefix}stretch WHERE begins_after < %s", (position,)
         )
         self.execute(f"DELETE FROM {self.prefix}stretch WHERE begins_after < %s", (rows[0][0] or 0,))
+
+    def append_first(self, entries: Sequence[Entry]) -> None:
+        """Append the first entries of living rows, and keep what is known of the rows by them alone."""
+        self.append_entries(entries, applied=True)
+        self._load(
+            "row_version",
+            ("table_name", "row_key", "stamp", "origin", "alive", "seen"),
+            [(e.table, e.key, e.stamp, e.origin, 1, hash_name(e.origin, e.epoch, e.number)) for e in entries],
+        )
 
     def find_names(self, names: Collection[PassName]) -> set[PassName]:
         """Return those of the names (origin, epoch, number) that are in the changelog."""
