@@ -1,4 +1,4 @@
-"""Rows written in bulk (apply/plain.py, publish/plain.py) come to the same as rows that are merged one by one."""
+"""Rows written in bulk (apply/plain.py, publish/plain.py) come to the same as rows that are merged singly."""
 
 from collections.abc import Sequence
 from dataclasses import replace
