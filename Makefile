@@ -1,22 +1,24 @@
 # The only door. Every target makes the virtual environment first, once per change of setup.cfg.
 #   make setup     the virtual environment and the system's packages that the tests need
-#   make demo      two sites that find each other and converge, on servers of their own
+#   make demo      three sites that find each other and converge, on servers of their own
 #   make test      every test but the long ones; ARGS='tests/unit -k clock' goes to pytest
-#   make test-all  every test
+#   make test-all  every test, those in a browser (Chromium) too
 #   make test-mysql URL=mysql://..   the same on a MySQL (or MariaDB) server of yours; see the script
 #   make mutate    break each merge rule on purpose: the tests must notice
 #   make lint      ruff, mypy and the import rules
+#   make texts     the page's texts for translators, into build/page.pot
 #   make docs      the documentation into build/docs; a broken link is an error
 #   make wheelhouse  every wheel for an installation without a network, of this machine's kind and of Windows
 #   make portable  both programs in one folder that needs no Python
 #   make bench     SUITE=name runs one suite, JSON=file keeps the figures
 PYTHON := .venv/bin/python
 READY := .venv/ready
+BROWSER := .venv/browser
 ARGS :=
 # One worker a core; each starts servers of its own.
 WORKERS := --numprocesses auto
 
-.PHONY: setup demo test test-all test-mysql mutate lint docs wheelhouse portable bench
+.PHONY: setup demo test test-all test-mysql mutate lint texts docs wheelhouse portable bench
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -25,13 +27,17 @@ $(READY): setup.cfg pyproject.toml scripts/setup.sh
 	@scripts/setup.sh .venv
 	@touch $@
 
+$(BROWSER): $(READY) scripts/setup_browser.sh
+	@scripts/setup_browser.sh .venv
+	@touch $@
+
 demo: $(READY)
 	@$(PYTHON) -m demo
 
 test: $(READY)
 	@$(PYTHON) -m pytest -m 'not long' $(WORKERS) $(ARGS)
 
-test-all: $(READY)
+test-all: $(READY) $(BROWSER)
 	@$(PYTHON) -m pytest $(WORKERS) $(ARGS)
 	@$(PYTHON) scripts/mutate.py
 
@@ -46,6 +52,10 @@ lint: $(READY)
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
+
+texts: $(READY)
+	@mkdir -p build
+	@.venv/bin/pybabel --quiet extract --mapping relay/page/babel.cfg --project changecapture --output build/page.pot relay/page
 
 docs: $(READY)
 	@NO_MKDOCS_2_WARNING=true $(PYTHON) -m mkdocs build --quiet --clean

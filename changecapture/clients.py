@@ -29,6 +29,7 @@ from changecapture.core.scopes import Scopes, Terms
 from changecapture.core.table import SyncedTable
 from changecapture.core.values import dump
 from changecapture.core.vector import Vector, covers_name, digest_vector, dump_vector, load_vector
+from changecapture.core.wire import check_number, check_text
 from changecapture.errors import PeerError
 from changecapture.store.interface import Store
 from changecapture.sync import PullRequest, answer
@@ -70,6 +71,10 @@ def load_since(text: str) -> Since:
             for value, default in zip(_values(since), _values(Since()), strict=True)
         ):
             raise ValueError("a field is of the wrong type")
+        for number in (since.epoch, since.after, since.end):
+            check_number(number)
+        if since.mark:
+            check_text(since.mark)
         load_vector(since.vector), load_vector(since.target)
     except (ValueError, TypeError, AttributeError, zlib.error, RecursionError) as error:
         raise PeerError(
@@ -259,7 +264,7 @@ def _read_value(place: str, kind: str, value: Any, reference: object) -> Any:
     if reference is None and kind in ("integer", "boolean"):
         try:
             return int(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise PeerError(f"{place} must be a whole number") from None
     if reference is None and kind in ("float32", "float64"):
         if isinstance(value, int | float) and not isinstance(value, bool):

@@ -15,7 +15,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from changecapture.apply import Applied, apply_entries
-from changecapture.core.change import Entry, digest_entry
+from changecapture.core.change import Entry
 from changecapture.core.codec import PROTOCOL, Batch, Head, decode_batch, encode_batch, read_head
 from changecapture.core.scopes import Scopes, Terms, load_scopes, name_progress
 from changecapture.core.vector import (
@@ -44,6 +44,8 @@ LOOK_ENTRIES = 20_000
 """Entries that are looked at for one answer: whoever asks may have nearly all of them."""
 NO_TERMS = Terms()
 """Nothing is held back."""
+BUNDLE = "/bundle"
+"""Ends the name of a pull that comes in a file (``relay.bundle``): its progress is its own."""
 APPLY_ENTRIES = 2000
 """Entries that one apply transaction takes: it must stay below 200 ms or so."""
 
@@ -53,9 +55,9 @@ class PullRequest:
     """What a receiver asks for: what its vector does not cover, from a position on.
 
     ``epoch`` is the sender's, as the receiver knows it: another one makes the positions void, and so does
-    another ``mark``, the digest of the entry at the end of the last pull. ``end`` is 0 to begin a pull.
-    ``limit`` and ``size`` bound the answer: entries, and characters of their columns (one entry may have
-    more). ``scopes``: the only ones that are asked for, and that the positions hold for.
+    another ``mark``, the name of the stretch of its log in which the last pull ended. ``end`` is 0 to begin
+    a pull. ``limit`` and ``size`` bound the answer: entries, and characters of their columns (one entry may
+    have more). ``scopes``: the only ones that are asked for, and that the positions hold for.
     """
 
     site: str
@@ -177,7 +179,7 @@ def _make_batch(store: Store, request: PullRequest, scopes: Scopes) -> Batch:
     wanted = {(e.origin, e.epoch, e.pass_number) for e in entries}
     passes, contexts = store.read_passes(wanted), store.read_contexts(wanted)
     return Batch(
-        Head(site.origin, site.epoch, since, vector, after, position, end, _mark(store, end), scopes),
+        Head(site.origin, site.epoch, since, vector, after, position, end, store.read_stretch(end), scopes),
         tuple(entries),
         # A pass is gone only where its author gave passes no order: nothing is known to have been seen then.
         {name: passes.get(name, NOTHING_SEEN) for name in wanted},
@@ -188,16 +190,11 @@ def _make_batch(store: Store, request: PullRequest, scopes: Scopes) -> Batch:
 def _is_log_of(store: Store, request: PullRequest) -> bool:
     """Return whether the positions in a request are those of this changelog, as far as the request has come.
 
-    It may have been put back to an earlier state since. Where the entry at the end of the last pull was
-    compacted that cannot be told: the pull begins anew, and what the receiver holds is passed over.
+    It may have been put back to an earlier state since. Where that cannot be told the pull begins anew, and
+    what the receiver holds is passed over.
     """
     reached = request.end or request.after
-    return reached == 0 or (request.mark != "" and request.mark == _mark(store, reached))
-
-
-def _mark(store: Store, position: int) -> str:
-    entry = store.read_positioned(position)
-    return "" if entry is None else digest_entry(entry)
+    return reached == 0 or (request.mark != "" and request.mark == store.read_stretch(reached))
 
 
 def _take_entries(
@@ -222,13 +219,15 @@ def _take_entries(
     return found, after
 
 
-def receive(store: Store, peer: str, payload: bytes, terms: Terms = NO_TERMS) -> Received:
-    """Apply a batch of a peer; raise PeerError when it is malformed or does not fit what is here."""
+def receive(store: Store, peer: str, payload: bytes, terms: Terms = NO_TERMS, way: str = "") -> Received:
+    """Apply a batch of a peer; raise PeerError when it is malformed or does not fit what is here.
+
+    ``way``: '' over the network, else BUNDLE."""
     batch = decode_batch(payload)
     head = batch.head
     if head.scopes != terms.asked:
         raise OutOfStep("the batch is of other modules than those that may be exchanged now")
-    name = name_progress(peer, terms.asked)
+    name = name_progress(peer, terms.asked) + way
     progress, met = store.read_progress(name), store.read_met(name)
     if head.site != peer:
         raise PeerError(f"the batch is from {head.site}, not from {peer}")

@@ -67,11 +67,11 @@ def run(screen: Screen, patience: Patience) -> int:
 
 
 def report(error: Exception, stage: Stage, screen: Screen) -> None:
-    """Say why it failed; show the last lines of both relays' logs."""
+    """Say why it failed; show the last lines of the relays' logs."""
     screen.bad(f"failed: {error}")
     if not isinstance(error, EXPECTED):
         screen.bad("".join(traceback.format_exception(error)))
-    for site in stage.sites:
+    for site in stage.everywhere:
         for line in site.log()[-LAST_LINES:]:
             screen.relay(site.name, line)
 

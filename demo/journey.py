@@ -33,7 +33,7 @@ class Journeys:
             record = written[0]
             return self._stage.sees(self._stage.other(site), record, "uuid", record.uuid)
 
-        self._show(site, lambda: written.append(write()), seen)
+        self.show(site, self._stage.other(site), lambda: written.append(write()), seen)
         return written[0]
 
     def change(
@@ -41,7 +41,8 @@ class Journeys:
     ) -> None:
         """Show a change of a record travel, until its column has the value."""
         self._screen.site(site.name, text)
-        self._show(site, write, lambda: self._stage.sees(self._stage.other(site), record, column, value))
+        other = self._stage.other(site)
+        self.show(site, other, write, lambda: self._stage.sees(other, record, column, value))
 
     def measure(self, site: Site, record: Record, note: str) -> None:
         """Change a record's comments; remember how long it took until they were seen."""
@@ -70,8 +71,8 @@ class Journeys:
         for (sign, table), number in Counter((a.sign, a.table) for a in arrived).items():
             self._screen.detail(f"{sign} {table:<14} {number} rows", "green")
 
-    def _show(self, site: Site, write: Callable[[], object], seen: Callable[[], bool]) -> None:
-        other = self._stage.other(site)
+    def show(self, site: Site, other: Site, write: Callable[[], object], seen: Callable[[], bool]) -> None:
+        """Write at a site; show what arrives at another, and how long it took until it was seen there."""
         heard = len(other.relay.lines)
         took = self._travel(site, write, seen)
         other.relay.wait_for("received", self._patience, heard)

@@ -1,4 +1,4 @@
-"""One Sahana site of the demo: a server, an Eden in it, change capture, and a relay."""
+"""One Sahana site of the demo: a server, an Eden or a Vesuvius in it, change capture, and a relay."""
 
 import os
 from collections.abc import Callable
@@ -29,10 +29,18 @@ class Site:
     """The application's connection."""
     arrivals: Arrivals
 
-    def __init__(self, name: str, dialect: Dialect, directory: Path, patience: Patience) -> None:
+    def __init__(
+        self,
+        name: str,
+        dialect: Dialect,
+        directory: Path,
+        patience: Patience,
+        application: Literal["eden", "vesuvius"] = "eden",
+    ) -> None:
         """Nothing is started yet."""
         self.name = name
         self.dialect = dialect
+        self.application = application
         self.url = ""
         self._directory = directory
         self._patience = patience
@@ -40,13 +48,13 @@ class Site:
         self._relay: Relay | None = None
 
     def build(self) -> None:
-        """Start the server, build an Eden without rows in it, and connect the application."""
+        """Start the server, build the application's tables in it, without rows, and connect."""
         server = self._open.enter_context(open_server(self.dialect, self._directory / self.name))
-        database = f"eden_{os.getpid()}"
+        database = f"{self.application}_{self.name}_{os.getpid()}"
         if not isinstance(server, LocalServer):
             self._open.callback(server.drop_database, database)
         self.url = server.create_database(database)
-        create_schema(self.url, f"eden-{self.dialect}")
+        create_schema(self.url, f"{self.application}-{self.dialect}")
         self.eden = Eden(self.url)
         self._open.callback(self.eden.close)
         self.arrivals = Arrivals(self.eden)
@@ -58,9 +66,9 @@ class Site:
         version = str(self.eden.fetch(f"SELECT {name}")[0][0]).split("-")[0]
         return f"{'PostgreSQL' if self.dialect == 'postgresql' else 'MariaDB'} {version}"
 
-    def install(self) -> list[str]:
+    def install(self, *options: str) -> list[str]:
         """Run ``changecapture install``; return what it printed."""
-        return run_command("install", url=self.url, patience=self._patience)
+        return run_command("install", *options, url=self.url, patience=self._patience)
 
     def open_relay(self, heard: Callable[[str, str], None]) -> None:
         """Write the relay's configuration and start it."""

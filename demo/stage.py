@@ -1,4 +1,4 @@
-"""The two sites side by side, and what is asked of both."""
+"""The sites side by side, and what is asked of them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,25 +12,27 @@ from tests.support.eden import Record
 from tests.support.pairing import Pairing
 from tests.support.patience import Patience
 
-NAMES = ("camp", "city")
+NAMES = ("camp", "city", "hotline")
 
 
 class Stage:
-    """``camp`` runs on PostgreSQL, ``city`` on MariaDB."""
+    """``camp`` is an Eden on PostgreSQL, ``city`` an Eden on MariaDB, ``hotline`` a Vesuvius on MariaDB."""
 
     def __init__(self, screen: Screen, patience: Patience, directory: Path) -> None:
         """Nothing is started before ``build``; ``close`` ends everything, whatever was started."""
         self.directory = directory
         self.camp = Site(NAMES[0], "postgresql", directory, patience)
         self.city = Site(NAMES[1], "mysql", directory, patience)
+        self.hotline = Site(NAMES[2], "mysql", directory, patience, "vesuvius")
         self.sites = (self.camp, self.city)
+        self.everywhere = (*self.sites, self.hotline)
         self._screen = screen
         self._patience = patience
         self._told = True
 
     def build(self) -> None:
-        """Start both servers with an Eden each, side by side."""
-        self._patience.together(*(site.build for site in self.sites))
+        """Start a server with its application for each site, side by side."""
+        self._patience.together(*(site.build for site in self.everywhere))
 
     def install(self) -> dict[str, list[str]]:
         """Install change capture on both; return what the command printed, by site."""
@@ -42,32 +44,32 @@ class Stage:
         self._patience.together(*map(run, self.sites))
         return said
 
-    def open_relays(self) -> None:
-        """Start both relays; their logs are printed as they come. Wait until both are announced."""
-        for site in self.sites:
+    def open_relays(self, *sites: Site) -> None:
+        """Start relays; their logs are printed as they come. Wait until they are announced."""
+        for site in sites:
             site.open_relay(self._hear)
-        for site in self.sites:
+        for site in sites:
             site.relay.wait_for("announced to other sites", self._patience)
 
-    def pair(self) -> None:
-        """Pair both by a code, as two people would on the telephone. Wait until they are in step."""
-        pairing = Pairing(self.camp.relay.config, self.city.relay.config, self._patience)
+    def pair(self, shower: Site, typer: Site) -> None:
+        """Pair two sites by a code, as two people would on the telephone. Wait until they are in step."""
+        pairing = Pairing(shower.relay.config, typer.relay.config, self._patience)
         try:
-            self._screen.site(self.camp.name, "$ changecapture-relay pair")
+            self._screen.site(shower.name, "$ changecapture-relay pair")
             self._screen.detail(f"code: {pairing.show()}")
-            self._screen.site(self.city.name, f"$ changecapture-relay pair {pairing.code}")
+            self._screen.site(typer.name, f"$ changecapture-relay pair {pairing.code}")
             for line in pairing.type():
                 self._screen.detail(line)
         finally:
             pairing.close()
-        for site in self.sites:
-            site.relay.wait_for(f"in step with {self.other(site).name}", self._patience)
+        for site, other in ((shower, typer), (typer, shower)):
+            site.relay.wait_for(f"in step with {other.name}", self._patience)
 
     def close(self) -> None:
         """End everything."""
         self._told = False
         # Not the patience's: it may have ended, the closing must not.
-        Patience().together(*(site.close for site in self.sites))
+        Patience().together(*(site.close for site in self.everywhere))
 
     def other(self, site: Site) -> Site:
         """Return the other one."""
@@ -92,13 +94,14 @@ class Stage:
             return False
 
     def settle(self) -> None:
-        """Wait until both sites hold the same and nothing waits."""
+        """Wait until all sites that have a relay hold the same and nothing waits."""
+        sites = [site for site in self.everywhere if site.log()]
 
         def settled() -> bool:
-            idle = not any(site.count("captured") for site in self.sites)
-            return idle and self.camp.vector() == self.city.vector()
+            idle = not any(site.count("captured") for site in sites)
+            return idle and all(site.vector() == self.camp.vector() for site in sites)
 
-        self._patience.wait(settled, "both sites to hold the same")
+        self._patience.wait(settled, "the sites to hold the same")
 
     @contextmanager
     def silence(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 import time
 
 from demo.journey import Journeys
+from demo.reunion import Reunion
 from demo.screen import Screen
 from demo.site import Site
 from demo.stage import Stage
@@ -35,6 +36,7 @@ class Story:
         self._cut()
         self._reconnect()
         self._measure()
+        Reunion(self._stage, self._screen, self._patience, self._journeys).play()
         return self._compare()
 
     def _begin(self) -> None:
@@ -84,8 +86,8 @@ class Story:
         )
         for site in self._stage.sites:
             screen.site(site.name, f"$ changecapture-relay run --config {site.name}.toml")
-        self._stage.open_relays()
-        self._stage.pair()
+        self._stage.open_relays(*self._stage.sites)
+        self._stage.pair(*self._stage.sites)
         self._stage.settle()
         screen.site("city", "now has")
         self._journeys.list(self._city.arrivals.read())
@@ -217,7 +219,7 @@ class Story:
 
     def _compare(self) -> bool:
         screen = self._screen
-        screen.act("9. Both databases, compared row by row")
+        screen.act("10. Both Edens, compared row by row")
         self._stage.settle()
         found = compare_sites(self._camp.url, self._city.url)
         if not found.equal:

@@ -7,52 +7,39 @@
 | sync.put_changes(base_uuid, changes, since = "")    | taken, shown, parked                                |
 
 POST to /RPC2 (text/xml) or /jsonrpc (application/json), with ``Authorization: Bearer TOKEN``, or Basic with
-the token as the password. ``changecapture.clients`` says what the structures are. ``base_uuid`` names the
-installation that calls. XML-RPC has numbers of 32 bits: greater ones are texts there. The envelope of
-JSON-RPC 2.0 has four fields: it is read and written here, a library would be more to keep than it spares.
+the token as the password. ``changecapture.clients`` says what the structures are, ``relay.rpc`` the forms.
+``base_uuid`` names the installation that calls; a token serves so many that put changes, since each is an
+origin that every site has to know for ever.
 
 On loopback it is plain HTTP, for a program of this machine; on any other address it is TLS with this
-device's certificate, whose fingerprint the client pins (its SHA-256 is shown by ``token add``).
+device's certificate, whose fingerprint the client pins (its SHA-256 is shown by ``token add``). Without a
+token in its head a request is refused before its body is read (``relay.porch``).
 """
 
 import base64
-import json
-import xmlrpc.client
 from collections.abc import Sequence
 from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
-from OpenSSL import crypto
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import CannotListenError
-from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import NOT_DONE_YET, Request
 
-from changecapture.errors import ConfigError, PeerError, RetryLater
+from changecapture.errors import PeerError, RetryLater
 from relay import messages
-from relay.address import ANY, Address, is_loopback
+from relay.address import Address, is_loopback
 from relay.clock import cancelled
 from relay.database import Database
+from relay.door import HANDSHAKE_S
 from relay.log import Log
 from relay.pace import Pace
+from relay.porch import Porch
+from relay.resource import BoundedRequest
+from relay.rpc import BROKEN, BUSY, WRONG, Form, JsonForm, Refused, XmlForm
 from relay.trust.identity import Identity
 from relay.trust.tokens import Token, Tokens
 
 BODY_LIMIT = 8 * 1024 * 1024
-IDLE_S = 60
-WRONG, BUSY, BROKEN = -32602, -32001, -32603
-"""Error codes of both: what was sent is wrong, try again later, a mistake of ours."""
-INT32 = 2**31
-
-
-class Refused(Exception):
-    """An answer that is an error: a code and a line."""
-
-    def __init__(self, code: int, text: str) -> None:
-        """Say so."""
-        super().__init__(text)
-        self.code, self.text = code, messages.clean(text)
 
 
 class Clients:
@@ -69,47 +56,45 @@ class Clients:
         log: Log,
     ) -> None:
         """Nothing is opened before ``start``."""
-        self._address = address
         self._tokens = tokens
         self._database = database
-        self._identity = identity
         self._pace = Pace(reactor)
-        self._reactor = reactor
         self._log = log
-        self._port: Any = None
+        self._plain = is_loopback(address.host)
+        self._porch = Porch(
+            address,
+            {"RPC2": _Page(self, XmlForm()), "jsonrpc": _Page(self, JsonForm())},
+            setting="[clients]",
+            reactor=reactor,
+            request=self._make_request,
+            life_s=HANDSHAKE_S,
+            identity=None if self._plain else identity,
+        )
 
     def start(self) -> None:
         """Listen; raise ConfigError when the port cannot be had."""
-        make_root: Any = Resource
-        root = make_root()
-        root.putChild(b"RPC2", _Page(self, _Xml()))
-        root.putChild(b"jsonrpc", _Page(self, _Json()))
-        make_site: Any = Site
-        site = make_site(root, requestFactory=_Bounded, timeout=IDLE_S, reactor=self._reactor)
-        site.noisy, site.displayTracebacks, site.log = False, False, lambda request: None
-        host = "0.0.0.0" if self._address.host == ANY else self._address.host
-        plain = is_loopback(host)
-        try:
-            if plain:
-                self._port = self._reactor.listenTCP(self._address.port, site, interface=host)
-            else:
-                options = make_tls(self._identity)
-                self._port = self._reactor.listenSSL(self._address.port, site, options, interface=host)
-        except CannotListenError as error:
-            raise ConfigError(
-                f"cannot listen on {self._address}",
-                why=str(error.socketError),
-                mend="set another [clients] port",
-            ) from error
-        where = Address(host, self._port.getHost().port)
+        where = self._porch.start()
         self._log.info(
-            f"programs with a token call {'http' if plain else 'https'}://{where}/jsonrpc or /RPC2"
+            f"programs with a token call {'http' if self._plain else 'https'}://{where}/jsonrpc or /RPC2"
         )
 
     async def stop(self) -> None:
         """Hear no more."""
-        if self._port is not None:
-            await self._port.stopListening()
+        await self._porch.stop()
+
+    def _make_request(self, *given: Any) -> "_Request":
+        return _Request(self, *given)
+
+    def know(self, request: Request) -> Token | None:
+        """Return whose token a request shows, and let its connection stay; one is of one token only."""
+        token = self.find(request)
+        guest: Any = request.channel.transport
+        if token is None or guest.device not in (None, token.name):
+            return None
+        if guest.device is None:
+            self._porch.door.know(guest, token.name)
+            guest.limit = BODY_LIMIT
+        return token
 
     def find(self, request: Request) -> Token | None:
         """Return whose token a request shows."""
@@ -121,6 +106,18 @@ class Clients:
                 return None
         return self._tokens.find(text.strip()) if kind.lower() in ("basic", "bearer") else None
 
+    async def answer(self, form: Form, token: Token, body: bytes) -> bytes:
+        """Return the body of the answer to the call in ``body``, whatever that is."""
+        number: Any = None
+        try:
+            try:
+                number, method, parameters = form.read(body)
+            except PeerError as error:
+                raise Refused(WRONG, str(error)) from error
+            return form.write(number, await self.call(token, method, parameters))
+        except Refused as error:
+            return form.fail(number, error)
+
     async def call(self, token: Token, method: Any, parameters: Any) -> dict[str, Any]:
         """Return the answer to a call; raise Refused."""
         try:
@@ -130,6 +127,8 @@ class Clients:
             raise
         except PeerError as error:
             raise Refused(WRONG, str(error)) from error
+        except RecursionError as error:
+            raise Refused(WRONG, "too deeply nested") from error
         except RetryLater as error:
             raise Refused(BUSY, "the database is busy or away: try again later") from error
         except Exception as error:
@@ -144,6 +143,7 @@ class Clients:
         if method == "sync.put_changes":
             client, changes, since = _fit(parameters, (str, list, str), ("", [], ""))
             name = f"{token.name} {client}"
+            self._tokens.admit(token.name, client)
             return await self._database.put_changes(name, changes, since, token.accept)
         raise PeerError("no such method", why="there are sync.get_changes and sync.put_changes")
 
@@ -161,94 +161,26 @@ def _fit(parameters: Any, types: Sequence[type], defaults: Sequence[Any]) -> lis
     return found
 
 
-def make_tls(identity: Identity) -> Any:
-    """Return what a TLS server needs to show a device's certificate; clients show none."""
-    make: Any = CertificateOptions
-    return make(
-        privateKey=crypto.PKey.from_cryptography_key(identity.key),
-        certificate=crypto.X509.from_cryptography(identity.certificate),
-        raiseMinimumTo=TLSVersion.TLSv1_2,
-    )
-
-
 def fingerprint(identity: Identity) -> str:
     """Return what a client pins: SHA-256 of the certificate, in hexadecimal."""
     return identity.certificate.fingerprint(SHA256()).hex()
 
 
-class _Xml:
-    """XML-RPC: bodies to calls and back."""
+class _Request(BoundedRequest):
+    """A request whose body is refused unread unless its head shows a token."""
 
-    kind = "text/xml"
+    def __init__(self, clients: Clients, *given: Any) -> None:
+        make: Any = BoundedRequest.__init__
+        make(self, *given)
+        self._clients = clients
+        self.token: Token | None = None
 
-    def read(self, body: bytes) -> tuple[Any, Any, Any]:
-        parameters, method = messages.read_any(body)
-        return None, method, list(parameters)
-
-    def write(self, _: Any, answer: Any) -> bytes:
-        return xmlrpc.client.dumps((_narrow(answer),), methodresponse=True, allow_none=True).encode()
-
-    def fail(self, _: Any, error: Refused) -> bytes:
-        return messages.write_fault(error.code, error.text)
-
-
-class _Json:
-    """JSON-RPC 2.0, a call a request."""
-
-    kind = "application/json"
-
-    def read(self, body: bytes) -> tuple[Any, Any, Any]:
-        try:
-            call = json.loads(body)
-            return call.get("id"), call.get("method"), call.get("params", [])
-        except (ValueError, AttributeError, RecursionError) as error:
-            raise PeerError("not a JSON-RPC call") from error
-
-    def write(self, number: Any, answer: Any) -> bytes:
-        return json.dumps({"jsonrpc": "2.0", "id": number, "result": answer}).encode()
-
-    def fail(self, number: Any, error: Refused) -> bytes:
-        said = {"code": error.code, "message": error.text}
-        return json.dumps({"jsonrpc": "2.0", "id": number, "error": said}).encode()
-
-
-def _narrow(value: Any) -> Any:
-    """Return a value as XML-RPC can carry it."""
-    if isinstance(value, dict):
-        return {name: _narrow(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_narrow(each) for each in value]
-    if isinstance(value, str):
-        # What XML cannot hold, which few texts have, JSON-RPC carries.
-        return "".join(c if c >= " " or c in "\t\n\r" else "\ufffd" for c in value)
-    return str(value) if type(value) is int and not -INT32 <= value < INT32 else value
-
-
-class _Bounded(Request):
-    """A request whose body is refused unread when it is too long or of unknown length."""
-
-    _refused = False
-
-    def gotLength(self, length: int | None) -> None:
-        """Answer 413 and hang up, or prepare for the body."""
-        self._refused = length is None or length > BODY_LIMIT
-        Request.gotLength(self, 0 if self._refused else length)
-        if self._refused:
-            channel: Any = self.channel
-            channel.transport.write(
-                b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            )
-            channel.loseConnection()
-
-    def handleContentChunk(self, data: bytes) -> None:
-        """Take a piece of the body, unless it was refused."""
-        if not self._refused:
-            Request.handleContentChunk(self, data)
-
-    def process(self) -> None:
-        """Answer, unless it was refused."""
-        if not self._refused:
-            Request.process(self)
+    def refuse(self, length: int | None) -> bytes:
+        """See BoundedRequest."""
+        self.token = self._clients.know(self)
+        if self.token is None:
+            return b"401 Unauthorized\r\nWWW-Authenticate: Bearer"
+        return BoundedRequest.refuse(self, length)
 
 
 class _Page(Resource):
@@ -256,35 +188,21 @@ class _Page(Resource):
 
     isLeaf = True
 
-    def __init__(self, clients: Clients, form: _Xml | _Json) -> None:
+    def __init__(self, clients: Clients, form: Form) -> None:
         Resource.__init__(self)
         self._clients = clients
         self._form = form
 
-    def render_POST(self, request: Request) -> int | bytes:
+    def render_POST(self, request: Any) -> int | bytes:
         """Answer a call, now or later."""
-        token = self._clients.find(request)
-        if token is None:
-            request.setResponseCode(401)
-            request.setHeader("WWW-Authenticate", "Bearer")
-            return b""
-        body = request.content.read() if request.content is not None else b""
-        answering = Deferred.fromCoroutine(self._answer(token, body, request))
+        body = request.content.read()
+        answering = Deferred.fromCoroutine(self._clients.answer(self._form, request.token, body))
         gone: Deferred[Any] = request.notifyFinish()
         gone.addErrback(lambda _: answering.cancel())
-        answering.addErrback(cancelled)
+        answering.addCallbacks(self._send, cancelled, callbackArgs=(request,))
         return NOT_DONE_YET
 
-    async def _answer(self, token: Token, body: bytes, request: Request) -> None:
-        number: Any = None
-        try:
-            try:
-                number, method, parameters = self._form.read(body)
-            except PeerError as error:
-                raise Refused(WRONG, str(error)) from error
-            said = self._form.write(number, await self._clients.call(token, method, parameters))
-        except Refused as error:
-            said = self._form.fail(number, error)
+    def _send(self, said: bytes, request: Request) -> None:
         request.setHeader("Content-Type", self._form.kind)
         request.setHeader("Content-Length", str(len(said)))
         request.write(said)

@@ -25,7 +25,8 @@ from relay.orders import Orders
 from relay.trust.state import read_private, write_private
 
 FILE = "control.json"
-LINE_LIMIT = 64 * 1024
+LINE_LIMIT = 1024 * 1024
+"""A question of ``verify`` may carry rows."""
 REQUEST_S = 10.0
 CONNECT_S = 5.0
 
@@ -109,7 +110,7 @@ class _Line(LineOnlyReceiver):
         try:
             request = json.loads(line)
             known = hmac.compare_digest(str(request.pop("token", "")).encode(), self._token.encode())
-        except (ValueError, AttributeError, RecursionError):
+        except (ValueError, AttributeError, TypeError, RecursionError):
             return None
         return request if known else None
 

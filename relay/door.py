@@ -21,8 +21,7 @@ from zope.interface import implementer
 
 from relay import messages
 from relay.clock import Clock, Timer, cancel
-from relay.trust.identity import Identity
-from relay.trust.tls import Contexts, peer_device
+from relay.trust.tls import peer_device
 
 HANDSHAKE_S = 15.0
 """A handshake over a satellite takes two seconds."""
@@ -56,7 +55,7 @@ class Guest(ProtocolWrapper):
 
     def handshakeCompleted(self) -> None:
         """Learn who it is."""
-        self.factory.know(self, peer_device(self.transport))
+        self.factory.met(self)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         """Forget it."""
@@ -82,13 +81,16 @@ class Door(WrappingFactory[Guest]):
         is_paired: Callable[[str], bool],
         pairs: Callable[[], bool],
         clock: Clock,
+        handshake_s: float = HANDSHAKE_S,
     ) -> None:
-        """``site`` serves who is let in; ``pairs``: whether a code is shown now."""
+        """``site`` serves who is let in; ``pairs``: whether a code is shown now; ``handshake_s``: how long a
+        connection may take to show who is behind it."""
         base: Any = super()
         base.__init__(site)
         self._is_paired = is_paired
         self._pairs = pairs
         self._clock = clock
+        self._handshake_s = handshake_s
         self._unknown: Counter[str] = Counter()
         self._known: dict[str, list[Guest]] = {}
 
@@ -105,7 +107,11 @@ class Door(WrappingFactory[Guest]):
         connection: Any = guest
         guest.host = connection.getPeer().host
         self._unknown[guest.host] += 1
-        guest.timer = self._clock.callLater(HANDSHAKE_S, guest.cut)
+        guest.timer = self._clock.callLater(self._handshake_s, guest.cut)
+
+    def met(self, guest: Guest) -> None:
+        """TLS is made."""
+        self.know(guest, peer_device(guest.transport))
 
     def know(self, guest: Guest, device: str | None) -> None:
         """Its device has proved who it is."""
@@ -156,26 +162,25 @@ class Door(WrappingFactory[Guest]):
 
 
 class Step(Factory):
-    """Before the door: refuses connections before TLS has cost anything."""
+    """Before the door: refuses connections before they have cost anything."""
 
     noisy = False
 
-    def __init__(self, door: Door, identity: Identity, reactor: Any) -> None:
-        """``identity``: what this end shows."""
-        contexts: Any = Contexts(identity, door.accepts)
+    def __init__(self, door: Door, contexts: Any, reactor: Any) -> None:
+        """``contexts``: of TLS, None to speak without."""
         inside: Any = door
         self._door = door
-        self._tls: Any = TLSMemoryBIOFactory(contexts, False, inside, clock=reactor)
-        self._tls.noisy = False
+        self._inside = inside if contexts is None else TLSMemoryBIOFactory(contexts, False, inside, reactor)
+        self._inside.noisy = False
 
     def buildProtocol(self, address: Any) -> Any:
         """Return what serves a connection; None hangs up."""
-        return None if self._door.is_full(address.host) else self._tls.buildProtocol(address)
+        return None if self._door.is_full(address.host) else self._inside.buildProtocol(address)
 
     def doStart(self) -> None:
         """A port opens."""
-        self._tls.doStart()
+        self._inside.doStart()
 
     def doStop(self) -> None:
         """A port closes."""
-        self._tls.doStop()
+        self._inside.doStop()

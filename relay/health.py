@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import CannotListenError
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import NOT_DONE_YET, Request
 
-from changecapture.errors import ConfigError
 from changecapture.status import Status
-from relay.address import ANY, Address, is_loopback
+from relay.address import Address, is_loopback
 from relay.clock import cancelled
 from relay.journal import Key, Traffic
 from relay.log import Log
+from relay.porch import Porch
 
 US = 1_000_000
 PREFIX = "changecapture_"
+LIFE_S = 60.0
+"""Of a connection; the database may take a while."""
 
 
 class Told(Protocol):
@@ -156,38 +157,25 @@ class Health:
 
     def __init__(self, address: Address, sites: Sequence[Told], *, reactor: Any, log: Log) -> None:
         """Nothing is opened before ``start``."""
-        self._address = address
         self._sites = sites
-        self._reactor = reactor
         self._log = log
-        self._port: Any = None
+        # Whoever opens it to a network does so by name, and may call it by any.
+        allowed = is_loopback if is_loopback(address.host) else lambda host: True
+        self._porch = Porch(
+            address,
+            {"healthz": _Page(self._healthz, allowed), "metrics": _Page(self._metrics, allowed)},
+            setting="[metrics]",
+            reactor=reactor,
+            life_s=LIFE_S,
+        )
 
     def start(self) -> None:
         """Listen; raise ConfigError when the port cannot be had."""
-        make_resource: Any = Resource
-        root = make_resource()
-        # Whoever opens it to a network does so by name, and may call it by any.
-        allowed = is_loopback if is_loopback(self._address.host) else lambda host: True
-        root.putChild(b"healthz", _Page(self._healthz, allowed))
-        root.putChild(b"metrics", _Page(self._metrics, allowed))
-        make_site: Any = Site
-        site = make_site(root)
-        site.noisy, site.displayTracebacks, site.log = False, False, lambda request: None
-        host = "0.0.0.0" if self._address.host == ANY else self._address.host
-        try:
-            self._port = self._reactor.listenTCP(self._address.port, site, interface=host)
-        except CannotListenError as error:
-            raise ConfigError(
-                f"cannot listen on {self._address}",
-                why=str(error.socketError),
-                mend="set another [metrics] port",
-            ) from error
-        self._log.info(f"metrics at http://{Address(host, self._port.getHost().port)}/metrics")
+        self._log.info(f"metrics at http://{self._porch.start()}/metrics")
 
     async def stop(self) -> None:
         """Hear no more."""
-        if self._port is not None:
-            await self._port.stopListening()
+        await self._porch.stop()
 
     async def _healthz(self) -> tuple[int, str]:
         lines = [f"{site.name}: {site.away or 'ok'}\n" for site in self._sites]

@@ -29,6 +29,7 @@ from relay.pace import Pace
 from relay.trust.desk import Desk
 from relay.trust.identity import Identity
 from relay.trust.peers import Peers
+from relay.trust.tls import Contexts
 
 IDLE_CONNECTION_S = 600
 TRIES = 16
@@ -41,15 +42,19 @@ class BoundedRequest(Request):
     _refused = False
 
     def gotLength(self, length: int | None) -> None:
-        """Answer 413 and hang up, or prepare for the body."""
+        """Answer and hang up, or prepare for the body: the head is known."""
+        refusal = self.refuse(length)
+        self._refused = bool(refusal)
+        Request.gotLength(self, 0 if refusal else length)
+        if refusal:
+            transport: Any = self.channel.transport
+            transport.write(b"HTTP/1.1 " + refusal + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            self.channel.loseConnection()
+
+    def refuse(self, length: int | None) -> bytes:
+        """Return the status to refuse a body of that length with, nothing to take it."""
         transport: Any = self.channel.transport
-        if length is not None and length <= transport.limit:
-            Request.gotLength(self, length)
-            return
-        Request.gotLength(self, 0)
-        self._refused = True
-        transport.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        self.channel.loseConnection()
+        return b"" if length is not None and length <= transport.limit else b"413 Content Too Large"
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body, unless it was refused."""
@@ -169,7 +174,7 @@ class Server:
         quiet: Any = _QuietSite
         site = quiet(root, requestFactory=BoundedRequest, timeout=IDLE_CONNECTION_S, reactor=reactor)
         self.door = Door(site, is_paired=peers.is_paired, pairs=lambda: desk.is_open, clock=reactor)
-        self._step = Step(self.door, identity, reactor)
+        self._step = Step(self.door, Contexts(identity, self.door.accepts), reactor)
         self._reactor = reactor
         self._ports: list[Any] = []
 

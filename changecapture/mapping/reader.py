@@ -12,14 +12,15 @@ name = "person"
   common = "pr_person.last_name"
 """
 
-import re
 import tomllib
 from collections.abc import Iterable
 from collections.abc import Mapping as Dict
 from typing import Any
 
 from changecapture.errors import ConfigError
-from changecapture.mapping.model import KEY, Common, Local, Mapping, Pair, Place, Record
+from changecapture.mapping.lines import Lines
+from changecapture.mapping.model import KEY, Carried, Codes, Common, Local, Mapping, Pair, Place, Record
+from changecapture.mapping.sense import check_sense
 
 TOP = {"title": str, "record": list}
 RECORD = {
@@ -36,7 +37,8 @@ COMMON = {
     "table": str,
     "name": str,
     "scope": str,
-    "parent": str,
+    "parent": (str, list),
+    "codes": dict,
     "match": dict,
     "latest": str,
     "set": dict,
@@ -47,47 +49,17 @@ COLUMN = {
     "own": list,
     "join": str,
     "values": list,
+    "one_way": list,
     "local_none": object,
     "common_none": object,
     "number": bool,
+    "unit": str,
+    "date": bool,
+    "whole": str,
     "length": int,
     "copies": list,
 }
 KINDS = {str: "a text", list: "a list", bool: "true or false", dict: "a record { .. }", int: "a number"}
-
-
-class Lines:
-    """Where things stand in a file: [[record]] number n, and within it [[record.column]] number m."""
-
-    def __init__(self, text: str, where: str) -> None:
-        self.where = where
-        self.rows = text.splitlines()
-        self.starts: dict[tuple[int, str, int], int] = {}
-        record, counts = -1, dict[str, int]()
-        for number, row in enumerate(self.rows, start=1):
-            found = re.match(r"\s*\[\[record(?:\.(\w+))?\]\]", row)
-            if found is None:
-                continue
-            if found[1] is None:
-                record, counts = record + 1, {}
-            kind = found[1] or ""
-            self.starts[record, kind, counts.get(kind, 0)] = number
-            counts[kind] = counts.get(kind, 0) + 1
-
-    def find(self, place: tuple[int, str, int] | None, key: str) -> int:
-        """Return the line of a key in a part of the file, that of the part where it has no such key."""
-        start = self.starts.get(place, 1) if place is not None else 0
-        for number, row in enumerate(self.rows[start:], start=start + 1):
-            if key and re.match(rf"\s*{re.escape(key)}\s*=", row):
-                return number
-            if row.lstrip().startswith("[["):
-                break
-        return max(start, 1)
-
-    def error(self, place: tuple[int, str, int] | None, key: str, what: str, mend: str) -> ConfigError:
-        """Return an error that names the line of a key in a part of the file."""
-        number = self.find(place, key)
-        return ConfigError(f"{self.where}, line {number}: {what}", mend=mend)
 
 
 def parse_mapping(text: str, where: str) -> Mapping:
@@ -98,12 +70,19 @@ def parse_mapping(text: str, where: str) -> Mapping:
         raise ConfigError(f"{where} is not TOML", why=str(error), mend="correct it there") from error
     lines = Lines(text, where)
     _check(lines, None, data, TOP, ("title", "record"))
-    records = tuple(_read_record(lines, number, item) for number, item in enumerate(data["record"]))
+    for item in data["record"]:
+        if not isinstance(item, dict):
+            raise lines.error(None, "record", f"{item!r:.40} stands where a table must", "write [[record]]")
+    records = tuple(
+        _read_record(lines, number, item, data["title"]) for number, item in enumerate(data["record"])
+    )
     names = [record.name for record in records]
     for number, name in enumerate(names):
         if name in names[:number]:
             raise lines.error((number, "", 0), "name", f"a second record {name!r}", "give it another name")
-    return Mapping(data["title"], records)
+    mapping = Mapping(data["title"], records)
+    check_sense(lines, mapping)
+    return mapping
 
 
 def _check(
@@ -113,6 +92,10 @@ def _check(
     allowed: Dict[str, Any],
     required: Iterable[str],
 ) -> None:
+    if not isinstance(data, dict):
+        raise lines.error(
+            place, "", f"{data!r:.40} stands where a table must", "write [[record]] and its parts"
+        )
     for key, value in data.items():
         if key not in allowed:
             raise lines.error(place, key, f"unknown key {key!r}", f"allowed: {', '.join(allowed)}")
@@ -125,18 +108,14 @@ def _check(
             raise lines.error(place, "", f"{key!r} is missing", f"needed: {', '.join(required)}")
 
 
-def _read_record(lines: Lines, number: int, data: Dict[str, Any]) -> Record:
+def _read_record(lines: Lines, number: int, data: Dict[str, Any], title: str) -> Record:
     here = (number, "", 0)
-    _check(lines, here, data, RECORD, ("name", "local", "common", "column"))
+    _check(lines, here, data, RECORD, ("name", "local", "common"))
     local = tuple(_read_local(lines, (number, "local", n), d) for n, d in enumerate(data["local"]))
     common = tuple(_read_common(lines, (number, "common", n), d) for n, d in enumerate(data["common"]))
     if local[0].key != (KEY,):
         raise lines.error(
             (number, "local", 0), "key", "the first local row has the record's key", "leave it out"
-        )
-    if common[0].parent is not None:
-        raise lines.error(
-            (number, "common", 0), "parent", "the first common row is the record", "leave it out"
         )
     for kind, parts in (("local", local), ("common", common)):
         names = [part.name for part in parts]
@@ -144,15 +123,18 @@ def _read_record(lines: Lines, number: int, data: Dict[str, Any]) -> Record:
             if name in names[:n]:
                 mend = "give each a name of its own"
                 raise lines.error((number, kind, n), "table", f"a second {kind} row {name!r}", mend)
-    reader = _Places(lines, number, {part.name for part in local}, {part.name for part in common})
-    pairs = tuple(reader.pair(n, item) for n, item in enumerate(data["column"]))
+    if not data.get("column") and not common[0].parent:
+        mend = "write what corresponds: [[record.column]]"
+        raise lines.error(here, "", "'column' is missing", mend)
+    reader = _Places(lines, number, title, {p.name for p in local}, {p.name for p in common})
+    pairs = tuple(reader.pair(n, item) for n, item in enumerate(data.get("column", ())))
     reader.check_owners(pairs)
     return Record(
         data["name"],
         local,
         common,
         pairs,
-        tuple(reader.place(here, "carried", text, reader.local) for text in data.get("carried", ())),
+        tuple(reader.carried(here, text) for text in data.get("carried", ())),
         tuple(reader.place(here, "needs", text, reader.common) for text in data.get("needs", ())),
         tuple(data.get("skip", ())),
     )
@@ -162,7 +144,7 @@ def _read_local(lines: Lines, place: tuple[int, str, int], data: Dict[str, Any])
     _check(lines, place, data, LOCAL, ("table",))
     return Local(
         data.get("name", data["table"]),
-        data["table"],
+        data["table"].lower(),
         tuple(data.get("key", (KEY,))),
         data.get("always", False),
         tuple(data.get("set", {}).items()),
@@ -171,27 +153,43 @@ def _read_local(lines: Lines, place: tuple[int, str, int], data: Dict[str, Any])
 
 def _read_common(lines: Lines, place: tuple[int, str, int], data: Dict[str, Any]) -> Common:
     _check(lines, place, data, COMMON, ("table",))
-    for key in ("match", "latest"):
+    for key in ("match", "latest", "codes"):
         if key in data and "parent" not in data:
             raise lines.error(
                 place, key, f"{key!r} without 'parent'", "name the column that holds the record"
             )
+    parent = data.get("parent", ())
+    parents = (parent,) if isinstance(parent, str) else tuple(parent)
+    for column in data.get("codes", ()):
+        if column not in parents:
+            raise lines.error(place, "codes", f"'codes' names {column!r}", "name columns of 'parent'")
     return Common(
         data.get("name", data["table"]),
-        data["table"],
-        data.get("scope", data["table"].partition("_")[0]),
-        data.get("parent"),
+        data["table"].lower(),
+        data.get("scope", data["table"].lower().partition("_")[0]),
+        parents,
         tuple(data.get("match", {}).items()),
         data.get("latest"),
         tuple(data.get("set", {}).items()),
+        {c: _read_codes(lines, place, "codes", items) for c, items in data.get("codes", {}).items()},
     )
+
+
+def _read_codes(lines: Lines, place: tuple[int, str, int], key: str, items: Any) -> Codes:
+    """Return a list of codes."""
+    for item in items if isinstance(items, (list, tuple)) else [items]:
+        if not isinstance(item, list) or len(item) != 2:
+            mend = 'write pairs: [["local", common], ..]'
+            raise lines.error(place, key, f"{key!r} holds {item!r:.40}", mend)
+    return tuple((local, common) for local, common in items)
 
 
 class _Places:
     """Reads the columns of one record."""
 
-    def __init__(self, lines: Lines, number: int, local: set[str], common: set[str]) -> None:
-        self.lines, self.number, self.local, self.common = lines, number, local, common
+    def __init__(self, lines: Lines, number: int, title: str, local: set[str], common: set[str]) -> None:
+        self.lines, self.number, self.title = lines, number, title
+        self.local, self.common = local, common
 
     def place(self, where: tuple[int, str, int], key: str, text: Any, parts: set[str]) -> Place:
         part, dot, column = str(text).partition(".")
@@ -202,29 +200,39 @@ class _Places:
             )
         return Place(part, column.lower())
 
+    def carried(self, where: tuple[int, str, int], text: Any) -> Carried:
+        place = self.place(where, "carried", text, self.local)
+        return Carried(*place, self.beside(place))
+
+    def beside(self, place: Place) -> str:
+        """Return the name under which a local value travels beside the common columns."""
+        return f"{self.title}:{place.part}.{place.column}"
+
     def pair(self, number: int, data: Dict[str, Any]) -> Pair:
         here = (self.number, "column", number)
         _check(self.lines, here, data, COLUMN, ("local", "common"))
         texts = data["common"] if isinstance(data["common"], list) else [data["common"]]
         common = tuple(self.place(here, "common", text, self.common) for text in texts)
         own = tuple(self.place(here, "own", text, self.common) for text in data.get("own", texts))
-        for item in data.get("values", ()):
-            if not isinstance(item, list) or len(item) != 2:
-                mend = 'write pairs: [["local", common], ..]'
-                raise self.lines.error(here, "values", f"'values' holds {item!r:.40}", mend)
         if not set(own) <= set(common):
             raise self.lines.error(here, "own", "'own' names more than 'common'", "name columns of 'common'")
+        local = self.place(here, "local", data["local"], self.local)
         return Pair(
-            self.place(here, "local", data["local"], self.local),
+            local,
             common,
             own,
+            self.beside(local),
             data.get("join", " "),
-            tuple((local, other) for local, other in data.get("values", ())),
+            _read_codes(self.lines, here, "values", data.get("values", ())),
+            _read_codes(self.lines, here, "one_way", data.get("one_way", ())),
             data.get("local_none"),
             data.get("common_none"),
             data.get("number", False),
             data.get("length"),
             tuple(self.place(here, "copies", text, self.common) for text in data.get("copies", ())),
+            data.get("unit", ""),
+            data.get("date", False),
+            self.place(here, "whole", data["whole"], self.common) if "whole" in data else None,
         )
 
     def check_owners(self, pairs: Iterable[Pair]) -> None:

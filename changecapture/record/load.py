@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from changecapture.apply import apply_entries, drain, retry
+from changecapture.bridge import crossing_tables
 from changecapture.core import values
 from changecapture.core.change import ALIVE, Entry, Row, Version, hash_name
 from changecapture.core.group import complete
@@ -23,7 +24,7 @@ from changecapture.core.vector import Vector, digest_vector, load_vector
 from changecapture.errors import ConfigError, PeerError
 from changecapture.identify import find_joined
 from changecapture.patience import patiently
-from changecapture.publish import LARGEST_ROW
+from changecapture.publish.home import LARGEST_ROW
 from changecapture.record.decide import Decided, decide
 from changecapture.record.lines import read_lines
 from changecapture.record.model import Head, Items, Record, Refused
@@ -201,6 +202,8 @@ def _name(store: SqlStore, batch: Sequence[Record], loaded: Loaded) -> list[tupl
         try:
             if table is None:
                 raise ValueError(f"the table {record.table} is not synced here (changecapture plan says why)")
+            if record.table in crossing_tables(store):
+                raise ValueError(f"{record.table} travels as rows of Eden's: import it at an Eden")
             row = Row(record.table, record.key)
             row = joined.get(row, row)
             if row in found:

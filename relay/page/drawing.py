@@ -6,11 +6,11 @@ The pictures are 360 wide, as a phone is: nothing in them has to shrink there.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from relay.page.views import PeerView
+from relay.page.views.peers import PeerView
 
 WIDTH = 360
 ROW = 84
-SIDE = 70
+SIDE = 76
 NAME = 16
 PLOT = 120
 GAP = 14

@@ -64,6 +64,8 @@ class Hello:
             raise PeerError("a malformed greeting", why=clean(repr(error), 100)) from error
         self._peers.offered[device] = offers
         peer = self._peers.get(device)
+        if peer is not None and peer.key != told["key"]:
+            peer = self._peers.change(device, key=told["key"])
         if peer is not None and peer.introducer and serial > peer.heard:
             self._introduce(self._peers.change(device, heard=serial), listed)
 

@@ -29,7 +29,7 @@ MAX_SITES = 16
 @dataclass(frozen=True, slots=True)
 class Paired:
     """A device that may be spoken with. ``send`` and ``accept``: which modules it gets, and may bring;
-    ``heard``: the serial of its last introduction."""
+    ``heard``: the serial of its last introduction; ``key``: its public key (base64), once it has greeted."""
 
     device: str
     name: str
@@ -40,6 +40,7 @@ class Paired:
     send: Scopes = EVERY
     accept: Scopes = EVERY
     heard: int = 0
+    key: str = ""
 
     @property
     def label(self) -> str:

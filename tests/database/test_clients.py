@@ -2,11 +2,15 @@
 
 import json
 import shutil
+import ssl
 import subprocess
 import sys
 import urllib.request
 import xmlrpc.client
 from collections.abc import Iterator
+from contextlib import closing
+from hashlib import sha256
+from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -111,6 +115,25 @@ def test_a_change_that_makes_no_sense_is_refused_and_none_of_its_call_is_taken(n
     assert home.fetch("SELECT count(*) FROM {p}changelog") == [(0,)]
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"note": "NUL \0 here"},
+        {"note": "x" * 70_000},
+        {"name": "y" * 65},
+        {"boss": "nobody"},
+        {"boss": "z" * 600},
+        {"note": "\U0001f33e \u202e"},
+    ],
+    ids=["NUL", "long", "too long", "nobody", "no key", "any character"],
+)
+def test_values_that_no_column_holds_are_parked_and_what_comes_after_is_shown(home, columns):
+    done = put(home, parent("p1", **columns), parent("p2", note="fine"))
+    assert done["taken"] == 2 and done["shown"] + done["parked"] == 2
+    put(home, parent("p3", note="later"))
+    assert home.family.shown("parent").items() >= {("p2", "fine"), ("p3", "later")}
+
+
 def test_modules_that_a_token_lacks_are_neither_told_nor_taken(new_site):
     home = new_site("postgresql", "family")
     home.family.add_parent("p1")
@@ -131,15 +154,19 @@ def test_nonsense_as_since_is_refused(new_site):
 class Served:
     """A relay that serves clients, and a token."""
 
-    def __init__(self, relay: Relay) -> None:
-        mark = "programs with a token call http://"
-        relay.config.write_text(relay.config.read_text() + "[clients]\nport = 0\n")
+    def __init__(self, relay: Relay, host: str = "127.0.0.1") -> None:
+        mark = "programs with a token call "
+        relay.config.write_text(relay.config.read_text() + f'[clients]\nhost = "{host}"\nport = 0\n')
         relay.start()
         relay.wait_for("this is", Patience())
         (line,) = [line for line in relay.lines if mark in line]
-        self.url = "http://" + line.removeprefix(mark).partition("/")[0]
+        kind, _, where = line.removeprefix(mark).partition("://")
+        self.port = int(where.partition("/")[0].rpartition(":")[2])
+        self.url = f"{kind}://127.0.0.1:{self.port}"
         self.relay = relay
-        self.token = self.order("add", NAME).partition("token: ")[2].splitlines()[0]
+        added = self.order("add", NAME)
+        self.token = added.partition("token: ")[2].splitlines()[0]
+        self.fingerprint = added.partition("where it is TLS: ")[2].splitlines()[0]
 
     def order(self, *words: str) -> str:
         command = [sys.executable, "-m", "relay", "token", "--config", str(self.relay.config), *words]
@@ -154,6 +181,17 @@ class Served:
             urllib.request.Request(f"{self.url}/jsonrpc", body, headers), timeout=60
         ) as answer:
             return json.loads(answer.read())
+
+    def ask_over_tls(self, method: str, *parameters: Any) -> Any:
+        """Call as one who has pinned the device."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with closing(HTTPSConnection("127.0.0.1", self.port, context=context, timeout=30)) as link:
+            link.connect()
+            assert sha256(link.sock.getpeercert(True)).hexdigest() == self.fingerprint
+            body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters})
+            link.request("POST", "/jsonrpc", body, {"Authorization": f"Bearer {self.token}"})
+            return json.loads(link.getresponse().read())
 
 
 @pytest.fixture
@@ -186,13 +224,35 @@ def test_tokens_let_in_and_out_at_once_and_only_their_hash_is_kept(served):
         service.ask("sync.get_changes", "u-1")
 
 
+@pytest.fixture
+def served_by_tls(new_site, tmp_path: Path) -> Iterator[Served]:
+    relay = Relay("camp", new_site("postgresql", "family").url, tmp_path, peers=())
+    try:
+        yield Served(relay, "*")
+    finally:
+        relay.stop()
+
+
+def test_on_another_address_programs_speak_tls_with_the_device_that_they_pinned(served_by_tls):
+    service = served_by_tls
+    assert service.url.startswith("https:")
+    for _ in range(2):
+        assert service.ask_over_tls("sync.put_changes", "u-1", [parent("p1")])["result"]["taken"] == 1
+    with pytest.raises(OSError):
+        urllib.request.urlopen(service.url.replace("https:", "http:") + "/jsonrpc", b"{}", timeout=30)
+
+
 PHP = """<?php
-[$_, $url, $token] = $argv;
+[$_, $url, $token, $fingerprint] = $argv;
 function call($url, $token, $method, $params) {
+    global $fingerprint;
     $body = json_encode(["jsonrpc" => "2.0", "id" => 1, "method" => $method, "params" => $params]);
     $http = ["method" => "POST", "content" => $body,
              "header" => "Content-Type: application/json\\r\\nAuthorization: Bearer $token"];
-    $answer = json_decode(file_get_contents($url, false, stream_context_create(["http" => $http])), true);
+    $tls = ["verify_peer" => false, "verify_peer_name" => false,
+            "peer_fingerprint" => ["sha256" => $fingerprint]];
+    $context = stream_context_create(["http" => $http, "ssl" => $tls]);
+    $answer = json_decode(file_get_contents($url, false, $context), true);
     if (isset($answer["error"])) die($answer["error"]["message"]);
     return $answer["result"];
 }
@@ -203,20 +263,32 @@ echo json_encode(call($url, $token, "sync.put_changes", ["php-1", [$change], $to
 """
 
 
-@pytest.mark.long
-def test_a_php_script_reads_and_puts_with_its_standard_library(served, tmp_path):
+def run_php(service: Served, directory: Path, fingerprint: str) -> str:
     php = shutil.which("php")
     assert php, "php is missing: apt-get install php-cli"
-    site, service = served
-    site.family.add_parent("p1")
-    site.publish()
-    script = tmp_path / "client.php"
+    script = directory / "client.php"
     script.write_text(PHP)
-    said = subprocess.run(
-        [php, str(script), f"{service.url}/jsonrpc", service.token],
+    ended = subprocess.run(
+        [php, str(script), f"{service.url}/jsonrpc", service.token, fingerprint],
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert json.loads(said.stdout) == {"taken": 1, "shown": 1, "parked": 0}, said
+    print(ended.stderr)
+    return ended.stdout
+
+
+@pytest.mark.long
+def test_a_php_script_reads_and_puts_with_its_standard_library(served, tmp_path):
+    site, service = served
+    site.family.add_parent("p1")
+    site.publish()
+    assert json.loads(run_php(service, tmp_path, "")) == {"taken": 1, "shown": 1, "parked": 0}
     assert site.family.shown("parent")["p1"] == "from PHP"
+
+
+@pytest.mark.long
+def test_a_php_script_pins_the_device_by_its_fingerprint(served_by_tls, tmp_path):
+    served_by_tls.ask_over_tls("sync.put_changes", "u-1", [parent("p1")])
+    assert "shown" in run_php(served_by_tls, tmp_path, served_by_tls.fingerprint)
+    assert "shown" not in run_php(served_by_tls, tmp_path, "0" * 64)

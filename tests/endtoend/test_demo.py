@@ -64,6 +64,7 @@ def test_both_sites_are_equal_in_the_end_and_nothing_is_left():
         output, _ = process.communicate(timeout=BOUND_S)
     assert process.returncode == 0, output
     assert re.search(r"^equal: \d{3} rows", output, re.MULTILINE), output
+    assert "its search shows Samira Nasser: found" in output
     assert "\x1b" not in output, "colours where there is no terminal"
     directory = find_directory(output)
     assert not directory.exists() and not find_users(directory)
@@ -77,7 +78,8 @@ def test_both_sites_are_equal_in_the_end_and_nothing_is_left():
         pytest.param(signal.SIGINT, "3. The relays", marks=pytest.mark.long),
         pytest.param(signal.SIGHUP, "4. Both sites", marks=pytest.mark.long),
         pytest.param(signal.SIGINT, "7. The link is back", marks=pytest.mark.long),
-        pytest.param(signal.SIGTERM, "9. Both databases", marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, "9. A SahanaPHP joins", marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, "10. Both Edens", marks=pytest.mark.long),
     ],
 )
 def test_ended_by_a_signal_it_leaves_no_process_and_no_file(number: int, moment: str):
