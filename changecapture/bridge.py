@@ -35,9 +35,22 @@ class Subject(NamedTuple):
     key: str
 
 
+class Crossed(NamedTuple):
+    """What the application did to a common row of a record, and when."""
+
+    subject: Subject
+    difference: Difference
+    at: int
+
+
 def common_table(name: str, scope: str) -> SyncedTable:
     """Return what stands for a common table where the application has none: entries need its name."""
     return SyncedTable(name, scope, (), Identity("natural"), ())
+
+
+def crossing_tables(store: Store) -> frozenset[str]:
+    """Return the tables here (wire names) whose rows travel as common rows."""
+    return frozenset() if store.mapping is None else store.mapping.local_tables
 
 
 def local_subjects(lens: Lens, row: Row) -> list[Subject]:
@@ -60,10 +73,8 @@ def _record_key(form: tuple[str, ...], key: str) -> str | None:
     return str(items[form.index(KEY)])
 
 
-def find_changes(
-    store: Store, lens: Lens, dirty: Mapping[Row, int], read_local: ReadLocal
-) -> list[tuple[Difference, int]]:
-    """Return what the application did to common rows, each with when. ``dirty``: {row: when}."""
+def find_changes(store: Store, lens: Lens, dirty: Mapping[Row, int], read_local: ReadLocal) -> list[Crossed]:
+    """Return what the application did to common rows. ``dirty``: {row of the application: when}."""
     when: dict[Subject, int] = {}
     for row, at in dirty.items():
         for subject in local_subjects(lens, row):
@@ -74,15 +85,15 @@ def find_changes(
     local = read_local(store, wanted)
     parked = store.read_parked(wanted)
     widths = read_widths(store, lens)
-    found: list[tuple[Difference, int]] = []
+    found: list[Crossed] = []
     for subject, at in when.items():
         rows = places[subject]
         record = lens.records[subject.kind]
         now: Parts = {name: local.get(row) for name, row in rows.items()}
         unshown = {name for name, row in rows.items() if row in parked}
         changes = _compare(widths, record, subject.key, known[subject], now, unshown, _datetime(at))
-        found += ((change, at) for change in changes)
-    store.write_mapped(hanging(lens, ((Row(d.part.table, d.key), d.columns) for d, _ in found)))
+        found += (Crossed(subject, change, at) for change in changes)
+    store.write_mapped(hanging(lens, ((Row(d.part.table, d.key), d.columns) for _, d, _ in found)))
     return found
 
 
@@ -146,13 +157,22 @@ def local_rows(lens: Lens, subject: Subject) -> dict[str, Row]:
     return {part.name: Row(part.table, local_key(part, subject.key)) for part in record.local}
 
 
+def record_subjects(store: Store, lens: Lens, kind: int, roots: Collection[Row]) -> list[Subject]:
+    """Return the records of a kind that have these roots."""
+    if lens.records[kind].root.parent:
+        keys: Iterable[str] = store.read_records(roots).values()
+    else:
+        keys = [row.key for row in roots]
+    return [Subject(kind, key) for key in keys if not lens.records[kind].stays(key)]
+
+
 def hanging(lens: Lens, rows: Iterable[tuple[Row, Mapping[str, Any]]]) -> dict[Row, str]:
     """Return which record rows hang on, of those whose columns say it."""
     found: dict[Row, str] = {}
     for row, columns in rows:
         part = lens.hanging.get(row.table)
         key = None if part is None else part.record_key(columns)
-        if key is not None and len(key) <= KEY_LENGTH:
+        if key is not None and 0 < len(key) <= KEY_LENGTH and "\0" not in key:
             found[row] = key
     return found
 

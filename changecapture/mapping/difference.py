@@ -153,7 +153,7 @@ def _later(now_text: str, part: Common, latest: Known | None) -> str:
         return now_text
     try:
         return (datetime.fromisoformat(shown[:19]) + timedelta(seconds=1)).isoformat()
-    except ValueError:
+    except (ValueError, OverflowError):
         return now_text
 
 

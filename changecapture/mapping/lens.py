@@ -8,6 +8,9 @@ What a local column says more exactly than the common ones do travels beside the
 value and the local text. It counts while the common value is that, at every site of that application.
 """
 
+import re
+from collections.abc import Mapping as Dict
+from datetime import date
 from typing import Any
 
 from changecapture.core.values import dump
@@ -64,6 +67,9 @@ def _tell(rows: dict[str, Columns], pair: Pair, value: Any, here: bool) -> None:
     said: Any = None
     if plain is not None:
         told = [rows[place.part].get(place.column) for place in pair.common]
+        if pair.whole is not None and not any(told):
+            rows[pair.whole.part][pair.whole.column] = plain
+            told = [rows[place.part].get(place.column) for place in pair.common]
         if from_common(pair, told) != plain:
             said = [told, value]
     rows[pair.common[0].part][pair.exact] = said
@@ -74,7 +80,7 @@ def _without_others(rows: dict[str, Columns], pair: Pair, common: Any) -> Any:
     if isinstance(common, str):
         for place in reversed([place for place in pair.common if place not in pair.own]):
             other = rows[place.part].get(place.column)
-            if other and common.endswith(other):
+            if isinstance(other, str) and other and common.endswith(other):
                 common = common.removesuffix(other).rstrip()
     return common
 
@@ -84,17 +90,32 @@ def to_common(pair: Pair, value: Any) -> Any:
     if value is None or value in NOTHING:
         value = pair.local_none
     if pair.coded:
-        return pair.to_common.get(value, pair.common_none)
+        return _look_up(pair.to_common, value, pair.common_none)
     if value is None:
         return pair.common_none
     if pair.number:
-        return _number(value)
-    return value
+        return _number(value, pair.unit)
+    if pair.date and not _is_date(value):
+        return None
+    return value.replace("\0", "") if isinstance(value, str) else value
 
 
-def _number(value: Any) -> int | None:
-    digits = str(value).strip().split(" ")[0].split(".")[0]
-    return int(digits) if digits.lstrip("-").isdigit() and len(digits) < 10 else None
+def _look_up(codes: Dict[Any, Any], value: Any, none: Any) -> Any:
+    """Return what a list has for a value; a peer may send a value of any kind."""
+    return codes.get(value, none) if isinstance(value, (str, int, float)) else none
+
+
+def _number(value: Any, unit: str) -> int | None:
+    """Return a whole number, alone or with its unit. Any other text is none: 150 lb are not 150 kg."""
+    found = re.fullmatch(r"\s*([0-9]{1,9})(?:\.0*)?\s*([a-z]*)\.?\s*", str(value).lower(), re.ASCII)
+    return int(found[1]) if found and found[2] in ("", unit) else None
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        return bool(date.fromisoformat(value))
+    except (TypeError, ValueError):
+        return False
 
 
 def from_common(pair: Pair, common: list[Any]) -> Any:
@@ -104,7 +125,7 @@ def from_common(pair: Pair, common: list[Any]) -> Any:
         return text or pair.local_none
     value = common[0]
     if pair.coded:
-        return pair.to_local.get(value, pair.local_none)
+        return _look_up(pair.to_local, value, pair.local_none)
     if value is None or value == pair.common_none:
         return pair.local_none
     return str(value) if pair.number else value

@@ -110,9 +110,10 @@ class Pair:
     ``own`` are the places that the local column decides, the others belong to other pairs. ``exact``: the
     name under which what the local column says more exactly travels. ``values``: a list of codes;
     ``one_way``: local codes that have a common value, which does not become them. ``local_none`` and
-    ``common_none`` stand for NULL where a column must have a value. ``number``: local text, common number.
-    ``length``: most characters of the common column. ``copies``: common columns that are written with the
-    same value, and not read: super-entities copy some.
+    ``common_none`` stand for NULL where a column must have a value. ``number``: local text, common number,
+    alone or with the ``unit`` that it has. ``date``: a date that no calendar has is none. ``whole``: where
+    is written what the local column alone says. ``length``: most characters of the common column.
+    ``copies``: common columns that are written with the same value, and not read: super-entities copy some.
     """
 
     local: Place
@@ -127,6 +128,9 @@ class Pair:
     number: bool = False
     length: int | None = None
     copies: tuple[Place, ...] = ()
+    unit: str = ""
+    date: bool = False
+    whole: Place | None = None
 
     @cached_property
     def composed(self) -> bool:

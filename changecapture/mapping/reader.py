@@ -52,6 +52,9 @@ COLUMN = {
     "local_none": object,
     "common_none": object,
     "number": bool,
+    "unit": str,
+    "date": bool,
+    "whole": str,
     "length": int,
     "copies": list,
 }
@@ -248,6 +251,9 @@ class _Places:
             data.get("number", False),
             data.get("length"),
             tuple(self.place(here, "copies", text, self.common) for text in data.get("copies", ())),
+            data.get("unit", ""),
+            data.get("date", False),
+            self.place(here, "whole", data["whole"], self.common) if "whole" in data else None,
         )
 
     def check_owners(self, pairs: Iterable[Pair]) -> None:

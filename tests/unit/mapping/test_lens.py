@@ -1,9 +1,11 @@
 """The laws of the lens: there and back is the identity on what both sides know; nothing moves by itself."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from changecapture.core.change import Order
+from changecapture.bridge import hanging
+from changecapture.core.change import Order, Row
 from changecapture.mapping import load_mapping, read_text
 from changecapture.mapping.difference import UNKNOWN, Known, find_difference, read_parts
 from changecapture.mapping.lens import get, put
@@ -137,3 +139,89 @@ def test_phase_2_splits_the_full_name_by_the_family_name():
     person = get(record, local)["pr_person"]
     assert (person["first_name"], person["last_name"]) == ("Nadia", "Karimi")
     assert put(record, get(record, local))["person_uuid"]["full_name"] == "Nadia Karimi"
+
+
+@pytest.mark.parametrize("lens", [LENS, PHASE2], ids=["vesuvius", "sahana2"])
+@given(st.data())
+def test_no_text_in_any_column_stops_a_lens(lens, data):
+    for record in lens.records:
+        local = {part.name: {} for part in record.local}
+        for part, column in {pair.local for pair in record.pairs}:
+            local[part][column] = data.draw(st.none() | st.text(max_size=6) | st.sampled_from(ODD))
+        shown = put(record, get(record, local))
+        assert get(record, shown) == get(record, put(record, get(record, shown)))
+
+
+ODD = [
+    "--5",
+    "5\u00b2",
+    "\u00b2",
+    "150 lb",
+    "1.75",
+    "9999-12-31",
+    "1980-00-00",
+    "a\0b",
+    "-",
+    "+5",
+    "1e3",
+    "NULL",
+]
+
+
+@pytest.mark.parametrize(
+    ("height", "told"),
+    [("180", 180), ("180 cm", 180), ("180cm", 180), ("180.0", 180)]
+    + [(text, None) for text in ("5 ft", "1.75", "150 lb", "--5", "\u00b2", "5\u00b2", "tall", "-3")],
+)
+def test_only_a_whole_number_in_the_unit_of_the_column_is_a_number(height, told):
+    record = LENS.records[0]
+    local = {"person_uuid": {}, "person_physical": {"height": height}}
+    parts = get(record, local)
+    assert parts["physical"]["height_cm"] == told
+    assert put(record, parts)["person_physical"]["height"] == height
+
+
+@pytest.mark.parametrize(
+    ("born", "told"), [("1980-01-31", "1980-01-31"), ("1980-00-00", None), ("soon", None)]
+)
+def test_a_date_that_no_calendar_has_stays_exact_and_is_none_elsewhere(born, told):
+    record = LENS.records[0]
+    parts = get(record, {"person_uuid": {}, "person_details": {"birth_date": born}})
+    assert parts["pr_person"]["date_of_birth"] == told
+    assert put(record, parts)["person_details"]["birth_date"] == born
+
+
+def test_a_full_name_alone_is_a_name():
+    record = LENS.records[0]
+    parts = get(record, {"person_uuid": {"full_name": "Madonna"}})
+    assert parts["pr_person"]["first_name"] == "Madonna"
+    shown = put(record, parts)
+    assert get(record, shown)["pr_person"] == parts["pr_person"]
+    assert shown["person_uuid"]["full_name"] == "Madonna"
+
+
+def test_a_note_of_the_last_year_does_not_stop_a_status():
+    record = LENS.records[0]
+    known = dict(known_of({"pr_person": {"first_name": "A"}, "pr_pentity": {}, "sit_trackable": {}}))
+    last = {"pe_id": KEY, "status": 1, "timestmp": "9999-12-31T23:59:59"}
+    known["pr_note", "n"] = Known((Order(1, "a", 1, 1), True), last, dict.fromkeys(last, Order(1, "a", 1, 1)))
+    local = put(record, read_parts(record, KEY, known))
+    local["person_status"]["opt_status"] = "fnd"
+    (change,) = differences(known, local)
+    assert change.columns["status"] == 2
+
+
+def test_codes_that_lead_one_way_do_not_come_back():
+    record = LENS.records[0]
+    assert (
+        get(record, {"person_uuid": {}, "person_physical": {"opt_hair_color": "BLD"}})["physical"][
+            "hair_color"
+        ]
+        == 99
+    )
+    assert put(record, {"pr_person": {}, "physical": {"hair_color": 99}})["person_physical"] is None
+
+
+@pytest.mark.parametrize("key", ["", "k" * 5000, "a\0b", 7, None, ["x"]])
+def test_what_is_no_key_hangs_on_nothing(key):
+    assert hanging(LENS, [(Row("pr_note", "n"), {"pe_id": key})]) == {}
