@@ -31,9 +31,7 @@ def test_store_keeps_what_is_known_of_rows_with_alike_keys_apart(store, alike): 
     versions = {one: Version(1, "far", True, 5), other: Version(2, "near", False, 6)}
     store.append_entries([first, second], applied=False)
     store.write_versions(versions, {})
-    store.write_versions(
-        {other: Version(3, "near", True, 7)}, {row: versions[row] for row in (one, other)}
-    )
+    store.write_versions({other: Version(3, "near", True, 7)}, {row: versions[row] for row in (one, other)})
     store.write_parked({one: ("busy", "one"), other: ("unique", "other")})
     store.forget_parked([one])
     store.add_waiting({one: [("boss", *other)]})
@@ -68,10 +66,16 @@ def test_rows_with_keys_alike_to_the_other_site_stop_neither(new_site, here, the
     one, two = new_site(here, "family"), new_site(there, "family")
     for keys in ALIKE.values():
         for key in keys:
-            one.family("INSERT INTO word (text) SELECT %s WHERE NOT EXISTS "
-                       "(SELECT 1 FROM word WHERE text = %s)", key, key)
-            one.family("INSERT INTO parent (uuid) SELECT %s WHERE NOT EXISTS "
-                       "(SELECT 1 FROM parent WHERE uuid = %s)", key, key)
+            one.family(
+                "INSERT INTO word (text) SELECT %s WHERE NOT EXISTS (SELECT 1 FROM word WHERE text = %s)",
+                key,
+                key,
+            )
+            one.family(
+                "INSERT INTO parent (uuid) SELECT %s WHERE NOT EXISTS (SELECT 1 FROM parent WHERE uuid = %s)",
+                key,
+                key,
+            )
     exchange(one, two)
     one.family.add_parent("later")
     two.family.add_parent("theirs")
