@@ -7,6 +7,7 @@ root. *Local* rows are the application's, *common* rows Eden's. Nothing here loo
 """
 
 import json
+from collections.abc import Iterable
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -19,6 +20,9 @@ KEY = "@key"
 """Stands for the record's key in ``set`` and ``key``."""
 NOW = "@now"
 """Stands in ``set`` for the time of the change."""
+
+EMPTY = ("", "NULL")
+"""What an application writes into a key for an empty field: it names nothing."""
 
 Codes = tuple[tuple[Any, Any], ...]
 """(local, common) of a list; of several with one common value the first is what that becomes."""
@@ -58,8 +62,8 @@ class Local:
 class Common:
     """A common row. Without ``parent`` its key is the record's; else it is a row that says the record's key
     in those columns: of several rows the one with the smallest key, and where there is none one is made,
-    under a key derived from the record's. ``codes``: {column of ``parent``: its list}; a code that is not
-    listed is no record. ``match``: what it has in other columns. ``latest``: of several rows the one in
+    under a key derived from the record's. ``codes``: {column of ``parent``: its list} (_translate).
+    ``match``: what it has in other columns. ``latest``: of several rows the one in
     which that column was written last. ``set`` is what it gets when it is made; ``scope`` its module.
     """
 
@@ -78,8 +82,8 @@ class Common:
         for column in self.parent:
             value = columns.get(column)
             if column in self.codes:
-                value = next((local for local, common in self.codes[column] if common == value), None)
-            if not isinstance(value, str):
+                value = _translate(value, [(common, local) for local, common in self.codes[column]])
+            if not isinstance(value, str) or value in EMPTY:
                 return None
             items.append(value)
         return items[0] if len(items) == 1 else dump(items)
@@ -91,16 +95,26 @@ class Common:
             return found
         for column, value in zip(self.parent, read_key(key, len(self.parent)), strict=True):
             if column in self.codes:
-                value = next((common for local, common in self.codes[column] if local == value), None)
-            if value is None:
+                value = _translate(value, self.codes[column])
+            if value is None or value in EMPTY:
                 return None
             found[column] = value
         return found
 
 
+def _translate(code: Any, codes: Iterable[tuple[Any, Any]]) -> Any:
+    """Return what a list has for a code of a key. One that is not listed stays as it is where all are texts,
+    unless it is what another one becomes: then, and elsewhere, there is none."""
+    found = {one: other for one, other in codes if isinstance(one, (str, int))}
+    if isinstance(code, (str, int)) and code in found:
+        return found[code]
+    texts = all(isinstance(item, str) for pair in found.items() for item in pair)
+    return code if texts and code not in found.values() else None
+
+
 def read_key(key: str, items: int) -> list[Any]:
     """Return the items of a key that is made of so many."""
-    return [key] if items == 1 else list(json.loads(key))
+    return [key] if items < 2 else list(json.loads(key))
 
 
 @dataclass(frozen=True)
@@ -159,7 +173,7 @@ class Record:
 
     ``carried`` are local columns that correspond to nothing: their values travel with the root, for other
     sites of the same application. ``needs``: common columns without which there is no local row.
-    ``skip``: patterns of keys that stay at home: what every site is seeded with.
+    ``skip``: patterns of keys, or of their first items, that stay at home: what every site is seeded with.
     """
 
     name: str
@@ -198,8 +212,8 @@ class Record:
     def stays(self, key: str) -> bool:
         """Return whether the record with that key stays at home, or no common row could stand for it."""
         root = self.root
-        names = [key] if len(root.parent) < 2 else [str(item) for item in read_key(key, len(root.parent))]
-        if any(fnmatchcase(name, pattern) for name in names for pattern in self.skip):
+        name = str(read_key(key, len(root.parent))[0])
+        if any(fnmatchcase(name, pattern) for pattern in self.skip):
             return True
         return bool(root.parent) and root.parent_columns(key) is None
 

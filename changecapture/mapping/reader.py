@@ -134,7 +134,7 @@ def _check(
 
 def _read_record(lines: Lines, number: int, data: Dict[str, Any], title: str) -> Record:
     here = (number, "", 0)
-    _check(lines, here, data, RECORD, ("name", "local", "common", "column"))
+    _check(lines, here, data, RECORD, ("name", "local", "common"))
     local = tuple(_read_local(lines, (number, "local", n), d) for n, d in enumerate(data["local"]))
     common = tuple(_read_common(lines, (number, "common", n), d) for n, d in enumerate(data["common"]))
     if local[0].key != (KEY,):
@@ -147,8 +147,11 @@ def _read_record(lines: Lines, number: int, data: Dict[str, Any], title: str) ->
             if name in names[:n]:
                 mend = "give each a name of its own"
                 raise lines.error((number, kind, n), "table", f"a second {kind} row {name!r}", mend)
+    if not data.get("column") and not common[0].parent:
+        mend = "write what corresponds: [[record.column]]"
+        raise lines.error(here, "", "'column' is missing", mend)
     reader = _Places(lines, number, title, {p.name for p in local}, {p.name for p in common})
-    pairs = tuple(reader.pair(n, item) for n, item in enumerate(data["column"]))
+    pairs = tuple(reader.pair(n, item) for n, item in enumerate(data.get("column", ())))
     reader.check_owners(pairs)
     return Record(
         data["name"],

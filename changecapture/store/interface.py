@@ -253,6 +253,11 @@ class Store(Protocol):
     def insert_rows(self, table: SyncedTable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows; columns that a row leaves out get their default, the flag says live."""
 
+    def insert_columns(
+        self, table: SyncedTable, names: Sequence[str], columns: Sequence[Sequence[Any]]
+    ) -> None:
+        """Insert rows that are given column by column, at least one of each."""
+
     def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Insert rows of a table whose keys are ours, {key: row}, and keep which row has which key."""
 
@@ -349,6 +354,9 @@ class Store(Protocol):
 
     def append_entries(self, entries: Sequence[Entry], *, applied: bool) -> None:
         """Append to the changelog; raise DataError for what every peer would refuse."""
+
+    def append_first(self, entries: Sequence[Entry]) -> None:
+        """Append the first entries of living rows, and keep what is known of the rows by them alone."""
 
     def find_names(self, names: Collection[PassName]) -> set[PassName]:
         """Return those of the names (origin, epoch, number) that are in the changelog."""

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from changecapture.core.change import Captured, Entry, Row, Version
+from changecapture.core.change import Captured, Entry, Row, Version, hash_name
 from changecapture.core.clock import LATEST_STAMP
 from changecapture.core.codec import PassName
 from changecapture.core.merge import unite_versions
@@ -266,6 +266,15 @@ class LogStore(AliasStore):
             "changelog",
             ENTRY_COLUMNS,
             (_entry_row(entry, int(applied)) for entry in entries),
+        )
+
+    def append_first(self, entries: Sequence[Entry]) -> None:
+        """Append the first entries of living rows, and keep what is known of the rows by them alone."""
+        self.append_entries(entries, applied=True)
+        self._load(
+            "row_version",
+            ("table_name", "row_key", "stamp", "origin", "alive", "seen"),
+            [(e.table, e.key, e.stamp, e.origin, 1, hash_name(e.origin, e.epoch, e.number)) for e in entries],
         )
 
     def find_names(self, names: Collection[PassName]) -> set[PassName]:

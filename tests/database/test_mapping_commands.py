@@ -87,7 +87,7 @@ def test_no_common_row_of_a_peer_stops_a_site_with_a_mapping(new_site, applicati
         columns[record.root.table] += [carried.name for carried in record.carried]
         for pair in record.pairs:
             columns[record.tables[pair.common[0].part]].append(pair.exact)
-    for number, value in enumerate([*ODD, *ODD]):
+    for number, value in enumerate(ODD):
         for table, names in sorted(columns.items()):
             key = [AMINA, "k" * 300, 'a"b', "3"][number % 4]
             odd = {name: ODD[(number + n) % len(ODD)] for n, name in enumerate(names)}

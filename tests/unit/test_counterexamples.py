@@ -176,7 +176,7 @@ def test_r6_row_that_comes_and_goes_in_mid_apply_is_merged(families):
         with b.store.application():
             b.family.delete("parent", "p")
 
-    receive(InterruptedStore(b.store, "insert_rows", come_and_go), "a", batch(a, b))
+    receive(InterruptedStore(b.store, "insert_columns", come_and_go), "a", batch(a, b))
     meet(a, b)
     assert a.family.shown("parent") == b.family.shown("parent")
     assert a.conflicts() == b.conflicts()
