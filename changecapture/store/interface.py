@@ -461,8 +461,11 @@ class Store(Protocol):
     def read_last_named(self, origin: str, epoch: int, upto: int) -> Entry | None:
         """Return the entry of the greatest number, up to a number, that is in the changelog."""
 
-    def read_positioned(self, position: int) -> Entry | None:
-        """Return the entry at a position, None where there is none (any more)."""
+    def read_stretch(self, position: int) -> str:
+        """Return what names the stretch of the log that a position is in, '' where that is not known."""
+
+    def forget_stretches(self, position: int) -> None:
+        """Forget stretches that ended before a position."""
 
     def read_contested(self, origin: str, epoch: int, numbers: Iterable[int]) -> set[tuple[int, str]]:
         """Return (number, digest) of what was published anew because its name was given twice."""

@@ -62,7 +62,8 @@ class Ledger:
         """Note what a site has seen, with what stamps, before its log is compacted."""
         self._given_up[site.origin] = self._read_known(site)
         for stamp, *name in site.fetch("SELECT stamp, origin, epoch, number FROM {p}changelog"):
-            self._restamp(tuple(name), stamp)
+            if tuple(name) in self.made:  # else a site that lost a part of its past has published it anew
+                self._restamp(tuple(name), stamp)
 
     def _restamp(self, name: Name, stamp: int) -> None:
         self.made[name] = self.made[name]._replace(order=(stamp, *name))

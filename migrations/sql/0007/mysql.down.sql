@@ -1,2 +1,4 @@
--- Nothing: with the collation of earlier revisions keys that differ by a space at the end would clash, and
--- earlier programs work with this one.
+-- Takes away what mysql.up.sql made.
+
+-- statement: stretch
+DROP TABLE IF EXISTS changecapture_stretch

@@ -1,1 +1,4 @@
--- Nothing: here keys compare as bytes.
+-- Takes away what postgresql.up.sql made.
+
+-- statement: stretch
+DROP TABLE IF EXISTS changecapture.stretch

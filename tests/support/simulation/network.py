@@ -52,9 +52,17 @@ class Network:
             self.join()
             return
         side = set(rng.sample(range(sites), rng.randrange(1, sites)))
-        self._cut = {frozenset(pair) for pair in combinations(range(sites), 2) if len(side & set(pair)) == 1}
+        self.cut({pair for pair in self.all_pairs() if len(side & pair) == 1})
+
+    def all_pairs(self) -> set[Pair]:
+        """Return every line."""
+        return {frozenset(pair) for pair in combinations(range(self._world.sites), 2)}
+
+    def cut(self, pairs: set[Pair]) -> None:
+        """Cut these lines, and no others."""
+        self._cut = pairs
         for pair, line in list(self._open.values()):
-            if pair in self._cut and not line.called:
+            if pair in pairs and not line.called:
                 line.errback(RetryLater("the connection was lost"))
 
     def join(self) -> None:

@@ -26,6 +26,8 @@ TROUBLES_PER_S = 12.0
 PEACE_S = 600.0
 """More than the longest back-off and a few rounds take."""
 LOOK_S = 0.5
+BREAK_S = 3.0
+LONGEST_BACK_OFF_S = 70.0
 STILL_S = 1.0
 """So long must nothing have moved."""
 LONG_STILL_S = 12.0
@@ -57,7 +59,7 @@ class Simulation:
         self.hosts = [Host(self, number) for number in range(self.sites)]
         self._copies = 0
         # Most worlds know no such trouble: only there the ledger can say what must be shown.
-        self._compacts, self._loses = self.rng.random() < 0.5, False
+        self._compacts, self._loses = self.rng.random() < 0.5, self.rng.random() < 0.3
         self._connect()
         for host in self.hosts:
             host.skew = self.rng.choice((0, 0, 1, -1, 24 * 365)) * self.rng.randrange(HOUR)
@@ -71,7 +73,7 @@ class Simulation:
     def _connect(self) -> None:
         """Let everybody be reachable by some way, and some by several.
 
-        Where a site may give names twice it meets everybody: only so what both meant gets new names.
+        Where a site may give names twice it meets everybody: only so it learns what both meant.
         """
         for number in range(1, self.sites):
             self._introduce(number, self.rng.randrange(number))
@@ -81,7 +83,7 @@ class Simulation:
 
     def _introduce(self, left: int, right: int) -> None:
         """One of them may be unable to call the other: it is pushed to."""
-        ways = self.rng.choice(("both", "both", "left", "right"))
+        ways = "both" if self._loses else self.rng.choice(("both", "both", "left", "right"))
         if ways != "right" and right not in self.hosts[left].neighbours:
             self.hosts[left].neighbours.append(right)
         if ways != "left" and left not in self.hosts[right].neighbours:
@@ -108,7 +110,17 @@ class Simulation:
         for host in self.hosts:
             host.start()
         self._settle()
+        if not self.judged:
+            self._meet_again()
         self.check()
+
+    def _meet_again(self) -> None:
+        """Let all greet once more: a name that a third had in another sense may have come between."""
+        self.network.cut(self.network.all_pairs())
+        self.clock.pass_to(self.clock.seconds() + BREAK_S)
+        self.network.join()
+        self.clock.pass_to(self.clock.seconds() + LONGEST_BACK_OFF_S)
+        self._settle()
 
     def close(self) -> None:
         """Let go of the databases: what they hold, collecting garbage does not find."""

@@ -1,4 +1,4 @@
-"""Keys that differ by spaces at their end are other keys on MySQL too."""
+"""Stretches: by which a position is known to be of this log, and not of one that was put back since."""
 
 from migrations.frozen import run_frozen
 
@@ -7,10 +7,10 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Give what holds keys a collation that does not pad."""
+    """Create the table; what stands in the log is one stretch."""
     run_frozen(revision, "up")
 
 
 def downgrade() -> None:
-    """Leave it: keys that are two now would clash."""
+    """Drop it."""
     run_frozen(revision, "down")
