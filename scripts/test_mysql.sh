@@ -4,7 +4,7 @@
 # URL is an administrator's, mysql://user:password@host:port/ , of a server that may be spoiled: databases
 # cc_* and accounts are made and dropped in it. ARGUMENTS go to pytest; left out: all but the long tests.
 #
-# Run by those who wrote this: MariaDB 10.11, and MySQL 9.7 with innodb_native_foreign_keys=ON (decision 71).
+# Run by those who wrote this: MariaDB 10.11, and MySQL 9.7 with innodb_native_foreign_keys=ON (decision 73).
 # MySQL 8 WAS NEVER RUN. What fails there is news; please report it with what is printed first.
 #
 # The server wants local_infile=1 and, beside a binary log, log_bin_trust_function_creators=1. Databases are

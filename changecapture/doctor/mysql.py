@@ -166,7 +166,7 @@ def _check_time_limit(store: SqlStore) -> Iterator[Problem]:
 
 
 def _check_foreign_keys(store: SqlStore) -> Iterator[Problem]:
-    """Name MySQL's new way with foreign keys (9.6 and later; decision 71), which MariaDB does not have."""
+    """Name MySQL's new way with foreign keys (9.6 and later; decision 73), which MariaDB does not have."""
     found = store.query("SHOW GLOBAL VARIABLES LIKE 'innodb\\_native\\_foreign\\_keys'")
     if found and found[0][1] == "OFF":
         why = "9.7.4 then leaves a row whose parent is gone where one key cascades and another sets NULL"
