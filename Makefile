@@ -6,6 +6,7 @@
 #   make test-mysql URL=mysql://..   the same on a MySQL (or MariaDB) server of yours; see the script
 #   make mutate    break each merge rule on purpose: the tests must notice
 #   make lint      ruff, mypy and the import rules
+#   make texts     the page's texts for translators, into build/page.pot
 #   make docs      the documentation into build/docs; a broken link is an error
 #   make wheelhouse  every wheel for an installation without a network, of this machine's kind and of Windows
 #   make portable  both programs in one folder that needs no Python
@@ -16,7 +17,7 @@ ARGS :=
 # One worker a core; each starts servers of its own.
 WORKERS := --numprocesses auto
 
-.PHONY: setup demo test test-all test-mysql mutate lint docs wheelhouse portable bench
+.PHONY: setup demo test test-all test-mysql mutate lint texts docs wheelhouse portable bench
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -46,6 +47,10 @@ lint: $(READY)
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
+
+texts: $(READY)
+	@mkdir -p build
+	@.venv/bin/pybabel --quiet extract --mapping relay/page/babel.cfg --project changecapture --output build/page.pot relay/page
 
 docs: $(READY)
 	@NO_MKDOCS_2_WARNING=true $(PYTHON) -m mkdocs build --quiet --clean

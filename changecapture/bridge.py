@@ -6,31 +6,26 @@ that differ become entries. So an edit is shipped once, and what only looks diff
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from changecapture.core.change import ALIVE, Entry, Row
+from changecapture.core.change import Entry, Row
+from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.fit import text_length
-from changecapture.core.merge import merge_entries
 from changecapture.core.table import Identity, SyncedTable
-from changecapture.mapping.lens import (
-    Difference,
-    Known,
-    Parts,
-    find_difference,
-    get,
-    local_key,
-    put,
-    read_parts,
-    shorten,
-)
+from changecapture.mapping.difference import Difference, Known, find_difference, merge_known, read_parts
+from changecapture.mapping.lens import Parts, get, local_key, put, shorten
 from changecapture.mapping.model import KEY, Record
 from changecapture.mapping.model import Mapping as Lens
 from changecapture.store.interface import Store
 
 ReadLocal = Callable[[Store, Collection[Row]], Mapping[Row, dict[str, Any]]]
 """Reads rows of the application as they are now: wire names, canonical values, references as keys."""
+
+
+Widths = Mapping[str, Mapping[str, int]]
+"""{table of the application: {column: most characters of it}}."""
 
 
 class Subject(NamedTuple):
@@ -40,9 +35,22 @@ class Subject(NamedTuple):
     key: str
 
 
+class Crossed(NamedTuple):
+    """What the application did to a common row of a record, and when."""
+
+    subject: Subject
+    difference: Difference
+    at: int
+
+
 def common_table(name: str, scope: str) -> SyncedTable:
     """Return what stands for a common table where the application has none: entries need its name."""
     return SyncedTable(name, scope, (), Identity("natural"), ())
+
+
+def crossing_tables(store: Store) -> frozenset[str]:
+    """Return the tables here (wire names) whose rows travel as common rows."""
+    return frozenset() if store.mapping is None else store.mapping.local_tables
 
 
 def local_subjects(lens: Lens, row: Row) -> list[Subject]:
@@ -51,7 +59,7 @@ def local_subjects(lens: Lens, row: Row) -> list[Subject]:
     for kind, record in enumerate(lens.records):
         for part in record.local:
             key = _record_key(part.key, row.key) if part.table == row.table else None
-            if key is not None and key not in record.skip:
+            if key is not None and not record.stays(key):
                 found.append(Subject(kind, key))
     return list(dict.fromkeys(found))
 
@@ -65,10 +73,8 @@ def _record_key(form: tuple[str, ...], key: str) -> str | None:
     return str(items[form.index(KEY)])
 
 
-def find_changes(
-    store: Store, lens: Lens, dirty: Mapping[Row, int], read_local: ReadLocal
-) -> list[tuple[Difference, int]]:
-    """Return what the application did to common rows, each with when. ``dirty``: {row: when}."""
+def find_changes(store: Store, lens: Lens, dirty: Mapping[Row, int], read_local: ReadLocal) -> list[Crossed]:
+    """Return what the application did to common rows. ``dirty``: {row of the application: when}."""
     when: dict[Subject, int] = {}
     for row, at in dirty.items():
         for subject in local_subjects(lens, row):
@@ -78,54 +84,62 @@ def find_changes(
     wanted = {row for rows in places.values() for row in rows.values()}
     local = read_local(store, wanted)
     parked = store.read_parked(wanted)
-    found: list[tuple[Difference, int]] = []
+    widths = read_widths(store, lens)
+    found: list[Crossed] = []
     for subject, at in when.items():
         rows = places[subject]
+        record = lens.records[subject.kind]
         now: Parts = {name: local.get(row) for name, row in rows.items()}
         unshown = {name for name, row in rows.items() if row in parked}
-        found += ((d, at) for d in _compare(store, lens, subject, known[subject], now, unshown, at))
-    store.write_mapped(hanging(lens, ((Row(d.part.table, d.key), d.columns) for d, _ in found)))
+        changes = _compare(widths, record, subject.key, known[subject], now, unshown, _datetime(at))
+        found += (Crossed(subject, change, at) for change in changes)
+    store.write_mapped(hanging(lens, ((Row(d.part.table, d.key), d.columns) for _, d, _ in found)))
     return found
 
 
 def _compare(
-    store: Store,
-    lens: Lens,
-    subject: Subject,
+    widths: Widths,
+    record: Record,
+    key: str,
     known: Mapping[tuple[str, str], Known],
     now: Parts,
     unshown: set[str],
-    at: int,
+    at: str,
 ) -> Iterable[Difference]:
-    record = lens.records[subject.kind]
-    parts = read_parts(record, subject.key, known)
-    shown = as_shown(store, record, put(lens, record, parts))
-    now = {**now, **{name: shown[name] for name in unshown}}
-    actual = get(lens, record, now)
-    if parts[record.root.name] is None:
-        # New: a part that says no more than that nothing is known is not made.
-        root = actual[record.root.name]
-        alone = {part.name: None for part in record.common} | {record.root.name: root}
-        expected = get(lens, record, as_shown(store, record, put(lens, record, alone)))
-        expected.update({part.name: None for part in record.thing})
+    parts = read_parts(record, key, known)
+    new = parts[record.root.name] is None
+    shown = as_shown(widths, record, put(record, parts)) if unshown or not new else {}
+    actual = get(record, {**now, **{name: shown[name] for name in unshown}} if unshown else now)
+    if new:
+        # A part that says no more than that nothing is known is not made.
+        alone: Parts = {**dict.fromkeys(record.tables), record.root.name: actual[record.root.name]}
+        expected = get(record, as_shown(widths, record, put(record, alone)))
+        expected.update({part.name: None for part in (*record.thing, record.root)})
     else:
-        expected = get(lens, record, shown)
+        expected = get(record, shown)
     if not _needed(record, actual):
-        actual = {part.name: None for part in record.common}
-    yield from find_difference(lens, record, subject.key, known, actual, expected, _datetime(at))
+        actual = dict.fromkeys(record.tables)
+    yield from find_difference(record, key, known, actual, expected, at)
 
 
-def as_shown(store: Store, record: Record, local: Parts) -> Parts:
+def read_widths(store: Store, lens: Lens) -> Widths:
+    """Return how many characters the columns of the application's tables take."""
+    tables = {name: store.tables_by_wire.get(name) for name in lens.local_tables}
+    return {
+        name: {c.wire: n for c in table.columns if c.reference is None and (n := text_length(c)) is not None}
+        for name, table in tables.items()
+        if table is not None
+    }
+
+
+def as_shown(widths: Widths, record: Record, local: Parts) -> Parts:
     """Return the application's rows as its columns show them: texts cut to their length."""
     shown: Parts = {}
     for part in record.local:
-        columns = local[part.name]
-        table = store.tables_by_wire.get(part.table)
-        if columns is None or table is None:
-            shown[part.name] = columns
-            continue
-        lengths = {c.wire: text_length(c) for c in table.columns if c.reference is None}
-        shown[part.name] = {name: shorten(value, lengths.get(name)) for name, value in columns.items()}
+        columns, lengths = local[part.name], widths.get(part.table, {})
+        shown[part.name] = columns and {
+            name: shorten(value, lengths.get(name)) for name, value in columns.items()
+        }
     return shown
 
 
@@ -143,13 +157,22 @@ def local_rows(lens: Lens, subject: Subject) -> dict[str, Row]:
     return {part.name: Row(part.table, local_key(part, subject.key)) for part in record.local}
 
 
+def record_subjects(store: Store, lens: Lens, kind: int, roots: Collection[Row]) -> list[Subject]:
+    """Return the records of a kind that have these roots."""
+    if lens.records[kind].root.parent:
+        keys: Iterable[str] = store.read_records(roots).values()
+    else:
+        keys = [row.key for row in roots]
+    return [Subject(kind, key) for key in keys if not lens.records[kind].stays(key)]
+
+
 def hanging(lens: Lens, rows: Iterable[tuple[Row, Mapping[str, Any]]]) -> dict[Row, str]:
     """Return which record rows hang on, of those whose columns say it."""
-    parents = {part.table: part.parent for record in lens.records for part in record.common if part.parent}
     found: dict[Row, str] = {}
     for row, columns in rows:
-        key = columns.get(parents.get(row.table, ""))
-        if isinstance(key, str):
+        part = lens.hanging.get(row.table)
+        key = None if part is None else part.record_key(columns)
+        if key is not None and 0 < len(key) <= KEY_LENGTH and "\0" not in key:
             found[row] = key
     return found
 
@@ -157,37 +180,47 @@ def hanging(lens: Lens, rows: Iterable[tuple[Row, Mapping[str, Any]]]) -> dict[R
 def common_rows(lens: Lens, subject: Subject, hung: Mapping[str, Iterable[Row]]) -> list[Row]:
     """Return the common rows that a record may be made of; ``hung``: {its key: rows that refer to it}."""
     record = lens.records[subject.kind]
-    tables = {part.table for part in record.common if part.parent is not None}
+    tables = {part.table for part in record.common if part.parent}
     own = [Row(part.table, subject.key) for part in record.thing]
     return [*own, *(row for row in hung.get(subject.key, ()) if row.table in tables)]
+
+
+def find_common_rows(store: Store, lens: Lens, subjects: Collection[Subject]) -> dict[Subject, list[Row]]:
+    """Return the common rows that records may be made of."""
+    hung = store.read_mapped({subject.key for subject in subjects})
+    return {subject: common_rows(lens, subject, hung) for subject in subjects}
+
+
+def read_applied(store: Store, rows: Iterable[Row]) -> dict[Row, list[Entry]]:
+    """Return the applied entries of rows."""
+    logged = store.read_row_entries(set(rows))
+    return {row: [entry for entry, applied in found if applied] for row, found in logged.items()}
 
 
 def read_known(
     store: Store, lens: Lens, subjects: Collection[Subject]
 ) -> dict[Subject, dict[tuple[str, str], Known]]:
     """Return the merged common rows of records."""
-    hung = store.read_mapped({subject.key for subject in subjects})
-    rows = {subject: common_rows(lens, subject, hung) for subject in subjects}
-    logged = store.read_row_entries({row for each in rows.values() for row in each})
-    entries = {row: [entry for entry, applied in found if applied] for row, found in logged.items()}
+    rows = find_common_rows(store, lens, subjects)
+    return know(lens, rows, read_applied(store, (row for each in rows.values() for row in each)))
+
+
+def know(
+    lens: Lens, rows: Mapping[Subject, Sequence[Row]], entries: Mapping[Row, Sequence[Entry]]
+) -> dict[Subject, dict[tuple[str, str], Known]]:
+    """Return the merged common rows of records, of which these are the rows and their entries."""
     return {
-        subject: _merge(lens.records[subject.kind], subject.key, rows[subject], entries) for subject in rows
+        subject: _merge(lens.records[subject.kind], subject.key, own, entries)
+        for subject, own in rows.items()
     }
 
 
 def _merge(
-    record: Record, key: str, rows: Iterable[Row], entries: Mapping[Row, list[Entry]]
+    record: Record, key: str, rows: Iterable[Row], entries: Mapping[Row, Sequence[Entry]]
 ) -> dict[tuple[str, str], Known]:
-    thing = {Row(part.table, key) for part in record.thing}
-    word = merge_entries(entry for row in thing for entry in entries.get(row, ())).get(ALIVE)
-    found: dict[tuple[str, str], Known] = {}
-    for row in rows:
-        merged = merge_entries(entries.get(row, ()))
-        alive = merged.pop(ALIVE, None)
-        if row in thing and row in entries:
-            alive = word
-        if merged or alive is not None:
-            values = {column: cell.value for column, cell in merged.items()}
-            orders = {column: cell.entry.order for column, cell in merged.items()}
-            found[row] = Known(alive is not None and bool(alive.value), values, orders)
-    return found
+    found = {row: merge_known(entries[row]) for row in rows if entries.get(row)}
+    thing = {Row(part.table, key) for part in record.thing} & found.keys()
+    word = max((found[row].word for row in thing), default=None)
+    if word is not None:
+        found |= {row: found[row]._replace(word=word) for row in thing}
+    return {(row.table, row.key): known for row, known in found.items()}

@@ -62,6 +62,7 @@ def _begin(store: Store, keep: int, *, anew: bool) -> int:
         now, state = store.read_clock(), store.read_compaction()
         store.note_tide(now)
         end = store.read_tide(now - keep) if keep > 0 else store.last_position()
+        store.forget_stretches(end)
         if anew or not state.swept_at <= now < state.swept_at + max(keep, DAY):
             store.write_compaction(Compaction(0, state.reached, now))
     return end

@@ -19,7 +19,8 @@ WHAT = {"c": "created", "u": "changed", "d": "deleted"}
 @dataclass(frozen=True, slots=True)
 class Happening:
     """``at``: microseconds since 1970 UTC, by the clock of the site where it happened. ``site``: its name,
-    or its origin where that is not known. ``values``: what was written, canonical."""
+    or its origin where that is not known. ``values``: what was written, canonical. ``applied``: whether it is
+    shown here."""
 
     at: int
     what: str
@@ -28,11 +29,13 @@ class Happening:
     entry: str
     detail: str
     values: dict[str, Any]
+    applied: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """``key``: the one that names the row, of all ``keys`` that are it. ``state``: how it stands here."""
+    """``key``: the one that names the row, of all ``keys`` that are it. ``state``: how it stands here.
+    ``happenings``: the latest last."""
 
     table: str
     key: str
@@ -51,7 +54,7 @@ def read_history(store: SqlStore, table: str, key: str) -> Life:
             f"nothing is known of a row of {table} under {key}",
             mend="see changecapture log URL --table NAME for keys that are",
         )
-    names = _read_names(store)
+    names = read_names(store)
     entries = [entry for entry, _ in logged]
     found: list[Happening] = []
     for entry, applied in logged:
@@ -60,14 +63,15 @@ def read_history(store: SqlStore, table: str, key: str) -> Life:
         site = names.get(entry.origin, entry.origin)
         what = WHAT[told.operation]
         name = str(entry.name)
-        found.append(Happening(entry.stamp, what, site, entry.origin, name, detail, told.columns))
+        found.append(Happening(entry.stamp, what, site, entry.origin, name, detail, told.columns, applied))
     keys = sorted({entry.key for entry in entries} | {row.key})
     found += _read_conflicts(store, row.table, keys, names)
     found.sort(key=lambda happening: (happening.at, happening.entry))
     return Life(row.table, row.key, keys, describe_state(store, row), found)
 
 
-def _read_names(store: SqlStore) -> dict[str, str]:
+def read_names(store: SqlStore) -> dict[str, str]:
+    """Return what sites are called, by their ids."""
     peers = [known.instance for known in store.read_instances()]
     own = store.read_site().origin
     return {peer.base_uuid: peer.name for peer in peers if peer.name} | {own: "this site"}
@@ -98,6 +102,9 @@ def describe_state(store: SqlStore, row: Row) -> str:
     )
     if parked:
         return f"parked: {parked[0][0]}: {parked[0][1]}"
+    if store.mapping is not None and row.table in store.mapping.common_tables:
+        version = store.read_versions([row]).get(row)
+        return "shown by the mapping" if version is not None and version.alive else "deleted"
     if row.table not in store.tables_by_wire:
         return "carried: this site does not have the table"
     version = store.read_versions([row]).get(row)

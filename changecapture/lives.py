@@ -84,8 +84,11 @@ def _find_parted(store: Store, site: Site, claims: Mapping[int, Samples]) -> Ite
         if present and epoch > 1 and site.last_number <= common:
             continue  # an epoch that was begun by chance and not used: only a peer that lies knows of it
         verdicts = {number: _agrees(store, site, epoch, number, digest) for number, digest in samples}
-        if False in verdicts.values():
-            agreed = max((number for number, agrees in verdicts.items() if agrees), default=0)
+        strange = [number for number, agrees in verdicts.items() if agrees is False]
+        if strange:
+            # What came after it may be the same again: another peer gave it back.
+            same = (number for number, agrees in verdicts.items() if agrees and number < min(strange))
+            agreed = max(same, default=0)
             yield epoch, max(agreed, common) if present else agreed
 
 

@@ -54,15 +54,18 @@ class Memo:
         self.trusted = True
         if remembered == self.remembered:
             return
-        fresh = self._path.with_suffix(f".{os.getpid()}")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps(asdict(remembered)), encoding="utf-8")
-            # Not synced to disk: after a power cut the file may be older than the database, never torn.
-            fresh.replace(self._path)
+            self._write_file(remembered)
         except OSError as error:
             raise _unusable(self._path, error) from error
         self._known = remembered
+
+    def _write_file(self, remembered: Remembered) -> None:
+        fresh = self._path.with_suffix(f".{os.getpid()}")
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(asdict(remembered)), encoding="utf-8")
+        # Not synced to disk: after a power cut the file may be older than the database, never torn.
+        fresh.replace(self._path)
 
     def _read_file(self) -> Remembered | None:
         try:

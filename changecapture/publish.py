@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from changecapture.bridge import common_table, find_changes
+from changecapture.bridge import Crossed, common_table, find_changes
 from changecapture.core import values
 from changecapture.core.change import (
     ALIVE,
@@ -115,20 +115,26 @@ def _cross(store: Store, lens: Lens, changes: Sequence[Change]) -> list[Change]:
     if not mapped:
         return list(changes)
     found = find_changes(store, lens, {change.row: change.captured_at for change in mapped}, read_whole)
-    versions = store.read_versions({Row(item.part.table, item.key) for item, _ in found})
-    crossed = [
+    crossed = changes_of(store, found)
+    return [*(change for change in changes if change.table.wire not in lens.local_tables), *crossed]
+
+
+def changes_of(store: Store, found: Iterable[Crossed]) -> list[Change]:
+    """Return what an application did to common rows as changes of this pass."""
+    items = [(item, Row(item.part.table, item.key), at) for _, item, at in found]
+    versions = store.read_versions({row for _, row, _ in items})
+    return [
         Change(
             common_table(item.part.table, item.part.scope),
-            row := Row(item.part.table, item.key),
+            row,
             "",
             versions.get(row),
             alive=item.alive,
             columns=item.columns,
             captured_at=at,
         )
-        for item, at in found
+        for item, row, at in items
     ]
-    return [*(change for change in changes if change.table.wire not in lens.local_tables), *crossed]
 
 
 def read_whole(store: Store, rows: Collection[Row]) -> dict[Row, dict[str, Any]]:

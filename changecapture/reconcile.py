@@ -18,13 +18,23 @@ from typing import Any
 
 from changecapture.apply import drain
 from changecapture.apply.localise import locate
+from changecapture.bridge import Subject, find_changes, local_rows, record_subjects
 from changecapture.core import values
 from changecapture.core.change import Row, Version
 from changecapture.core.merge import merge_entries
 from changecapture.core.table import SyncedTable
 from changecapture.errors import ConfigError, RetryLater
 from changecapture.identify import name_rows
-from changecapture.publish import PASS_LIMIT, Change, append_changes, publish_captured, read_late, translate
+from changecapture.publish import (
+    PASS_LIMIT,
+    Change,
+    append_changes,
+    changes_of,
+    publish_captured,
+    read_late,
+    read_whole,
+    translate,
+)
 from changecapture.store.sqlstore import SqlStore
 
 Progress = Callable[[str, int, int], None]
@@ -59,9 +69,12 @@ def reconcile(store: SqlStore, names: Sequence[str] = (), progress: Progress | N
     tables = _find_tables(store, names)
     missed = store.query(f"SELECT coalesce(max(id), 0) FROM {store.prefix}missed")[0][0]
     found: dict[str, Found] = {table.name: Found(table.name) for table in tables}
-    steps = [(_compare_present, table) for table in tables]
+    mapped = store.mapping.local_tables if store.mapping is not None else ()
+    steps = [(_compare_present, table) for table in tables if table.wire not in mapped]
     # Children first: a peer then deletes them before their parents.
-    steps += [(_find_vanished, table) for table in reversed(tables)]
+    steps += [(_find_vanished, table) for table in reversed(tables) if table.wire not in mapped]
+    anchors = {record.anchor.table for record in store.mapping.records} if store.mapping is not None else ()
+    steps += [(compare_records, t) for t in tables if t.wire in (mapped if names else anchors)]
     for done, (step, table) in enumerate(steps):
         if progress is not None:
             progress("tables reconciled", done, len(steps))
@@ -219,3 +232,56 @@ def _record_vanished(store: SqlStore, table: SyncedTable, known: Mapping[Row, Ve
     ]
     append_changes(store, changes)
     return len(gone) - len(parked)
+
+
+def compare_records(store: SqlStore, table: SyncedTable) -> Iterator[Found]:
+    """Compare the records of a mapping that have rows in a table: those that are there, those that were.
+
+    Whatever table of a record is named, the record is compared whole; it is counted once, as a row of it.
+    """
+    after: str | None = None
+    while True:
+        with _in_step(store):
+            texts = store.read_local_keys_after(table, after, BATCH)
+            rows = {Row(table.wire, key) for key in name_rows(store, table, texts).values()}
+            found = _cross(store, table, rows)
+        if not texts:
+            break
+        yield found
+        after = texts[-1]
+    lens = store.mapping
+    kinds = [] if lens is None else [n for n, r in enumerate(lens.records) if r.anchor.table == table.wire]
+    for kind in kinds:
+        yield from _compare_known(store, table, kind)
+
+
+def _compare_known(store: SqlStore, table: SyncedTable, kind: int) -> Iterator[Found]:
+    """Compare the records of a kind whose root lives."""
+    after, lens = "", store.mapping
+    assert lens is not None
+    while True:
+        with _in_step(store):
+            known = store.read_alive_after(lens.records[kind].root.table, after, BATCH)
+            subjects = record_subjects(store, lens, kind, known)
+            rows = {local_rows(lens, subject)[lens.records[kind].anchor.name] for subject in subjects}
+            found = _cross(store, table, rows)
+        if not known:
+            return
+        yield found
+        after = list(known)[-1].key
+
+
+def _cross(store: SqlStore, table: SyncedTable, rows: Iterable[Row]) -> Found:
+    """Publish what the records that rows belong to show, and the log does not say."""
+    assert store.mapping is not None
+    now = store.read_clock()
+    crossed = find_changes(store, store.mapping, dict.fromkeys(rows, now), read_whole)
+    changes = changes_of(store, crossed)
+    append_changes(store, changes)
+    came, went = set[Subject](), set[Subject]()
+    for item, change in zip(crossed, changes, strict=True):
+        if item.difference.part == store.mapping.records[item.subject.kind].root and change.alive is not None:
+            if change.alive is not _lives(change.version):
+                (came if change.alive else went).add(item.subject)
+    every = {item.subject for item in crossed}
+    return Found(table.name, len(came), len(every - came - went), len(went))

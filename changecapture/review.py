@@ -13,6 +13,7 @@ from typing import Any
 
 from changecapture.apply import apply_entries, drain, find_blocking, join
 from changecapture.apply.aliases import why_apart
+from changecapture.bridge import common_table
 from changecapture.core.alias import make_alias
 from changecapture.core.change import ALIVE, UNSEEN, Entry, Row, Version, hash_name
 from changecapture.core.clock import next_stamp
@@ -174,6 +175,8 @@ def _decide(
     ``seen``: who decides has seen what is parked of the row.
     """
     table = store.tables_by_wire.get(row.table)
+    if store.mapping is not None and row.table in store.mapping.common_tables:
+        table = common_table(row.table, store.mapping.common_tables[row.table])
     if table is None:
         raise ConfigError(f"{row.table} is not synced here", mend="decide at a site that has it")
     row = find_joined(store, [row]).get(row, row)

@@ -15,7 +15,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from changecapture.apply import Applied, apply_entries
-from changecapture.core.change import Entry, digest_entry
+from changecapture.core.change import Entry
 from changecapture.core.codec import PROTOCOL, Batch, Head, decode_batch, encode_batch, read_head
 from changecapture.core.scopes import Scopes, Terms, load_scopes, name_progress
 from changecapture.core.vector import (
@@ -55,9 +55,9 @@ class PullRequest:
     """What a receiver asks for: what its vector does not cover, from a position on.
 
     ``epoch`` is the sender's, as the receiver knows it: another one makes the positions void, and so does
-    another ``mark``, the digest of the entry at the end of the last pull. ``end`` is 0 to begin a pull.
-    ``limit`` and ``size`` bound the answer: entries, and characters of their columns (one entry may have
-    more). ``scopes``: the only ones that are asked for, and that the positions hold for.
+    another ``mark``, the name of the stretch of its log in which the last pull ended. ``end`` is 0 to begin
+    a pull. ``limit`` and ``size`` bound the answer: entries, and characters of their columns (one entry may
+    have more). ``scopes``: the only ones that are asked for, and that the positions hold for.
     """
 
     site: str
@@ -179,7 +179,7 @@ def _make_batch(store: Store, request: PullRequest, scopes: Scopes) -> Batch:
     wanted = {(e.origin, e.epoch, e.pass_number) for e in entries}
     passes, contexts = store.read_passes(wanted), store.read_contexts(wanted)
     return Batch(
-        Head(site.origin, site.epoch, since, vector, after, position, end, _mark(store, end), scopes),
+        Head(site.origin, site.epoch, since, vector, after, position, end, store.read_stretch(end), scopes),
         tuple(entries),
         # A pass is gone only where its author gave passes no order: nothing is known to have been seen then.
         {name: passes.get(name, NOTHING_SEEN) for name in wanted},
@@ -190,16 +190,11 @@ def _make_batch(store: Store, request: PullRequest, scopes: Scopes) -> Batch:
 def _is_log_of(store: Store, request: PullRequest) -> bool:
     """Return whether the positions in a request are those of this changelog, as far as the request has come.
 
-    It may have been put back to an earlier state since. Where the entry at the end of the last pull was
-    compacted that cannot be told: the pull begins anew, and what the receiver holds is passed over.
+    It may have been put back to an earlier state since. Where that cannot be told the pull begins anew, and
+    what the receiver holds is passed over.
     """
     reached = request.end or request.after
-    return reached == 0 or (request.mark != "" and request.mark == _mark(store, reached))
-
-
-def _mark(store: Store, position: int) -> str:
-    entry = store.read_positioned(position)
-    return "" if entry is None else digest_entry(entry)
+    return reached == 0 or (request.mark != "" and request.mark == store.read_stretch(reached))
 
 
 def _take_entries(

@@ -14,6 +14,7 @@ from relay.exchange import Answer
 from relay.journal import Journal
 from relay.pace import Pace
 from relay.polls import Outcome, Polls
+from relay.verify import Verifier
 
 LONGEST_HOLD_S = 60
 
@@ -70,6 +71,7 @@ class Calls:
         self._journal = journal
         self._clock = clock
         self._greeted: set[str] = set()
+        self.verifier: Verifier | None = None
 
     def greet_anew(self, device: str | None = None) -> None:
         """Answer a device, or all, nothing more before it has greeted: there is something new to tell."""
@@ -146,6 +148,14 @@ class Calls:
             return (await self._answer(device, request, exchange)).payload
         finally:
             self._polls.close(poll)
+
+    async def verify(self, device: str, question: str) -> str:
+        """Answer a question about what is shown here."""
+        if self.verifier is None:
+            raise PeerError("this site answers no questions")
+        return await self._pace.turn(
+            device, self.verifier.answer(device, question, self._bindings.terms(device))
+        )
 
     async def _answer(self, device: str, request: PullRequest, exchange: str) -> Answer:
         began = self._clock.seconds()

@@ -122,6 +122,10 @@ class Client:
         """Tell the peer that there is news here."""
         messages.read_done(await self._call(address, device, SHORT_S, "poke", site))
 
+    async def verify(self, address: Address, device: str, question: str) -> str:
+        """Return what the peer answers to a question about what it shows."""
+        return messages.read_told(await self._call(address, device, ANSWER_S, "verify", question))
+
     async def pair(self, address: Address, device: str, message: str, name: str) -> tuple[str, str, str]:
         """Return message, name and proof of a device that shows a code: of one that is not paired yet."""
         return messages.read_guess(await self._call(address, device, SHORT_S, "pair", message, name))

@@ -25,7 +25,8 @@ from relay.orders import Orders
 from relay.trust.state import read_private, write_private
 
 FILE = "control.json"
-LINE_LIMIT = 64 * 1024
+LINE_LIMIT = 1024 * 1024
+"""A question of ``verify`` may carry rows."""
 REQUEST_S = 10.0
 CONNECT_S = 5.0
 

@@ -24,6 +24,7 @@ from changecapture.store import open_store
 from changecapture.store.interface import Exchanged, Instance
 from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import PullRequest, Received
+from relay.config import RelayConfig
 from relay.journal import Ended
 
 PRUNE_US = 3_600_000_000
@@ -218,6 +219,12 @@ class DatabaseConnection:
     def put_changes(self, client: str, changes: Sequence[Any], since: str, accept: Scopes) -> dict[str, Any]:
         """See Connection."""
         return clients.put_changes(self._store, client, changes, since, accept)
+
+
+def open_site(config: RelayConfig) -> SqlStore:
+    """Return the store of a relay's site, for what is done beside the relay's own two connections."""
+    url = parse_url(config.url)
+    return open_store(url, memo=find_memo(url, config.state))
 
 
 class DatabaseExchange:

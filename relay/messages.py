@@ -7,6 +7,7 @@
 |        |                                | "!": "ask again at once"                               |
 | push   | site, exchange, payload        | what the called site lacks, as the request (JSON) that |
 |        |                                | it would pull with; empty: "I pull from you myself"    |
+| verify | question (JSON)                | answer (JSON; ``changecapture.verify.questions``)      |
 | poke   | site                           | true: heard ("I have news" or "try me again")          |
 | pair   | message, name                  | message, name, proof (``relay.trust.pairing``)         |
 | confirm | proof                         | true: paired                                           |
@@ -50,6 +51,7 @@ CALLS: dict[str, tuple[type, ...]] = {
     "pull": (str, str, int),
     "push": (str, str, bytes),
     "poke": (str,),
+    "verify": (str,),
     "pair": (str, str),
     "confirm": (str,),
 }
@@ -170,6 +172,14 @@ def read_wants(body: bytes) -> str:
     answer = _read_answer(body)
     if not isinstance(answer, str):
         raise PeerError("the answer to a push is not a request")
+    return answer
+
+
+def read_told(body: bytes) -> str:
+    """Return the answer (JSON) to a question; raise PeerError or RetryLater."""
+    answer = _read_answer(body)
+    if not isinstance(answer, str):
+        raise PeerError("the answer to a question is not a text")
     return answer
 
 

@@ -22,11 +22,18 @@ Said = dict[str, Any]
 class Orders:
     """The orders, over a node."""
 
-    def __init__(self, node: Node, modules: Callable[[], Awaitable[list[str]]] | None = None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        modules: Callable[[], Awaitable[list[str]]] | None = None,
+        ask: Callable[[Paired, str], Awaitable[str]] | None = None,
+    ) -> None:
         """``node`` has been started where the order needs the network: pair and join; ``modules`` tells
-        those of the database, where one is at hand."""
+        those of the database, where one is at hand; ``ask`` carries a question to a peer, while a relay
+        runs."""
         self._node = node
         self._modules = modules
+        self._ask = ask
 
     async def carry_out(self, request: Said) -> AsyncIterator[Said]:
         """Do what a request names; raise ConfigError and PeerError."""
@@ -72,6 +79,13 @@ class Orders:
         """Let a device in no more."""
         gone = self._node.peers.remove(self._node.peers.find(_text(request, "peer")).device)
         yield {"done": [_describe(peer) for peer in gone]}
+
+    async def verify(self, request: Said) -> AsyncIterator[Said]:
+        """Carry a question about what it shows to a peer."""
+        if self._ask is None:
+            raise ConfigError("no relay runs here", mend="start it: changecapture-relay run")
+        peer = self._node.peers.find(_text(request, "peer"))
+        yield {"done": {"answer": await self._ask(peer, _text(request, "question"))}}
 
     async def allow(self, request: Said) -> AsyncIterator[Said]:
         """Change what a peer may do."""
@@ -158,6 +172,7 @@ ORDERS: dict[str, Any] = {
     "unpair": Orders.unpair,
     "allow": Orders.allow,
     "limit": Orders.limit,
+    "verify": Orders.verify,
     "token add": Orders.add_token,
     "token list": Orders.list_tokens,
     "token revoke": Orders.revoke_token,

@@ -58,6 +58,10 @@ class Roster:
         """Return whether the site is spoken to over another address."""
         return self._leaders.get(site, address) != address
 
+    def find(self, device: str) -> Address | None:
+        """Return the address over which a device is spoken to."""
+        return next((a for a in self._leaders.values() if self._peers[a].device == device), None)
+
     def leads(self, site: str) -> bool:
         """Return whether the site is spoken to: what it has is pulled."""
         return site in self._leaders

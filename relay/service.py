@@ -15,6 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from changecapture.compact import DAY
+from changecapture.errors import ConfigError
 from changecapture.greeting import Greeting
 from changecapture.status import Status
 from changecapture.sync import Received
@@ -40,6 +41,7 @@ from relay.roster import Roster
 from relay.session import MAX_WAIT_HERE_S, Session, back_off, describe
 from relay.trust.peers import Paired, has_other_terms, is_other_list
 from relay.upkeep import Upkeep
+from relay.verify import Verifier
 from relay.watch import Watch
 
 
@@ -71,7 +73,7 @@ class SiteService(Service):
         self._roster: Roster | None = None
         self._meeting: Deferred[None] | None = None
         self.node = Node(config, reactor=reactor, rng=rng, log=log, network=network)
-        self.orders = Orders(self.node, self._modules)
+        self.orders = Orders(self.node, self._modules, self._ask)
         self._control = Control(config.state, self.orders, reactor=reactor, log=log)
         self._database = Database(exchange, reactor=reactor, log=log)
         self._clients = (
@@ -102,6 +104,7 @@ class SiteService(Service):
             journal=self._journal,
             clock=reactor,
         )
+        self._verifier = self._calls.verifier = Verifier(config, reactor)
         self.node.peers.on_change(self._changed)
 
     def speaking(self) -> set[str]:
@@ -161,6 +164,7 @@ class SiteService(Service):
             await self._clients.stop()
         await self.node.stop()
         await self._journal.stop()
+        await self._verifier.stop()
         await self._database.stop()
 
     async def _meet(self) -> None:
@@ -231,6 +235,16 @@ class SiteService(Service):
 
     def _modules(self) -> Awaitable[list[str]]:
         return Deferred.fromCoroutine(self._database.modules())
+
+    async def _ask(self, peer: Paired, question: str) -> str:
+        """Carry a question to a peer that is spoken to."""
+        address = self._roster.find(peer.device) if self._roster is not None else None
+        if address is None:
+            raise ConfigError(
+                f"{peer.label} is not spoken to at the moment",
+                mend="look at its relay and the link; where it can only call us, run this command there",
+            )
+        return await self.node.client.verify(address, peer.device, question)
 
     def _news(self, source: str | None) -> None:
         self._polls.tell(source)

@@ -50,6 +50,9 @@ PUBLISH, SYNC, SHOW, REMOVE, WRITE, LOCALISE, SESSION = (
     )
 )
 LOG, ALIAS = "changecapture/store/log.py", "changecapture/core/alias.py"
+EPOCHS, LIVES, COMPACT, CLOCKS = (
+    f"changecapture/{name}.py" for name in ("epochs", "lives", "compact", "clocks")
+)
 LATER = "cell.entry.order < entry.order"
 MUTATIONS = (
     Mutation("the later entry wins a column", MERGE, LATER, "entry.order < cell.entry.order"),
@@ -175,6 +178,40 @@ MUTATIONS = (
         "",
     ),
     Mutation(
+        "R10: another database than the one remembered", EPOCHS, "    if not held and (", "    if False and ("
+    ),
+    Mutation("R10: digests tell two lives apart", LIVES, "        if strange:", "        if False:"),
+    Mutation(
+        "R10: they parted before the first difference",
+        LIVES,
+        "if agrees and number < min(strange))",
+        "if agrees)",
+    ),
+    Mutation(
+        "R10: a name in its other sense gets a new one",
+        LIVES,
+        "if name in known and there[name] != digest:",
+        "if False:",
+    ),
+    Mutation(
+        "R10: what was meant here is published anew",
+        LIVES,
+        "    if not entries:\n        return\n",
+        "    return\n",
+    ),
+    Mutation(
+        "R10: positions of a log that was put back are void",
+        SYNC,
+        '(request.mark != "" and request.mark == store.read_stretch(reached))',
+        "True",
+    ),
+    Mutation(
+        "R10: a log that was put back begins a stretch",
+        LOG,
+        "if newest == [(self._stretch[0],)] and end == self._stretch[1]:",
+        "if newest == [(self._stretch[0],)]:",
+    ),
+    Mutation(
         "R11: a vector is raised at the end of a pull",
         SYNC,
         "        if head.last:\n            claim_target",
@@ -206,6 +243,29 @@ MUTATIONS = (
         "for swapped in swap_values(store, table, clashing):",
         "for swapped in ():",
     ),
+    Mutation(
+        "R15: what was shipped keeps its stamp",
+        CLOCKS,
+        'first = max(life["shipped"], life["corrected"])',
+        'first = life["corrected"]',
+    ),
+    Mutation("R15: rows are shown by corrected stamps", CLOCKS, "    if done:\n        retry(store)\n", ""),
+    Mutation(
+        "R15: others' entries of the row count too", CLOCKS, "for row in mixed})", "for row in mixed[:0]})"
+    ),
+    Mutation(
+        "R16: existence counts among the columns",
+        MERGE,
+        "for cell in merge_entries(entries).values()}",
+        "for column, cell in merge_entries(entries).items() if column != ALIVE}",
+    ),
+    Mutation(
+        "R16: an entry stays for one column",
+        MERGE,
+        "if entry.name not in needed]",
+        "if entry is not max(entries, key=lambda e: e.order)]",
+    ),
+    Mutation("R16: what is parked stays", COMPACT, "rows - store.read_parked(rows)", "rows"),
     Mutation(
         "R17: all that any change wrote",
         PUBLISH,

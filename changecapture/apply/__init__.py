@@ -24,6 +24,7 @@ from changecapture.apply.aliases import (
 )
 from changecapture.apply.mapped import retry_mapped, show_mapped, split_mapped
 from changecapture.apply.match import regroup
+from changecapture.apply.plain import write_plain
 from changecapture.apply.show import find_blockers, show_rows
 from changecapture.apply.trees import prune_trees
 from changecapture.apply.work import Work
@@ -67,13 +68,9 @@ def apply_entries(
             aliases, fresh = split_aliases(store, fresh)
             joined = record_aliases(store, aliases) if aliases else set()
             crossing, fresh = split_mapped(store, fresh)
-            works, carried = _gather(store, fresh)
-            known = {work.row for work in works}
-            works += [
-                Work(store.tables_by_wire[row.table], row, again=True)
-                for row in sorted(joined - known)
-                if row.table in store.tables_by_wire
-            ]
+            plain = write_plain(store, fresh)
+            works, carried = _gather(store, plain.left)
+            _show_again(store, works, joined | plain.stirred)
             shown = show_rows(store, works)
             done = [entry for work in shown if work.parked is None for entry in work.fresh]
             held = [entry for work in shown if work.parked is not None for entry in work.fresh]
@@ -84,7 +81,7 @@ def apply_entries(
             record()
     return Applied(
         len(aliases) + len(fresh) + len(crossing),
-        len(aliases) + len(done) + crossed.applied,
+        len(aliases) + len(plain.written) + len(done) + crossed.applied,
         sum(1 for work in shown if work.parked is not None) + crossed.parked,
     )
 
@@ -169,6 +166,16 @@ def _drop_known(store: Store, entries: Iterable[Entry]) -> list[Entry]:
     for name in store.find_names(fresh):
         del fresh[name]
     return list(fresh.values())
+
+
+def _show_again(store: Store, works: list[Work], rows: Iterable[Row]) -> None:
+    """Let these rows be shown from all their entries, whether or not the batch has any for them."""
+    known = {work.row: work for work in works}
+    for row in sorted(rows):
+        if row in known:
+            known[row].again = True
+        elif row.table in store.tables_by_wire:
+            works.append(Work(store.tables_by_wire[row.table], row, again=True))
 
 
 def _gather(store: Store, fresh: Iterable[Entry]) -> tuple[list[Work], list[Entry]]:

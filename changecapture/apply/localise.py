@@ -24,7 +24,7 @@ def localise(store: Store, table: SyncedTable, works: Sequence[Work]) -> dict[Ro
     names = {column.wire: column.name for column in table.columns}
     same = all(wire == name for wire, name in names.items())
     references = {c.name for c in table.columns if c.reference is not None}
-    fits = _find_fits(store, table)
+    fits = find_fits(store, table)
     coated = {c.name for c in table.columns if c.kind in COATS}
     rows: dict[Row, dict[str, Any]] = {}
     for work in works:
@@ -66,7 +66,7 @@ def find_stray(store: Store, works: Iterable[Work]) -> list[Work]:
     return found
 
 
-def _find_fits(store: Store, table: SyncedTable) -> dict[str, Fit]:
+def find_fits(store: Store, table: SyncedTable) -> dict[str, Fit]:
     """Return what tells whether a column shows a value, for the columns that do not show all."""
     found = {
         c.name: find_fit(c, store.engine, quiet=c.wire in table.quiet)
@@ -110,7 +110,7 @@ def _refer(
 ) -> None:
     """Replace the keys in a reference column by local values; what names an absent row waits."""
     concerned = [work for work in works if rows[work.row].get(column.name) is not None]
-    found = _resolve(store, column, {rows[work.row][column.name] for work in concerned})
+    found = resolve(store, column, {rows[work.row][column.name] for work in concerned})
     for work in concerned:
         row = rows[work.row]
         key = row[column.name]
@@ -127,7 +127,7 @@ def _identify(
     for index, column in enumerate(table.identity.columns):
         if column.reference is None:
             continue
-        found = _resolve(store, column, {items[index] for items in keys.values()})
+        found = resolve(store, column, {items[index] for items in keys.values()})
         for work in works:
             items = keys.get(work.row.key)
             if items is not None and items[index] is not None:
@@ -164,7 +164,7 @@ def _target_key(target: SyncedTable, column: SyncedColumn, value: Any) -> str:
     return str(value)
 
 
-def _resolve(
+def resolve(
     store: Store, column: SyncedColumn, keys: Collection[Any], *, lock: bool = True
 ) -> dict[Any, Any]:
     """Step 4: lock the referenced rows against deletion and return {key: local value}."""
@@ -203,7 +203,7 @@ def locate(
     places = place_keys(table, keys)
     for index, column in enumerate(table.identity.columns):
         if column.reference is not None and not column.reference.by_key:
-            found = _resolve(store, column, {items[index] for items in places.values()}, lock=lock)
+            found = resolve(store, column, {items[index] for items in places.values()}, lock=lock)
             for items in places.values():
                 items[index] = found.get(items[index])
     return {key: items for key, items in places.items() if None not in items}

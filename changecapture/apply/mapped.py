@@ -11,26 +11,33 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from changecapture.apply.decided import settle_conflicts
+from changecapture.apply.common import merge_common
 from changecapture.apply.remove import delete_dead, hold_children, must_go
 from changecapture.apply.show import publish_held
 from changecapture.apply.work import BUSY, Work
 from changecapture.apply.write import hold_present, insert_absent, update_present
 from changecapture.bridge import (
     Subject,
+    Widths,
     as_shown,
-    common_table,
+    find_common_rows,
     hanging,
+    know,
     local_rows,
     local_subjects,
-    read_known,
+    read_applied,
+    read_widths,
 )
 from changecapture.core.change import Entry, Row, Version
-from changecapture.core.merge import Decision, find_alive, read_columns, settle
-from changecapture.mapping.lens import Known, Parts, put, read_parts
-from changecapture.mapping.model import KEY
+from changecapture.core.merge import Decision, merge_entries
+from changecapture.mapping.difference import Known, read_parts
+from changecapture.mapping.lens import Parts, put
+from changecapture.mapping.model import KEY, Local, Record
 from changecapture.mapping.model import Mapping as Lens
 from changecapture.store.interface import Store
+
+Merging = Mapping[Row, Sequence[Entry]]
+"""Entries of common rows that are to be merged: new ones, and those that waited."""
 
 
 class Shown(NamedTuple):
@@ -54,6 +61,24 @@ def split_mapped(store: Store, entries: Iterable[Entry]) -> tuple[list[Entry], l
     return found, others
 
 
+def show_mapped(store: Store, entries: Sequence[Entry]) -> Shown:
+    """Merge entries of common rows, append them, show the records that they are about."""
+    if store.mapping is None or not entries:
+        return Shown(0, 0)
+    fresh: dict[Row, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        fresh[entry.row].append(entry)
+    waited = _read_unapplied(store, fresh)
+    merging = {row: [*found, *waited.get(row, ())] for row, found in fresh.items()}
+    crossing = Crossing(store, store.mapping, merging, merging, ())
+    crossing.merge(waited)
+    held = crossing.held
+    store.append_entries([e for e in entries if e.row not in held], applied=True)
+    store.append_entries([e for e in entries if e.row in held], applied=False)
+    parked = crossing.show()
+    return Shown(sum(1 for e in entries if e.row not in held), len(held) + parked)
+
+
 def retry_mapped(store: Store, rows: Sequence[Row]) -> list[Row]:
     """Show the records of parked rows again; return the rows that are none of a mapping's."""
     lens = store.mapping
@@ -62,52 +87,133 @@ def retry_mapped(store: Store, rows: Sequence[Row]) -> list[Row]:
     common = [row for row in rows if row.table in lens.common_tables]
     local = [row for row in rows if row.table in lens.local_tables]
     if common or local:
-        show_mapped(store, [], again=common, unshown=local)
+        waited = _read_unapplied(store, common)
+        crossing = Crossing(store, lens, waited, common, local)
+        crossing.merge(waited)
+        store.forget_parked([row for row in common if row not in crossing.held])
+        crossing.show()
     return [row for row in rows if row.table not in {*lens.common_tables, *lens.local_tables}]
 
 
-def show_mapped(
-    store: Store, entries: Sequence[Entry], again: Collection[Row] = (), unshown: Collection[Row] = ()
-) -> Shown:
-    """Merge entries of common rows, show them, append them. ``again``: common rows that waited; ``unshown``:
-    rows of the application that were parked."""
-    lens = store.mapping
-    if lens is None or not (entries or again or unshown):
-        return Shown(0, 0)
-    fresh: dict[Row, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        fresh[entry.row].append(entry)
-    waited = _read_unapplied(store, [*fresh, *again])
-    whole = {row: [*fresh.get(row, ()), *waited.get(row, ())] for row in (fresh.keys() | waited.keys())}
-    subjects = _find_subjects(store, lens, whole.keys() | set(again), whole)
-    for row in unshown:
-        subjects |= dict.fromkeys(local_subjects(lens, row))
-    works = _local_works(store, lens, subjects)
-    before = _hold(store, lens, list(subjects), works)
-    busy = {s for s in subjects if any(w.parked is not None for w in works[s].values())}
-    held = _held_rows(lens, busy, whole)
-    _merge(store, lens, {row: found for row, found in whole.items() if row not in held}, waited)
-    store.append_entries([e for e in entries if e.row not in held], applied=True)
-    store.append_entries([e for e in entries if e.row in held], applied=False)
-    store.write_parked({row: (BUSY, "the application holds the record") for row in held})
-    store.forget_parked([row for row in again if row not in held])
-    free = [subject for subject in subjects if subject not in busy]
-    parked = _write(store, lens, free, works, before, set(unshown))
-    _wake(store, lens, (work for s in free for work in works[s].values()))
-    return Shown(sum(1 for e in entries if e.row not in held), len(held) + parked)
+class Crossing:
+    """The records that one transaction brings across, held: see the module."""
+
+    def __init__(
+        self, store: Store, lens: Lens, merging: Merging, common: Collection[Row], unshown: Collection[Row]
+    ) -> None:
+        """Find the records of ``common`` rows, and of the application's rows that are ``unshown``; lock their
+        rows, and publish what the application did to them."""
+        self.store, self.lens, self.unshown = store, lens, set(unshown)
+        hung = _read_hanging(store, lens, merging)
+        before = store.read_records(common)
+        store.write_mapped(hung)
+        records = {row: {before.get(row), hung.get(row)} - {None} for row in common}
+        subjects = _find_subjects(lens, records)
+        for row in unshown:
+            subjects |= dict.fromkeys(local_subjects(lens, row))
+        self._rows = find_common_rows(store, lens, subjects)
+        self._works = _local_works(store, lens, subjects)
+        self._hold()
+        busy = {s.key for s in subjects if any(w.parked is not None for w in self._works[s].values())}
+        self.held = {row for row in merging if busy and busy & {row.key, *records[row]}}
+        self._free = [subject for subject in subjects if subject.key not in busy]
+        self._merging = {row: found for row, found in merging.items() if row not in self.held}
+        self._widths = read_widths(store, lens)
+        kin = {Row(table, row.key) for row in self._merging for table in lens.kin(row.table)}
+        own = {row for subject in self._free for row in self._rows[subject]}
+        self._entries = read_applied(store, {*own, *self._merging, *kin})
+
+    def _hold(self) -> None:
+        """Steps 1, 2 and 5: lock the application's rows; publish what was done to them."""
+        every = list({work.row: work for found in self._works.values() for work in found.values()}.values())
+        hold_present(self.store, every)
+        roots = {
+            subject: [row for row in rows if row.table == self.lens.records[subject.kind].root.table]
+            for subject, rows in self._rows.items()
+        }
+        versions = self.store.read_versions({row for rows in roots.values() for row in rows})
+        for subject, found in self._works.items():
+            known_as = next((versions[row] for row in roots[subject] if row in versions), None)
+            for work in found.values():
+                # A record that nobody has published is published first, as backfill; any other is known.
+                work.version = known_as or work.version
+        publish_held(self.store, [work for work in every if work.parked is None])
+
+    def merge(self, waited: Iterable[Row]) -> None:
+        """Merge the entries into the common rows in the log; those of records that are busy wait. ``waited``:
+        the rows of which some are in the log already."""
+        self._before = self._put_all()
+        merge_common(self.store, self.lens, self._merging, self._entries)
+        self.store.write_parked({row: (BUSY, "the application holds the record") for row in self.held})
+        self.store.mark_applied([row for row in waited if row not in self.held])
+        for row, found in self._merging.items():
+            self._entries[row] = [*self._entries.get(row, ()), *found]
+
+    def show(self) -> int:
+        """Insert, update and delete the application's rows; return how many are parked."""
+        works = [work for subject in self._free for work in self._works[subject].values()]
+        stuck = self.store.read_parked({work.row for work in works})
+        writing = self._decide()
+        _write(self.store, writing)
+        parked = _finish(self.store, writing, stuck)
+        _wake(self.store, self.lens, works)
+        return parked
+
+    def _put_all(self) -> dict[Subject, tuple[Parts, Parts]]:
+        """Return the application's rows of each record as they are shown, and as they would be were there
+        room."""
+        known = know(self.lens, {s: self._rows[s] for s in self._free}, self._entries)
+        return {s: _put(self._widths, self.lens.records[s.kind], s.key, known[s]) for s in self._free}
+
+    def _decide(self) -> list[Work]:
+        """Return the rows of the application that are to be written, with what."""
+        writing: dict[Row, Work] = {}
+        shortened: dict[tuple[Row, str], str] = {}
+        for subject, (wanted, whole) in self._put_all().items():
+            record, before = self.lens.records[subject.kind], self._before[subject][0]
+            here = wanted[record.anchor.name] is not None
+            for part in record.local:
+                work, columns = self._works[subject].get(part.name), wanted[part.name]
+                if work is None:
+                    continue
+                anew = work.local_key is None or work.row in self.unshown
+                decided = _decide_row(part, subject.key, columns, before[part.name], anew, here)
+                if decided is None or (columns is None and work.local_key is None):
+                    continue
+                full = whole[part.name] or {}
+                shortened.update(((work.row, c), full[c]) for c, v in (columns or {}).items() if full[c] != v)
+                alive = columns is not None
+                work.decision = Decision(decided, alive, True, Version(0, "", alive, 0))
+                writing[work.row] = work
+        self.store.write_shortened(list(writing), shortened)
+        return list(writing.values())
 
 
-def _wake(store: Store, lens: Lens, works: Iterable[Work]) -> None:
-    """Show the rows that waited for those that are here now."""
-    here = [work.row for work in works if work.inserted and work.parked is None]
-    waiting = [row for row in store.read_waiting_for(here) if row.table in lens.local_tables]
-    if waiting:
-        show_mapped(store, [], unshown=waiting)
+def _decide_row(
+    part: Local, key: str, columns: dict[str, Any] | None, was: dict[str, Any] | None, anew: bool, here: bool
+) -> dict[str, Any] | None:
+    """Return what is written into a row of the application, None when nothing is. ``columns``: what it is to
+    show, None when it goes; ``was``: what it showed; ``here``: whether the record is to be there."""
+    if columns is None:
+        # What the mapping never showed there is the application's own.
+        return None if was is None and not anew and here else {}
+    if anew:
+        return {**{c: key if v == KEY else v for c, v in part.set}, **columns}
+    old = {} if was is None else was
+    return {c: v for c, v in columns.items() if c not in old or old[c] != v} or None
+
+
+def _put(
+    widths: Widths, record: Record, key: str, known: Mapping[tuple[str, str], Known]
+) -> tuple[Parts, Parts]:
+    whole = put(record, read_parts(record, key, known))
+    return as_shown(widths, record, whole), whole
 
 
 def _read_unapplied(store: Store, rows: Collection[Row]) -> dict[Row, list[Entry]]:
     """Return the entries of rows that are in the log and wait."""
-    found = store.read_row_entries(store.read_parked(rows)) if rows else {}
+    parked = store.read_parked(rows) if rows else ()
+    found = store.read_row_entries(parked) if parked else {}
     return {
         row: waiting
         for row, logged in found.items()
@@ -115,27 +221,29 @@ def _read_unapplied(store: Store, rows: Collection[Row]) -> dict[Row, list[Entry
     }
 
 
-def _find_subjects(
-    store: Store, lens: Lens, rows: Collection[Row], fresh: Mapping[Row, Sequence[Entry]]
-) -> dict[Subject, None]:
-    """Return the records that common rows belong to, before and after the entries; keep which."""
-    before = store.read_records(rows)
-    columns = {
-        row: read_columns(entry)
-        for row, found in fresh.items()
-        for entry in sorted(found, key=lambda e: e.order)
-    }
-    after = hanging(lens, columns.items())
-    store.write_mapped(after)
+def _find_subjects(lens: Lens, records: Mapping[Row, Iterable[str | None]]) -> dict[Subject, None]:
+    """Return the records that common rows belong to; ``records``: the keys of those that they hang on."""
     found: dict[Subject, None] = {}
-    for row in sorted(rows):
-        parents = {key for key in (before.get(row), after.get(row)) if key is not None}
+    for row in sorted(records):
         for kind, record in enumerate(lens.records):
-            if any(part.table == row.table for part in record.thing) and row.key not in record.skip:
+            if any(part.table == row.table for part in record.thing) and not record.stays(row.key):
                 found[Subject(kind, row.key)] = None
-            if any(part.table == row.table and part.parent is not None for part in record.common):
-                found.update((Subject(kind, key), None) for key in sorted(parents - set(record.skip)))
+            if any(part.table == row.table and part.parent for part in record.common):
+                keys = sorted(key for key in records[row] if key is not None)
+                found.update((Subject(kind, key), None) for key in keys if not record.stays(key))
     return found
+
+
+def _read_hanging(store: Store, lens: Lens, merging: Merging) -> dict[Row, str]:
+    """Return which record rows hang on after the entries; what several columns say together is merged."""
+    wide = {row for row in merging if (part := lens.hanging.get(row.table)) and len(part.parent) > 1}
+    logged = store.read_row_entries(wide) if wide else {}
+    columns: dict[Row, dict[str, Any]] = {}
+    for row, found in merging.items():
+        if row.table in lens.hanging:
+            every = [*found, *(entry for entry, _ in logged.get(row, ()))]
+            columns[row] = {name: cell.value for name, cell in merge_entries(every).items()}
+    return hanging(lens, columns.items())
 
 
 def _local_works(store: Store, lens: Lens, subjects: Iterable[Subject]) -> dict[Subject, dict[str, Work]]:
@@ -152,144 +260,20 @@ def _local_works(store: Store, lens: Lens, subjects: Iterable[Subject]) -> dict[
     return found
 
 
-def _hold(
-    store: Store, lens: Lens, subjects: Sequence[Subject], works: Mapping[Subject, Mapping[str, Work]]
-) -> dict[Subject, Parts]:
-    """Steps 1, 2 and 5: lock the rows, publish what was done to them; return what they show, by ``put``."""
-    every = list({work.row: work for found in works.values() for work in found.values()}.values())
-    hold_present(store, every)
-    roots = {s: Row(lens.records[s.kind].root.table, s.key) for s in subjects}
-    versions = store.read_versions(set(roots.values()))
-    for subject, found in works.items():
-        for work in found.values():
-            # A record that nobody has published is published first, as backfill; any other is known.
-            work.version = versions.get(roots[subject], work.version)
-    publish_held(store, [work for work in every if work.parked is None])
-    known = read_known(store, lens, subjects)
-    return {subject: _put(store, lens, subject, known[subject])[0] for subject in subjects}
-
-
-def _put(
-    store: Store, lens: Lens, subject: Subject, known: Mapping[tuple[str, str], Known]
-) -> tuple[Parts, Parts]:
-    """Return the application's rows of a record as they are shown, and as they would be were there room."""
-    record = lens.records[subject.kind]
-    whole = put(lens, record, read_parts(record, subject.key, known))
-    return as_shown(store, record, whole), whole
-
-
-def _held_rows(lens: Lens, busy: Collection[Subject], whole: Mapping[Row, object]) -> set[Row]:
-    """Return the common rows, of those with entries, of records that the application holds."""
-    keys = {subject.key for subject in busy}
-    after = hanging(lens, ((row, _last(found)) for row, found in whole.items()))
-    return {row for row in whole if row.key in keys or after.get(row) in keys}
-
-
-def _last(found: Any) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    for entry in found:
-        columns |= read_columns(entry)
-    return columns
-
-
-def _merge(
-    store: Store,
-    lens: Lens,
-    fresh: Mapping[Row, Sequence[Entry]],
-    waited: Mapping[Row, Sequence[Entry]],
-) -> None:
-    """Merge entries into the common rows in the log: versions, conflicts."""
-    things = _things(lens, fresh)
-    logged = store.read_row_entries({*fresh, *(row for rows in things.values() for row in rows)})
-    versions = store.read_versions(fresh.keys())
-    entries = {row: [entry for entry, applied in found if applied] for row, found in logged.items()}
-    for row, more in fresh.items():
-        entries[row] = [*entries.get(row, ()), *more]
-    every = [entry for found in entries.values() for entry in found]
-    contexts = store.read_contexts({(e.origin, e.epoch, e.pass_number) for e in every})
-    decided: list[Work] = []
-    for row, more in fresh.items():
-        kin = things.get(row)
-        thing = None if kin is None else find_alive(e for one in kin for e in entries.get(one, ()))
-        work = Work(common_table(row.table, lens.common_tables[row.table]), row, list(more))
-        work.version = versions.get(row)
-        names = frozenset(entry.name for entry in more)
-        work.decision = settle(work.version, entries[row], names, contexts, thing)
-        decided.append(work)
-    store.write_versions(
-        {w.row: w.decision.version for w in decided if w.decision}, {w.row: w.version for w in decided}
-    )
-    settle_conflicts(store, decided)
-    store.write_conflicts([(w.row, c) for w in decided if w.decision for c in w.decision.conflicts])
-    store.mark_applied([row for row in waited if row in fresh])
-
-
-def _things(lens: Lens, rows: Iterable[Row]) -> dict[Row, set[Row]]:
-    """Return, of the rows that are one thing with others, all rows of that."""
-    found: dict[Row, set[Row]] = defaultdict(set)
-    for row in rows:
-        for record in lens.records:
-            tables = {part.table for part in record.thing}
-            if row.table in tables:
-                found[row] |= {Row(table, row.key) for table in tables}
-    return found
-
-
-def _write(
-    store: Store,
-    lens: Lens,
-    subjects: Sequence[Subject],
-    works: Mapping[Subject, Mapping[str, Work]],
-    before: Mapping[Subject, Parts],
-    unshown: set[Row],
-) -> int:
-    """Show records: insert, update and delete the application's rows; return how many are parked."""
-    known = read_known(store, lens, subjects)
-    writing: dict[Row, Work] = {}
-    shortened: dict[tuple[Row, str], str] = {}
-    stuck = store.read_parked({work.row for s in subjects for work in works[s].values()})
-    for subject in subjects:
-        record = lens.records[subject.kind]
-        wanted, whole = _put(store, lens, subject, known[subject])
-        for part in record.local:
-            work = works[subject].get(part.name)
-            if work is None:
-                continue
-            columns, was = wanted[part.name], before[subject].get(part.name)
-            anew = work.local_key is None or work.row in unshown
-            if columns is None:
-                # What the mapping never showed there is the application's own.
-                kept = was is None and not anew and wanted[record.anchor.name] is not None
-                if work.local_key is None or kept:
-                    continue
-                values: dict[str, Any] = {}
-            else:
-                full = whole[part.name] or {}
-                shortened.update(((work.row, c), full[c]) for c, v in columns.items() if full[c] != v)
-                fixed = {c: subject.key if v == KEY else v for c, v in part.set}
-                old = {} if anew or was is None else was
-                values = {c: v for c, v in columns.items() if c not in old or old[c] != v}
-                if anew:
-                    values = {**fixed, **values}
-                elif not values:
-                    continue
-            version = Version(0, "", columns is not None, 0)
-            work.decision = Decision(values, columns is not None, True, version)
-            writing[work.row] = work
-    active = list(writing.values())
-    store.write_shortened(list(writing), shortened)
-    doomed = hold_children(store, active)
+def _write(store: Store, works: Sequence[Work]) -> None:
+    """Step 6: insert, update and delete, as ``show`` does."""
+    doomed = hold_children(store, works)
     if doomed:
         publish_held(store, doomed)
-    active = [work for work in active if work.parked is None]
+    active = [work for work in works if work.parked is None]
     insert_absent(store, [w for w in active if w.local_key is None and w.decision and w.decision.alive])
     active = [work for work in active if work.parked is None]
     update_present(store, [w for w in active if w.local_key and not w.inserted and not must_go(w)])
     delete_dead(store, [w for w in active if must_go(w)], {w.row: w for w in [*doomed, *active]})
-    return _finish(store, list(writing.values()), stuck)
 
 
 def _finish(store: Store, works: Sequence[Work], stuck: set[Row]) -> int:
+    """Say which rows are shown now, and which are parked; return how many these are."""
     shown = [work for work in works if work.parked is None]
     store.forget_images([work.row for work in shown if work.decision and work.decision.alive])
     store.forget_parked([work.row for work in shown if work.row in stuck])
@@ -298,3 +282,13 @@ def _finish(store: Store, works: Sequence[Work], stuck: set[Row]) -> int:
     store.write_parked({work.row: work.parked for work in refused if work.parked is not None})
     store.add_waiting({work.row: work.waiting for work in refused if work.waiting})
     return len(refused)
+
+
+def _wake(store: Store, lens: Lens, works: Iterable[Work]) -> None:
+    """Show the rows that waited for those that are here now."""
+    here = [work.row for work in works if work.inserted and work.parked is None]
+    waiting = [row for row in store.read_waiting_for(here) if row.table in lens.local_tables]
+    if waiting:
+        crossing = Crossing(store, lens, {}, (), waiting)
+        crossing.merge(())
+        crossing.show()

@@ -35,6 +35,7 @@ from changecapture.cli import (
     verify,
 )
 from changecapture.cli.exits import ERROR, INTERRUPTED, describe_exits
+from changecapture.cli.output import say
 from changecapture.errors import ChangeCaptureError, RetryLater
 from changecapture.memory import spare_collector
 from changecapture.packages import check_packages
@@ -106,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _report_interrupted()
         if isinstance(error, ChangeCaptureError):
             again = f" ({AGAIN})" if isinstance(error, RetryLater) and not error.mend else ""
-            click.echo(f"{PROGRAM}: error: {error}{again}", err=True)
+            say(f"{PROGRAM}: error: {error}{again}", err=True)
         else:
             _report_unexpected(error, given)
     return ERROR

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from changecapture.cli.exits import NO
-from changecapture.cli.options import json_option
+from changecapture.cli.options import config_option, json_option, site_option
 from changecapture.cli.output import count, progress_bar, show_time
 from changecapture.errors import ConfigError
 
@@ -30,19 +30,6 @@ relay says which database and which key; no relay need run.
 RECEIPT = ".receipt"
 FILE = click.Path(path_type=Path, dir_okay=False)
 
-config_option = click.option(
-    "--config",
-    "config_file",
-    default="relay.toml",
-    show_default=True,
-    envvar="CHANGECAPTURE_RELAY_CONFIG",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="The configuration of this site's relay.",
-)
-site_option = click.option(
-    "--site", metavar="NAME", help="Which of the relay's sites, where it has several databases."
-)
 peer_option = click.option(
     "--for",
     "peer",

@@ -10,7 +10,7 @@ import click
 
 from changecapture.cli.exits import NO
 from changecapture.cli.options import find_url, json_option, url_argument
-from changecapture.cli.output import count, print_table, show_time
+from changecapture.cli.output import count, print_table, say, show_time
 from changecapture.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def show_conflict(id_: int, url: str | None, as_json: bool) -> None:
         click.echo(json.dumps(asdict(conflict), indent=2, ensure_ascii=False))
         return
     for name, text in _lines(conflict):
-        click.echo(f"{name + ':':<10}{text}")
+        say(f"{name + ':':<10}{text}")
 
 
 @command.command("resolve")

@@ -7,7 +7,7 @@ import click
 
 from changecapture.cli.conflicts import opened
 from changecapture.cli.options import json_option
-from changecapture.cli.output import print_table, show_time
+from changecapture.cli.output import print_table, say, show_time
 
 EPILOG = """\b
 Example:
@@ -33,7 +33,7 @@ def command(url: str, table: str, key: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(life), indent=2, ensure_ascii=False))
         return
-    click.echo(f"{life.table} {life.key}: {life.state}")
+    say(f"{life.table} {life.key}: {life.state}")
     if len(life.keys) > 1:
-        click.echo(f"joined: {', '.join(life.keys)}")
+        say(f"joined: {', '.join(life.keys)}")
     print_table("History", HEADS, [(show_time(h.at), h.what, h.site, h.detail) for h in life.happenings])

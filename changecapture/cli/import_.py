@@ -10,7 +10,7 @@ import click
 from changecapture.cli.conflicts import opened
 from changecapture.cli.exits import NO
 from changecapture.cli.options import json_option
-from changecapture.cli.output import count, progress_bar
+from changecapture.cli.output import count, progress_bar, say
 
 if TYPE_CHECKING:
     from changecapture.record.load import Loaded
@@ -53,11 +53,11 @@ def command(url: str, file: Path, as_json: bool) -> int:
 
 def _print(loaded: "Loaded") -> None:
     for place, why in loaded.refused:
-        click.echo(f"refused: {place}: {why}")
+        say(f"refused: {place}: {why}")
     for place, why in loaded.parked:
-        click.echo(f"parked: {place}: {why}")
+        say(f"parked: {place}: {why}")
     if loaded.carried:
-        click.echo(f"carried, not columns here: {', '.join(sorted(loaded.carried))}")
+        say(f"carried, not columns here: {', '.join(sorted(loaded.carried))}")
     click.echo(
         f"{count(loaded.records, 'record')}: {loaded.written} written, {loaded.same} here already, "
         f"{loaded.refusals} refused, {len(loaded.parked)} parked"

@@ -8,7 +8,7 @@ import click
 
 from changecapture.cli.conflicts import opened
 from changecapture.cli.options import json_option, time_option, url_argument
-from changecapture.cli.output import count, print_table, show_time
+from changecapture.cli.output import count, print_table, say, show_time
 
 if TYPE_CHECKING:
     from changecapture.envelope import Told
@@ -64,7 +64,7 @@ def command(
                 if as_json:
                     _print_json(store, told)
                 elif follow:
-                    click.echo("  ".join(_cells(told)))
+                    say("  ".join(_cells(told)))
                 else:
                     page.append(told)
             position = last

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -31,6 +32,21 @@ def find_url(text: str | None) -> DatabaseURL:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    default="relay.toml",
+    show_default=True,
+    envvar="CHANGECAPTURE_RELAY_CONFIG",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The configuration of this site's relay.",
+)
+site_option = click.option(
+    "--site", metavar="NAME", help="Which of the relay's sites, where it has several databases."
+)
 
 
 class Time(click.ParamType):  # type: ignore[type-arg]

@@ -11,12 +11,29 @@ from datetime import UTC, datetime
 
 import click
 
+JOINERS = "\u200c\u200d"
+"""Not printable, and part of names as they are written in Persian or Hindi."""
 Report = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and of how much in all (0: nobody knows)."""
 
 
+def plain(text: str) -> str:
+    """Return a line that a terminal shows and does not obey: what comes from peers may hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in JOINERS else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line that may hold what came from elsewhere."""
+    click.echo(plain(text), err=err)
+
+
 def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under their heads: drawn on a terminal, else padded, one line a row."""
+    rows = [tuple(map(plain, row)) for row in rows]
     if sys.stdout.isatty():
         _draw_table(title, heads, rows)
         return

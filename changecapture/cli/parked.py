@@ -8,7 +8,7 @@ import click
 from changecapture.cli.conflicts import opened
 from changecapture.cli.exits import NO
 from changecapture.cli.options import json_option, url_argument
-from changecapture.cli.output import count, print_table
+from changecapture.cli.output import count, print_table, say
 
 EPILOG = """\b
 Example:
@@ -58,11 +58,11 @@ def show_parked(table: str, key: str, url: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**asdict(parked), "entries": entries}, indent=2, ensure_ascii=False))
         return
-    click.echo(f"{parked.table} {parked.key}: {parked.reason}: {parked.detail}")
+    say(f"{parked.table} {parked.key}: {parked.reason}: {parked.detail}")
     for entry in entries:
         click.echo(f"entry {entry['name']}:")
         for name, value in entry["columns"].items():
-            click.echo(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
+            say(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
 
 
 @command.command("retry")
@@ -98,7 +98,7 @@ def join_parked_row(table: str, key: str, other: str | None, url: str | None, as
     if as_json:
         click.echo(json.dumps({"table": name.table, "key": name.key, "shown": shown}, ensure_ascii=False))
     else:
-        click.echo(f"joined: {name.table} {name.key}" + ("" if shown else ", parked: see parked list"))
+        say(f"joined: {name.table} {name.key}" + ("" if shown else ", parked: see parked list"))
     return 0 if shown else NO
 
 

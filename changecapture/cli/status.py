@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from changecapture.cli.options import find_url, url_argument
-from changecapture.cli.output import count, describe_age, print_table
+from changecapture.cli.output import count, describe_age, print_table, say
 
 if TYPE_CHECKING:
     from changecapture.status import InstanceStatus, PeerStatus, Status
@@ -52,7 +52,7 @@ def _to_json(status: "Status") -> dict[str, object]:
 
 def _print(status: "Status", drift: str) -> None:
     for name, text in _lines(status, drift):
-        click.echo(f"{name + ':':<14}{text}")
+        say(f"{name + ':':<14}{text}")
     if status.vector:
         rows = [(held.origin, str(held.epoch), str(held.number)) for held in status.held]
         click.echo()

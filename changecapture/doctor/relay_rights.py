@@ -44,6 +44,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "contested": APPENDED,
     "compaction": KEPT,
     "tide": ROWS,
+    "stretch": ROWS,
     "exchange_log": ("SELECT", "INSERT", "DELETE"),
     "sync_instance": KEPT,
 }

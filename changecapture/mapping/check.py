@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from changecapture.core.catalogue import Catalogue
-from changecapture.mapping.model import Common, Local, Mapping, Place, Record
+from changecapture.mapping.model import Carried, Common, Local, Mapping, Place, Record
 from changecapture.mapping.reader import Lines
 
 
@@ -50,15 +50,15 @@ def _check_record(
     for n, pair in enumerate(record.pairs):
         for place in (pair.local,) if local else pair.common:
             yield from _check_place(lines, (number, "column", n), kind, place, tables, catalogue)
-    for place in record.carried if local else ():
-        yield from _check_place(lines, (number, "", 0), "carried", place, tables, catalogue)
+    for carried in record.carried if local else ():
+        yield from _check_place(lines, (number, "", 0), "carried", carried, tables, catalogue)
 
 
 def _check_place(
     lines: Lines,
     where: tuple[int, str, int],
     key: str,
-    place: Place,
+    place: Place | Carried,
     tables: dict[str, str],
     catalogue: Catalogue,
 ) -> Iterator[Finding]:

@@ -1,18 +1,31 @@
 """What a mapping is: records, each of some local rows and some common rows, and the columns that correspond.
 
 A *record* is what one row of the application's table stands for, with what hangs on it: a person, with
-details, status and contacts. Its key is that row's key, and the key of its *root*, the common row. *Local*
-rows are the application's, *common* rows Eden's. Nothing here looks at a database.
+details, status and contacts. Its key is that row's key, and the key of its *root*, the common row; or, where
+the application names a row by what it refers to (who is in which group), the key is made of columns of the
+root. *Local* rows are the application's, *common* rows Eden's. Nothing here looks at a database.
 """
 
+import json
+from collections.abc import Iterable
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any, NamedTuple
+
+from changecapture.core.values import dump
 
 KEY = "@key"
 """Stands for the record's key in ``set`` and ``key``."""
 NOW = "@now"
 """Stands in ``set`` for the time of the change."""
+
+EMPTY = ("", "NULL")
+"""What an application writes into a key for an empty field: it names nothing."""
+
+Codes = tuple[tuple[Any, Any], ...]
+"""(local, common) of a list; of several with one common value the first is what that becomes."""
 
 
 class Place(NamedTuple):
@@ -20,6 +33,14 @@ class Place(NamedTuple):
 
     part: str
     column: str
+
+
+class Carried(NamedTuple):
+    """A local column that corresponds to nothing, and the name under which its value travels."""
+
+    part: str
+    column: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,95 +60,194 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """A common row. Without ``parent`` its key is the record's; else it is a row that refers to the record by
-    that column: of several the one with the smallest key, and none is made under a key derived from the
-    record's. ``match``: what it has in other columns. ``latest``: of several rows the one in which that
-    column was written last. ``set`` is what it gets when it is made; ``scope`` its module.
+    """A common row. Without ``parent`` its key is the record's; else it is a row that says the record's key
+    in those columns: of several rows the one with the smallest key, and where there is none one is made,
+    under a key derived from the record's. ``codes``: {column of ``parent``: its list} (_translate).
+    ``match``: what it has in other columns. ``latest``: of several rows the one in
+    which that column was written last. ``set`` is what it gets when it is made; ``scope`` its module.
     """
 
     name: str
     table: str
     scope: str
-    parent: str | None = None
+    parent: tuple[str, ...] = ()
     match: tuple[tuple[str, Any], ...] = ()
     latest: str | None = None
     set: tuple[tuple[str, Any], ...] = ()
+    codes: Dict[str, Codes] = field(default_factory=dict)
+
+    def record_key(self, columns: Dict[str, Any]) -> str | None:
+        """Return the key of the record that a row with these columns hangs on, None when they do not say."""
+        items: list[str] = []
+        for column in self.parent:
+            value = columns.get(column)
+            if column in self.codes:
+                value = _translate(value, [(common, local) for local, common in self.codes[column]])
+            if not isinstance(value, str) or value in EMPTY:
+                return None
+            items.append(value)
+        return items[0] if len(items) == 1 else dump(items)
+
+    def parent_columns(self, key: str) -> dict[str, Any] | None:
+        """Return what a row of the record with that key has in ``parent``, None where no row can have it."""
+        found: dict[str, Any] = {}
+        if not self.parent:
+            return found
+        for column, value in zip(self.parent, read_key(key, len(self.parent)), strict=True):
+            if column in self.codes:
+                value = _translate(value, self.codes[column])
+            if value is None or value in EMPTY:
+                return None
+            found[column] = value
+        return found
 
 
-@dataclass(frozen=True, slots=True)
+def _translate(code: Any, codes: Iterable[tuple[Any, Any]]) -> Any:
+    """Return what a list has for a code of a key. One that is not listed stays as it is where all are texts,
+    unless it is what another one becomes: then, and elsewhere, there is none."""
+    found = {one: other for one, other in codes if isinstance(one, (str, int))}
+    if isinstance(code, (str, int)) and code in found:
+        return found[code]
+    texts = all(isinstance(item, str) for pair in found.items() for item in pair)
+    return code if texts and code not in found.values() else None
+
+
+def read_key(key: str, items: int) -> list[Any]:
+    """Return the items of a key that is made of so many."""
+    return [key] if items < 2 else list(json.loads(key))
+
+
+@dataclass(frozen=True)
 class Pair:
     """Columns that correspond: one local column, and one common column or several that compose it.
 
-    ``own`` are the places that the local column decides, the others belong to other pairs. ``values``:
-    (local, common) of a list, the first with a common value is what it becomes. ``local_none`` and
-    ``common_none`` stand for NULL where a column must have a value. ``number``: local text, common
-    number. ``length``: most characters of the common column.
+    ``own`` are the places that the local column decides, the others belong to other pairs. ``exact``: the
+    name under which what the local column says more exactly travels. ``values``: a list of codes;
+    ``one_way``: local codes that have a common value, which does not become them. ``local_none`` and
+    ``common_none`` stand for NULL where a column must have a value. ``number``: local text, common number,
+    alone or with the ``unit`` that it has. ``date``: a date that no calendar has is none. ``whole``: where
+    is written what the local column alone says. ``length``: most characters of the common column.
+    ``copies``: common columns that are written with the same value, and not read: super-entities copy some.
     """
 
     local: Place
     common: tuple[Place, ...]
     own: tuple[Place, ...]
+    exact: str = ""
     join: str = " "
-    values: tuple[tuple[Any, Any], ...] = ()
+    values: Codes = ()
+    one_way: Codes = ()
     local_none: Any = None
     common_none: Any = None
     number: bool = False
     length: int | None = None
     copies: tuple[Place, ...] = ()
-    """Common columns that are written with the same value, and not read: super-entities copy some."""
+    unit: str = ""
+    date: bool = False
+    whole: Place | None = None
 
-    @property
+    @cached_property
     def composed(self) -> bool:
         """Return whether several common columns make the local one."""
         return len(self.common) > 1
 
+    @cached_property
+    def coded(self) -> bool:
+        """Return whether the values are codes of a list."""
+        return bool(self.values or self.one_way)
 
-@dataclass(frozen=True, slots=True)
+    @cached_property
+    def to_common(self) -> Dict[Any, Any]:
+        """Return {local code: common value}."""
+        return dict(reversed((*self.values, *self.one_way)))
+
+    @cached_property
+    def to_local(self) -> Dict[Any, Any]:
+        """Return {common value: local code}."""
+        return {common: local for local, common in reversed(self.values)}
+
+
+@dataclass(frozen=True)
 class Record:
     """One kind of record. ``local[0]`` is the anchor, ``common[0]`` the root.
 
     ``carried`` are local columns that correspond to nothing: their values travel with the root, for other
     sites of the same application. ``needs``: common columns without which there is no local row.
-    ``skip``: keys of rows that every site is seeded with, which stay at home.
+    ``skip``: patterns of keys, or of their first items, that stay at home: what every site is seeded with.
     """
 
     name: str
     local: tuple[Local, ...]
     common: tuple[Common, ...]
     pairs: tuple[Pair, ...]
-    carried: tuple[Place, ...] = ()
+    carried: tuple[Carried, ...] = ()
     needs: tuple[Place, ...] = ()
     skip: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def anchor(self) -> Local:
         """Return the local row that the record stands or falls with."""
         return self.local[0]
 
-    @property
+    @cached_property
     def root(self) -> Common:
         """Return the common row that the record stands or falls with."""
         return self.common[0]
 
-    @property
+    @cached_property
     def thing(self) -> tuple[Common, ...]:
         """Return the common rows that exist when the root does: they have its key."""
-        return tuple(part for part in self.common if part.parent is None)
+        return tuple(part for part in self.common if not part.parent)
+
+    @cached_property
+    def tables(self) -> Dict[str, str]:
+        """Return {common part: its table}."""
+        return {part.name: part.table for part in self.common}
+
+    @cached_property
+    def reading(self) -> tuple[Pair, ...]:
+        """Return the pairs in the order in which they are read: what is composed, after its pieces."""
+        return tuple(sorted(self.pairs, key=lambda pair: pair.composed))
+
+    def stays(self, key: str) -> bool:
+        """Return whether the record with that key stays at home, or no common row could stand for it."""
+        root = self.root
+        name = str(read_key(key, len(root.parent))[0])
+        if any(fnmatchcase(name, pattern) for pattern in self.skip):
+            return True
+        return bool(root.parent) and root.parent_columns(key) is None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mapping:
     """A mapping. ``title`` names the application in the names of carried columns."""
 
     title: str
     records: tuple[Record, ...]
 
-    @property
+    @cached_property
     def local_tables(self) -> frozenset[str]:
         """Return the application's tables (wire names) that are not on the wire themselves."""
         return frozenset(part.table for record in self.records for part in record.local)
 
-    @property
+    @cached_property
     def common_tables(self) -> Dict[str, str]:
         """Return {common table: scope}."""
         return {part.table: part.scope for record in self.records for part in record.common}
+
+    @cached_property
+    def hanging(self) -> Dict[str, Common]:
+        """Return {common table: the part that hangs on a record by its columns}."""
+        return {p.table: p for record in self.records for p in record.common if p.parent}
+
+    def kin(self, table: str) -> frozenset[str]:
+        """Return the tables, it among them, whose rows of one key are one thing with those of a table."""
+        return self._kin.get(table, frozenset())
+
+    @cached_property
+    def _kin(self) -> Dict[str, frozenset[str]]:
+        found: dict[str, frozenset[str]] = {}
+        for record in self.records:
+            tables = frozenset(part.table for part in record.thing)
+            found |= {table: found.get(table, frozenset()) | tables for table in tables}
+        return found

@@ -19,7 +19,7 @@ from collections.abc import Mapping as Dict
 from typing import Any
 
 from changecapture.errors import ConfigError
-from changecapture.mapping.model import KEY, Common, Local, Mapping, Pair, Place, Record
+from changecapture.mapping.model import KEY, Carried, Codes, Common, Local, Mapping, Pair, Place, Record
 
 TOP = {"title": str, "record": list}
 RECORD = {
@@ -36,7 +36,8 @@ COMMON = {
     "table": str,
     "name": str,
     "scope": str,
-    "parent": str,
+    "parent": (str, list),
+    "codes": dict,
     "match": dict,
     "latest": str,
     "set": dict,
@@ -47,9 +48,13 @@ COLUMN = {
     "own": list,
     "join": str,
     "values": list,
+    "one_way": list,
     "local_none": object,
     "common_none": object,
     "number": bool,
+    "unit": str,
+    "date": bool,
+    "whole": str,
     "length": int,
     "copies": list,
 }
@@ -98,7 +103,9 @@ def parse_mapping(text: str, where: str) -> Mapping:
         raise ConfigError(f"{where} is not TOML", why=str(error), mend="correct it there") from error
     lines = Lines(text, where)
     _check(lines, None, data, TOP, ("title", "record"))
-    records = tuple(_read_record(lines, number, item) for number, item in enumerate(data["record"]))
+    records = tuple(
+        _read_record(lines, number, item, data["title"]) for number, item in enumerate(data["record"])
+    )
     names = [record.name for record in records]
     for number, name in enumerate(names):
         if name in names[:number]:
@@ -125,18 +132,14 @@ def _check(
             raise lines.error(place, "", f"{key!r} is missing", f"needed: {', '.join(required)}")
 
 
-def _read_record(lines: Lines, number: int, data: Dict[str, Any]) -> Record:
+def _read_record(lines: Lines, number: int, data: Dict[str, Any], title: str) -> Record:
     here = (number, "", 0)
-    _check(lines, here, data, RECORD, ("name", "local", "common", "column"))
+    _check(lines, here, data, RECORD, ("name", "local", "common"))
     local = tuple(_read_local(lines, (number, "local", n), d) for n, d in enumerate(data["local"]))
     common = tuple(_read_common(lines, (number, "common", n), d) for n, d in enumerate(data["common"]))
     if local[0].key != (KEY,):
         raise lines.error(
             (number, "local", 0), "key", "the first local row has the record's key", "leave it out"
-        )
-    if common[0].parent is not None:
-        raise lines.error(
-            (number, "common", 0), "parent", "the first common row is the record", "leave it out"
         )
     for kind, parts in (("local", local), ("common", common)):
         names = [part.name for part in parts]
@@ -144,15 +147,18 @@ def _read_record(lines: Lines, number: int, data: Dict[str, Any]) -> Record:
             if name in names[:n]:
                 mend = "give each a name of its own"
                 raise lines.error((number, kind, n), "table", f"a second {kind} row {name!r}", mend)
-    reader = _Places(lines, number, {part.name for part in local}, {part.name for part in common})
-    pairs = tuple(reader.pair(n, item) for n, item in enumerate(data["column"]))
+    if not data.get("column") and not common[0].parent:
+        mend = "write what corresponds: [[record.column]]"
+        raise lines.error(here, "", "'column' is missing", mend)
+    reader = _Places(lines, number, title, {p.name for p in local}, {p.name for p in common})
+    pairs = tuple(reader.pair(n, item) for n, item in enumerate(data.get("column", ())))
     reader.check_owners(pairs)
     return Record(
         data["name"],
         local,
         common,
         pairs,
-        tuple(reader.place(here, "carried", text, reader.local) for text in data.get("carried", ())),
+        tuple(reader.carried(here, text) for text in data.get("carried", ())),
         tuple(reader.place(here, "needs", text, reader.common) for text in data.get("needs", ())),
         tuple(data.get("skip", ())),
     )
@@ -171,27 +177,43 @@ def _read_local(lines: Lines, place: tuple[int, str, int], data: Dict[str, Any])
 
 def _read_common(lines: Lines, place: tuple[int, str, int], data: Dict[str, Any]) -> Common:
     _check(lines, place, data, COMMON, ("table",))
-    for key in ("match", "latest"):
+    for key in ("match", "latest", "codes"):
         if key in data and "parent" not in data:
             raise lines.error(
                 place, key, f"{key!r} without 'parent'", "name the column that holds the record"
             )
+    parent = data.get("parent", ())
+    parents = (parent,) if isinstance(parent, str) else tuple(parent)
+    for column in data.get("codes", ()):
+        if column not in parents:
+            raise lines.error(place, "codes", f"'codes' names {column!r}", "name columns of 'parent'")
     return Common(
         data.get("name", data["table"]),
         data["table"],
         data.get("scope", data["table"].partition("_")[0]),
-        data.get("parent"),
+        parents,
         tuple(data.get("match", {}).items()),
         data.get("latest"),
         tuple(data.get("set", {}).items()),
+        {c: _read_codes(lines, place, "codes", items) for c, items in data.get("codes", {}).items()},
     )
+
+
+def _read_codes(lines: Lines, place: tuple[int, str, int], key: str, items: Any) -> Codes:
+    """Return a list of codes."""
+    for item in items:
+        if not isinstance(item, list) or len(item) != 2:
+            mend = 'write pairs: [["local", common], ..]'
+            raise lines.error(place, key, f"{key!r} holds {item!r:.40}", mend)
+    return tuple((local, common) for local, common in items)
 
 
 class _Places:
     """Reads the columns of one record."""
 
-    def __init__(self, lines: Lines, number: int, local: set[str], common: set[str]) -> None:
-        self.lines, self.number, self.local, self.common = lines, number, local, common
+    def __init__(self, lines: Lines, number: int, title: str, local: set[str], common: set[str]) -> None:
+        self.lines, self.number, self.title = lines, number, title
+        self.local, self.common = local, common
 
     def place(self, where: tuple[int, str, int], key: str, text: Any, parts: set[str]) -> Place:
         part, dot, column = str(text).partition(".")
@@ -202,29 +224,39 @@ class _Places:
             )
         return Place(part, column.lower())
 
+    def carried(self, where: tuple[int, str, int], text: Any) -> Carried:
+        place = self.place(where, "carried", text, self.local)
+        return Carried(*place, self.beside(place))
+
+    def beside(self, place: Place) -> str:
+        """Return the name under which a local value travels beside the common columns."""
+        return f"{self.title}:{place.part}.{place.column}"
+
     def pair(self, number: int, data: Dict[str, Any]) -> Pair:
         here = (self.number, "column", number)
         _check(self.lines, here, data, COLUMN, ("local", "common"))
         texts = data["common"] if isinstance(data["common"], list) else [data["common"]]
         common = tuple(self.place(here, "common", text, self.common) for text in texts)
         own = tuple(self.place(here, "own", text, self.common) for text in data.get("own", texts))
-        for item in data.get("values", ()):
-            if not isinstance(item, list) or len(item) != 2:
-                mend = 'write pairs: [["local", common], ..]'
-                raise self.lines.error(here, "values", f"'values' holds {item!r:.40}", mend)
         if not set(own) <= set(common):
             raise self.lines.error(here, "own", "'own' names more than 'common'", "name columns of 'common'")
+        local = self.place(here, "local", data["local"], self.local)
         return Pair(
-            self.place(here, "local", data["local"], self.local),
+            local,
             common,
             own,
+            self.beside(local),
             data.get("join", " "),
-            tuple((local, other) for local, other in data.get("values", ())),
+            _read_codes(self.lines, here, "values", data.get("values", ())),
+            _read_codes(self.lines, here, "one_way", data.get("one_way", ())),
             data.get("local_none"),
             data.get("common_none"),
             data.get("number", False),
             data.get("length"),
             tuple(self.place(here, "copies", text, self.common) for text in data.get("copies", ())),
+            data.get("unit", ""),
+            data.get("date", False),
+            self.place(here, "whole", data["whole"], self.common) if "whole" in data else None,
         )
 
     def check_owners(self, pairs: Iterable[Pair]) -> None:

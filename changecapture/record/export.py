@@ -13,6 +13,7 @@ from pathlib import Path
 from shutil import rmtree
 
 from changecapture.apply import drain
+from changecapture.bridge import crossing_tables
 from changecapture.core.change import ALIVE, Entry, Row
 from changecapture.core.merge import merge_entries
 from changecapture.core.table import SyncedTable
@@ -75,9 +76,16 @@ def find_tables(store: SqlStore, wanted: Wanted) -> list[SyncedTable]:
     scopes = {table.scope for table in known}
     for module in modules - scopes:
         raise ConfigError(f"there is no module {module}", mend=f"there are {', '.join(sorted(scopes))}")
-    if not names and not modules:
-        return known
-    return [table for table in known if table.wire in names or table.scope in modules]
+    chosen = [
+        table for table in known if table.wire in names or table.scope in modules or not (names or modules)
+    ]
+    for table in chosen:
+        if table.wire in crossing_tables(store):
+            raise ConfigError(
+                f"{table.name} travels as rows of Eden's: nothing of it is exported here",
+                mend="export at an Eden that has it, or name other tables here",
+            )
+    return chosen
 
 
 @contextmanager

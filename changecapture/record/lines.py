@@ -43,19 +43,7 @@ class LinesForm:
 
     def write(self, record: Record) -> None:
         """See Form."""
-        name = record.written.name
-        line: dict[str, Any] = {
-            "table": record.table,
-            "uuid": record.key,
-            "instance": name.origin if name else "",
-            "entry": str(name) if name else "",
-            "stamp": show_time(record.written.stamp),
-            "deleted": not record.alive,
-            "fields": record.values,
-        }
-        if record.apart:
-            line["apart"] = dump_apart(record)
-        self._write(line)
+        self._write(dump_record(record))
         self._count += 1
 
     def close(self) -> None:
@@ -93,14 +81,30 @@ def _read_records(file: TextIO, whole: bool) -> Items:
                 ended = True
                 number -= 1
                 continue
-            yield _load(item, place)
+            yield load_record(item, place)
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             yield Refused(place, _explain(error))
     if not ended:
         yield Refused(f"record {number + 1}", "the file was cut short: what came after is missing")
 
 
-def _load(item: Mapping[str, Any], place: str) -> Record:
+def dump_record(record: Record) -> dict[str, Any]:
+    """Return a record as an object."""
+    name = record.written.name
+    line: dict[str, Any] = {
+        "table": record.table,
+        "uuid": record.key,
+        "instance": name.origin if name else "",
+        "entry": str(name) if name else "",
+        "stamp": show_time(record.written.stamp),
+        "deleted": not record.alive,
+        "fields": record.values,
+    }
+    return {**line, "apart": dump_apart(record)} if record.apart else line
+
+
+def load_record(item: Mapping[str, Any], place: str) -> Record:
+    """Return what ``dump_record`` wrote, or a person. Raises what malformed JSON makes raise."""
     fields = item["fields"]
     deleted = item.get("deleted", False)
     if not isinstance(fields, dict) or not isinstance(deleted, bool):

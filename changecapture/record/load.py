@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from changecapture.apply import apply_entries, drain, retry
+from changecapture.bridge import crossing_tables
 from changecapture.core import values
 from changecapture.core.change import ALIVE, Entry, Row, Version, hash_name
 from changecapture.core.group import complete
@@ -201,6 +202,8 @@ def _name(store: SqlStore, batch: Sequence[Record], loaded: Loaded) -> list[tupl
         try:
             if table is None:
                 raise ValueError(f"the table {record.table} is not synced here (changecapture plan says why)")
+            if record.table in crossing_tables(store):
+                raise ValueError(f"{record.table} travels as rows of Eden's: import it at an Eden")
             row = Row(record.table, record.key)
             row = joined.get(row, row)
             if row in found:

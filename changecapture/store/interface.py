@@ -250,6 +250,11 @@ class Store(Protocol):
     def insert_rows(self, table: SyncedTable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows; columns that a row leaves out get their default, the flag says live."""
 
+    def insert_columns(
+        self, table: SyncedTable, names: Sequence[str], columns: Sequence[Sequence[Any]]
+    ) -> None:
+        """Insert rows that are given column by column, at least one of each."""
+
     def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Insert rows of a table whose keys are ours, {key: row}, and keep which row has which key."""
 
@@ -346,6 +351,9 @@ class Store(Protocol):
 
     def append_entries(self, entries: Sequence[Entry], *, applied: bool) -> None:
         """Append to the changelog."""
+
+    def append_first(self, entries: Sequence[Entry]) -> None:
+        """Append the first entries of living rows, and keep what is known of the rows by them alone."""
 
     def find_names(self, names: Collection[PassName]) -> set[PassName]:
         """Return those of the names (origin, epoch, number) that are in the changelog."""
@@ -450,8 +458,11 @@ class Store(Protocol):
     def read_last_named(self, origin: str, epoch: int, upto: int) -> Entry | None:
         """Return the entry of the greatest number, up to a number, that is in the changelog."""
 
-    def read_positioned(self, position: int) -> Entry | None:
-        """Return the entry at a position, None where there is none (any more)."""
+    def read_stretch(self, position: int) -> str:
+        """Return what names the stretch of the log that a position is in, '' where that is not known."""
+
+    def forget_stretches(self, position: int) -> None:
+        """Forget stretches that ended before a position."""
 
     def read_contested(self, origin: str, epoch: int, numbers: Iterable[int]) -> set[tuple[int, str]]:
         """Return (number, digest) of what was published anew because its name was given twice."""

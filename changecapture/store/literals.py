@@ -1,10 +1,12 @@
 """Values and rows as they stand in a statement for MySQL, under the sql_mode that a store sets."""
 
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pymysql.converters import escape_item
+
+from changecapture.store.columns import Column, Spelled, is_constant, write_lines
 
 
 class Many(tuple[Any, ...]):
@@ -15,14 +17,14 @@ class Records(tuple[Sequence[Any], ...]):
     """The same of rows of values."""
 
 
-def write_many(values: Many, mapping: Mapping[Any, Any]) -> str:
+def spell_many(values: Many, mapping: Mapping[Any, Any]) -> str:
     """Return values in parentheses; ``mapping`` is how the driver writes what is none of ours."""
     return f"({','.join([_write(value, mapping) for value in values])})"
 
 
-def write_records(rows: Records, mapping: Mapping[Any, Any]) -> str:
+def spell_records(rows: Records, mapping: Mapping[Any, Any]) -> str:
     """Return rows of values, each in parentheses, in parentheses."""
-    return f"({','.join([write_many(Many(row), mapping) for row in rows])})"
+    return f"({','.join([spell_many(Many(row), mapping) for row in rows])})"
 
 
 def _write(value: Any, mapping: Mapping[Any, Any]) -> str:
@@ -37,20 +39,36 @@ def measure(value: Any) -> int:
     return len(value) if type(value) is str else 0
 
 
-def record(row: Iterable[Any]) -> str:
-    """Return the record of a row of ours."""
-    return f"({','.join([_LITERALS[type(value)](value) for value in row])})"
+def write_records(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """Yield rows as records: values in parentheses."""
+    return write_columns(list(zip(*rows, strict=True)))
 
 
-def app_record(row: Iterable[Any], ends: Sequence[str]) -> str:
-    """Return the record of a row of the application; ``ends`` are literals that stand after it."""
-    return f"({','.join([*(_LITERALS[type(value)](value) for value in row), *ends])})"
+def write_columns(columns: Sequence[Column]) -> Iterator[str]:
+    """Yield rows that are given column by column as records."""
+    for lines in write_lines(columns, _spell, between=",", around=("(", ")")):
+        yield from lines
+
+
+def _spell(column: Column) -> Spelled:
+    if is_constant(column):
+        return _LITERALS[type(column[0])](column[0]).replace("%", "%%"), None
+    types = set(map(type, column))
+    if types == {int}:
+        return "%s", column
+    if types == {str} and _is_clean("".join(column)):
+        return "'%s'", column
+    return "%s", [_LITERALS[type(value)](value) for value in column]
+
+
+def _is_clean(text: str) -> bool:
+    return not ("\\" in text or "'" in text or "\0" in text)
 
 
 def _text(value: str) -> str:
-    if "\\" in value or "'" in value or "\0" in value:
-        return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\0", "\\0") + "'"
-    return f"'{value}'"
+    if _is_clean(value):
+        return f"'{value}'"
+    return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\0", "\\0") + "'"
 
 
 def _coated(value: Mapping[str, str]) -> str:

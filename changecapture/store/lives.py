@@ -74,11 +74,6 @@ class LifeStore(JournalStore):
         )
         return Entry(*rows[0]) if rows else None
 
-    def read_positioned(self, position: int) -> Entry | None:
-        """Return the entry at a position, None where there is none (any more)."""
-        rows = self.query(f"SELECT {ENTRY} FROM {self.prefix}changelog WHERE position = %s", (position,))
-        return Entry(*rows[0]) if rows else None
-
     # Names that were given twice
     def read_contested(self, origin: str, epoch: int, numbers: Iterable[int]) -> set[tuple[int, str]]:
         """Return (number, digest) of what was published anew because its name was given twice."""

@@ -8,8 +8,9 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
-from changecapture.core.change import Captured, Entry, Row, Version
+from changecapture.core.change import Captured, Entry, Row, Version, hash_name
 from changecapture.core.codec import PassName
 from changecapture.core.merge import unite_versions
 from changecapture.core.rank import rank
@@ -38,6 +39,8 @@ class LogStore(AliasStore):
     ranks: dict[str, int]
     key_column: str
     """The column ``key`` of captured, quoted where it must be."""
+    _stretch: tuple[str, int] = ("", 0)
+    """The stretch of the log that this connection wrote last, and the position at which it left it."""
     numbers_transactions: bool
     """Whether ``captured.transaction_id`` names a transaction; else it names a connection."""
 
@@ -252,10 +255,52 @@ class LogStore(AliasStore):
 
     def append_entries(self, entries: Sequence[Entry], *, applied: bool) -> None:
         """Append to the changelog."""
+        if not entries:
+            return
+        token = self._go_on()
         self._load(
             "changelog",
             ENTRY_COLUMNS,
             (_entry_row(entry, int(applied)) for entry in entries),
+        )
+        self._stretch = token, self.last_position()
+
+    def _go_on(self) -> str:
+        """Return what names the stretch of the log that is written now: begin one, unless the last is of this
+        connection and the log ends where it left it. It may have been put back, under it too."""
+        end = self.last_position()
+        newest = self.query(
+            f"SELECT token FROM {self.prefix}stretch ORDER BY begins_after DESC LIMIT 1",
+        )
+        if newest == [(self._stretch[0],)] and end == self._stretch[1]:
+            return self._stretch[0]
+        token = uuid4().hex
+        self._upsert("stretch", ("begins_after",), ("token",), [(end, token)])
+        return token
+
+    def read_stretch(self, position: int) -> str:
+        """Return what names the stretch of the log that a position is in, '' where that is not known."""
+        rows = self.query(
+            f"SELECT token FROM {self.prefix}stretch WHERE begins_after < %s "
+            "ORDER BY begins_after DESC LIMIT 1",
+            (position,),
+        )
+        return str(rows[0][0]) if rows else ""
+
+    def forget_stretches(self, position: int) -> None:
+        """Forget stretches that ended before a position."""
+        rows = self.query(
+            f"SELECT max(begins_after) FROM {self.prefix}stretch WHERE begins_after < %s", (position,)
+        )
+        self.execute(f"DELETE FROM {self.prefix}stretch WHERE begins_after < %s", (rows[0][0] or 0,))
+
+    def append_first(self, entries: Sequence[Entry]) -> None:
+        """Append the first entries of living rows, and keep what is known of the rows by them alone."""
+        self.append_entries(entries, applied=True)
+        self._load(
+            "row_version",
+            ("table_name", "row_key", "stamp", "origin", "alive", "seen"),
+            [(e.table, e.key, e.stamp, e.origin, 1, hash_name(e.origin, e.epoch, e.number)) for e in entries],
         )
 
     def find_names(self, names: Collection[PassName]) -> set[PassName]:

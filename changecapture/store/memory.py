@@ -25,6 +25,7 @@ from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.dialect import memory as dialect
 from changecapture.errors import DataError, DriftError
+from changecapture.store.columns import Column
 from changecapture.store.sqlstore import SqlStore
 
 PLACE = DatabaseURL("memory", "", 0, "", "", "memory")
@@ -214,6 +215,10 @@ class MemoryStore(SqlStore):
         """Insert rows; columns that a row leaves out get their default, the flag says live."""
         for row in rows:
             self._insert_row(table, row)
+
+    def insert_columns(self, table: SyncedTable, names: Sequence[str], columns: Sequence[Column]) -> None:
+        """Insert rows that are given column by column, at least one of each."""
+        self.insert_rows(table, [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)])
 
     def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Insert rows of a table whose keys are ours, and keep which row has which key."""

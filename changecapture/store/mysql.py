@@ -19,7 +19,16 @@ from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.dialect import mysql as dialect
 from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
-from changecapture.store.literals import Many, Records, app_record, measure, record, write_many, write_records
+from changecapture.store.columns import Column
+from changecapture.store.literals import (
+    Many,
+    Records,
+    measure,
+    spell_many,
+    spell_records,
+    write_columns,
+    write_records,
+)
 from changecapture.store.log import ENTRY_HEAD
 from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
@@ -76,8 +85,8 @@ class MySQLStore(SqlStore):
             )
         except TypeError as error:
             raise refuse_options(url, error) from error
-        connection.encoders[Many] = write_many  # type: ignore[assignment]
-        connection.encoders[Records] = write_records  # type: ignore[assignment]
+        connection.encoders[Many] = spell_many  # type: ignore[assignment]
+        connection.encoders[Records] = spell_records  # type: ignore[assignment]
         with connection.cursor() as cursor:
             cursor.execute("SELECT version()")
             self.mariadb = "mariadb" in str(cursor.fetchall()).lower()
@@ -154,7 +163,7 @@ class MySQLStore(SqlStore):
         return f"{expression} IN %s", [Many(wanted)]
 
     def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        self._insert(f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES", map(record, rows))
+        self._insert(f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES", write_records(rows))
 
     def _insert(self, beginning: str, records: Iterable[str], ending: str = "") -> None:
         """Send records as SQL text, as many with each statement as it holds.
@@ -179,7 +188,7 @@ class MySQLStore(SqlStore):
         fresh = ", ".join(f"{name} = VALUES({name})" for name in columns)
         self._insert(
             f"INSERT INTO {self.prefix}{table} ({', '.join(names)}) VALUES",
-            map(record, rows),
+            write_records(rows),
             f"ON DUPLICATE KEY UPDATE {fresh}",
         )
 
@@ -241,16 +250,24 @@ class MySQLStore(SqlStore):
         shapes: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
         for row in rows:
             shapes[tuple(row)].append(row)
-        constants = {name: value for name, value in table.fill}
+        for names, group in shapes.items():
+            values = [row.values() for row in group]
+            self._insert_columns(table, names, list(zip(*values, strict=True)), len(group))
+
+    def insert_columns(self, table: SyncedTable, names: Sequence[str], columns: Sequence[Column]) -> None:
+        """Insert rows that are given column by column, at least one of each."""
+        self._insert_columns(table, names, columns, len(columns[0]))
+
+    def _insert_columns(
+        self, table: SyncedTable, names: Sequence[str], columns: Sequence[Column], count: int
+    ) -> None:
+        constants = dict(table.fill)
         if table.deleted_flag is not None:
             constants[table.deleted_flag.column] = table.deleted_flag.live
-        for names, group in shapes.items():
-            targets = ", ".join(self._quote(name) for name in (*names, *constants))
-            ends = [dialect.literal(value) for value in constants.values()]
-            self._insert(
-                f"INSERT INTO {self._quote(table.name)} ({targets}) VALUES",
-                (app_record(row.values(), ends) for row in group),
-            )
+        targets = ", ".join(self._quote(name) for name in (*names, *constants))
+        filled = [*columns, *([value] * count for value in constants.values())]
+        records = write_columns(filled) if filled else ["()"] * count
+        self._insert(f"INSERT INTO {self._quote(table.name)} ({targets}) VALUES", records)
 
     def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Insert rows of a table whose keys are ours, and keep which row has which key."""
@@ -322,7 +339,7 @@ class MySQLStore(SqlStore):
         row_word = "" if self.mariadb else "ROW"  # mysql 8 only, not run
         self._insert(
             f"UPDATE (WITH r ({', '.join([*places, *values_])}) AS (VALUES",
-            (f"{row_word}{app_record((*locator, *values), ())}" for locator, values in rows),
+            (row_word + text for text in write_records([(*locator, *values) for locator, values in rows])),
             f") SELECT * FROM r) AS r STRAIGHT_JOIN {self._quote(table.name)} AS t {indexes} ON {match} "
             f"SET {', '.join(sets)}",
         )

@@ -15,6 +15,7 @@ from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.dialect import postgresql as dialect
 from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
+from changecapture.store.columns import Column, Spelled, is_constant, write_lines
 from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
@@ -125,13 +126,14 @@ class PostgresStore(SqlStore):
         return f"{expression} = ANY(%s::{type_}[])", [_array(wanted)]
 
     def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        text = "".join(map(_copy_line, rows))
-        if text:
-            self._copy(f"{self.prefix}{table} ({', '.join(columns)})", text)
+        self._copy(f"{self.prefix}{table} ({', '.join(columns)})", list(zip(*rows, strict=True)))
 
-    def _copy(self, target: str, text: str) -> None:
+    def _copy(self, target: str, columns: Sequence[Column]) -> None:
+        if not columns:
+            return
         with self.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN".encode()) as copy:
-            copy.write(text.encode())
+            for lines in write_lines(columns, _spell, between="\t", around=("", "\n")):
+                copy.write("".join(lines).encode())
 
     def _upsert(
         self, table: str, keys: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]
@@ -187,14 +189,14 @@ class PostgresStore(SqlStore):
         for row in rows:
             shapes[tuple(row)].append(row)
         for names, group in shapes.items():
-            self._copy_rows(table, names, group)
+            self.insert_columns(table, names, list(zip(*(row.values() for row in group), strict=True)))
 
-    def _copy_rows(self, table: SyncedTable, names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    def insert_columns(self, table: SyncedTable, names: Sequence[str], columns: Sequence[Column]) -> None:
+        """Insert rows that are given column by column, at least one of each."""
         constants = _constants(table)
         targets = ", ".join(self._quote(name) for name in (*names, *constants))
-        ends = tuple(constants.values())
-        text = "".join([_copy_row((*row.values(), *ends)) for row in rows])
-        self._copy(f"{self._quote(table.name)} ({targets})", text)
+        ends = [[value] * len(columns[0]) for value in constants.values()]
+        self._copy(f"{self._quote(table.name)} ({targets})", [*columns, *ends])
 
     def _insert_sql(self, table: SyncedTable, names: Sequence[str]) -> str:
         known = _columns(table)
@@ -256,29 +258,30 @@ def _array_item(value: Any) -> str:
     return f'"{escaped}"'
 
 
-def _copy_line(row: Sequence[Any]) -> str:
-    """Return a line for COPY: a third of the time of the driver's own."""
-    line = "\t".join(map(str, row))
-    if "\\" in line or "\n" in line or "\r" in line or line.count("\t") >= len(row):
-        line = "\t".join(str(value).translate(_COPY_ESCAPES) for value in row)
-    return f"{line}\n"
+def _spell(column: Column) -> Spelled:
+    """Return how canonical values stand in a line of COPY, each to be read by its column's input function."""
+    if is_constant(column):
+        text = "\\N" if column[0] is None else _copied(column[0]).translate(_COPY_ESCAPES)
+        return text.replace("%", "%%"), None
+    types = set(map(type, column))
+    if types == {int}:
+        return "%s", column
+    if types == {str}:
+        return "%s", column if _is_clean("".join(column)) else [_escape(text) for text in column]
+    return "%s", ["\\N" if value is None else _escape(_copied(value)) for value in column]
 
 
-def _copy_row(row: Sequence[Any]) -> str:
-    """Return a line for COPY of canonical values, each to be read by the input function of its column."""
-    line = "\t".join(["\0" if v is None else v if type(v) is str else _copied(v) for v in row])
-    if (
-        "\\" in line
-        or "\n" in line
-        or "\r" in line
-        or line.count("\t") >= len(row)
-        or line.count("\0") > row.count(None)
-    ):
-        return "\t".join(["\\N" if v is None else _copied(v).translate(_COPY_ESCAPES) for v in row]) + "\n"
-    return line.replace("\0", "\\N") + "\n"
+def _is_clean(text: str) -> bool:
+    return not ("\\" in text or "\t" in text or "\n" in text or "\r" in text)
+
+
+def _escape(text: str) -> str:
+    return text if _is_clean(text) else text.translate(_COPY_ESCAPES)
 
 
 def _copied(value: Any) -> str:
+    if type(value) is str:
+        return value
     if type(value) is dict:
         (coated,) = value.values()
         return f"\\x{b64decode(coated).hex()}"

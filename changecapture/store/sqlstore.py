@@ -5,6 +5,7 @@ from typing import Any
 
 from changecapture.core.table import SyncedTable
 from changecapture.core.values import dump
+from changecapture.store.columns import Column
 from changecapture.store.rows import RowStore
 
 
@@ -13,6 +14,10 @@ class SqlStore(RowStore):
 
     def insert_rows(self, table: SyncedTable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows; columns that a row leaves out get their default, the flag says live."""
+        raise NotImplementedError
+
+    def insert_columns(self, table: SyncedTable, names: Sequence[str], columns: Sequence[Column]) -> None:
+        """Insert rows that are given column by column, at least one of each."""
         raise NotImplementedError
 
     def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:

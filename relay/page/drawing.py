@@ -6,7 +6,7 @@ The pictures are 360 wide, as a phone is: nothing in them has to shrink there.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from relay.page.views import PeerView
+from relay.page.views.peers import PeerView
 
 WIDTH = 360
 ROW = 84

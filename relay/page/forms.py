@@ -14,6 +14,7 @@ from changecapture.errors import ConfigError
 from changecapture.review import Lost, discard_parked, find_conflict, join_parked, keep_shown, write_value
 from changecapture.store.sqlstore import SqlStore
 from relay.orders import Orders, Said
+from relay.page.views.tables import Counted
 from relay.page.visit import Visit
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ class Site(Protocol):
     name: str
     orders: Orders
     pairing: "Pairing | None"
+    counted: Counted | None
 
     def speaking(self) -> set[str]:
         """Return the sites that are spoken to now."""

@@ -3,13 +3,14 @@
 - A browser that was led here under another name (DNS rebinding) sends that name as Host: only addresses
   in digits, ``localhost`` and the names of the configuration are served.
 - A session is a random cookie, kept here by its digest: idle for ``IDLE_S`` or older than ``LONGEST_S``
-  it is gone, and so are all when the relay stops. Its token must be in every form.
+  it is gone, and so are all when the relay stops or another password is set. Its token must be in every form.
 - The form that begins a session has a token too, made of a cookie and a secret of this process.
 """
 
 import hmac
 import secrets
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
@@ -31,9 +32,11 @@ DOOR = "changecapture_door"
 
 @dataclass(slots=True)
 class Session:
-    """Somebody who may act. ``who`` is what the log says; ``notes`` are to be shown once."""
+    """Somebody who may act. ``who`` is what the log says; ``notes`` are to be shown once; ``key``: what
+    stands for the password at its beginning."""
 
     who: str
+    key: bytes
     token: str
     since: float
     seen: float
@@ -44,9 +47,17 @@ class Session:
 class Guard:
     """All sessions and guesses."""
 
-    def __init__(self, clock: Clock, *, names: tuple[str, ...] = (), trust_local: bool = False) -> None:
-        """``names``: Host names that are ours; ``trust_local``: this machine needs no password."""
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        names: tuple[str, ...] = (),
+        trust_local: bool = False,
+        key: Callable[[], bytes] = bytes,
+    ) -> None:
+        """``names``: Host names that are ours; ``trust_local``: this machine needs no password; ``key`` tells
+        what stands for the password: another one ends the sessions that were begun with the one before."""
+        self._clock, self._key = clock, key
         self._names = frozenset({"localhost", *(name.lower() for name in names)})
         self._trust_local = trust_local
         self._secret = secrets.token_bytes(32)
@@ -57,18 +68,20 @@ class Guard:
         """Return whether a request was meant for us, and its form was not sent by another site."""
         try:
             name = urlsplit(f"//{visit.host}").hostname or ""
+            origin = urlsplit(visit.origin).netloc
         except ValueError:
             return False
         if name.lower() not in self._names and not _is_address(name):
             return False
-        return visit.method != "POST" or not visit.origin or urlsplit(visit.origin).netloc == visit.host
+        return visit.method != "POST" or not visit.origin or origin == visit.host
 
     def find(self, visit: Visit) -> Session | None:
         """Return the session of a request, kept alive by it."""
         now = self._clock.seconds()
         key = _digest(visit.cookies.get(COOKIE, ""))
         session = self._sessions.get(key)
-        if session is None or now - session.seen > IDLE_S or now - session.since > LONGEST_S:
+        stale = session is None or now - session.seen > IDLE_S or now - session.since > LONGEST_S
+        if session is None or stale or session.key != self._key():
             self._sessions.pop(key, None)
             return None
         if "watch" not in visit.fields:
@@ -82,7 +95,9 @@ class Guard:
     def begin(self, who: str) -> tuple[str, Session]:
         """Begin a session; return its cookie. The one that was seen least lately gives way."""
         now, cookie = self._clock.seconds(), secrets.token_urlsafe(32)
-        session = self._sessions[_digest(cookie)] = Session(who, secrets.token_urlsafe(32), now, now)
+        session = self._sessions[_digest(cookie)] = Session(
+            who, self._key(), secrets.token_urlsafe(32), now, now
+        )
         if len(self._sessions) > MAX_SESSIONS:
             del self._sessions[min(self._sessions, key=lambda key: self._sessions[key].seen)]
         return cookie, session
@@ -90,10 +105,6 @@ class Guard:
     def end(self, visit: Visit) -> None:
         """End the session of a request."""
         self._sessions.pop(_digest(visit.cookies.get(COOKIE, "")), None)
-
-    def end_all(self) -> None:
-        """End all of them."""
-        self._sessions.clear()
 
     @staticmethod
     def has_token(visit: Visit, session: Session) -> bool:

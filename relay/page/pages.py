@@ -7,11 +7,17 @@ from changecapture.core.change import Row
 from changecapture.errors import ChangeCaptureError
 from relay.log import Log
 from relay.messages import clean
-from relay.page import views
 from relay.page.drawing import draw_map, draw_plot
 from relay.page.forms import FORMS, Site
 from relay.page.guard import COOKIE, DOOR, Guard, Session
 from relay.page.texts import HERE, make_render
+from relay.page.views.conflicts import view_conflicts
+from relay.page.views.parked import view_parked
+from relay.page.views.peers import PeerView, view_peers
+from relay.page.views.rows import search_rows, view_life
+from relay.page.views.sight import Sight, read_sight
+from relay.page.views.tables import count_rows, view_tables
+from relay.page.views.troubles import find_troubles
 from relay.page.visit import Reply, Visit, go_to
 
 WHO_LIMIT = 40
@@ -135,19 +141,19 @@ class Pages:
         return {
             "status": sight.status,
             "peers": peers,
-            "troubles": views.find_troubles(sight.status, peers),
+            "troubles": find_troubles(sight.status, peers),
             "map": draw_map(site.name, peers, [other["device"][:8] for other in others]),
             "plot": draw_plot(sight.flow),
             "flow": sight.flow,
             "refresh": WATCH_S if "watch" in visit.fields else 0,
         }
 
-    async def _look(self, site: Site) -> tuple[views.Sight, list[views.PeerView], list[dict[str, Any]]]:
-        sight = await site.work(views.read_sight)
+    async def _look(self, site: Site) -> tuple[Sight, list[PeerView], list[dict[str, Any]]]:
+        sight = await site.work(read_sight)
         listed: dict[str, Any] = {}
         async for said in site.orders.carry_out({"order": "peers"}):
             listed = said["done"]
-        return sight, views.view_peers(sight, listed["peers"], site.speaking()), listed["others"]
+        return sight, view_peers(sight, listed["peers"], site.speaking()), listed["others"]
 
     async def _peers(self, site: Site, visit: Visit) -> dict[str, Any]:
         sight, peers, others = await self._look(site)
@@ -161,19 +167,21 @@ class Pages:
         }
 
     async def _conflicts(self, site: Site, visit: Visit) -> dict[str, Any]:
-        return {"conflicts": await site.work(views.view_conflicts)}
+        return {"conflicts": await site.work(view_conflicts)}
 
     async def _parked(self, site: Site, visit: Visit) -> dict[str, Any]:
-        return {"parked": await site.work(views.view_parked)}
+        return {"parked": await site.work(view_parked)}
 
     async def _rows(self, site: Site, visit: Visit) -> dict[str, Any]:
         wanted = visit.text("q")
         table, key = visit.text("table"), visit.fields.get("key", "")
         if table:
-            life = await site.work(lambda store: views.read_life(store, Row(table.lower(), key)))
+            life = await site.work(lambda store: view_life(store, Row(table, key)))
             return {"q": wanted, "found": None, "life": life, "asked": True}
-        found = await site.work(lambda store: views.search_rows(store, wanted))
+        found = await site.work(lambda store: search_rows(store, wanted))
         return {"q": wanted, "found": found, "life": None, "asked": bool(wanted)}
 
     async def _tables(self, site: Site, visit: Visit) -> dict[str, Any]:
-        return {"tables": await site.work(views.read_tables)}
+        before = site.counted
+        counted = site.counted = await site.work(lambda store: count_rows(store, before))
+        return {"tables": await site.work(lambda store: view_tables(store, counted)), "at": counted.at}

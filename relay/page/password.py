@@ -4,7 +4,7 @@ import base64
 import hmac
 import json
 import secrets
-from hashlib import scrypt
+from hashlib import scrypt, sha256
 from pathlib import Path
 
 from changecapture.errors import ConfigError
@@ -34,6 +34,11 @@ def write_password(directory: Path, password: str) -> None:
 def has_password(directory: Path) -> bool:
     """Return whether a password was set."""
     return read_private(directory / FILE) is not None
+
+
+def digest_password(directory: Path) -> bytes:
+    """Return what stands for the password that is set: another one for each that is set anew."""
+    return sha256(read_private(directory / FILE) or b"").digest()
 
 
 def check_password(directory: Path, password: str) -> bool:

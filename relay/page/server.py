@@ -11,20 +11,19 @@ from twisted.internet.threads import deferToThread
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from changecapture.config import parse_url
 from changecapture.errors import ChangeCaptureError, ConfigError
-from changecapture.memo import find_memo
-from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
 from relay.address import Address
 from relay.config import PageConfig, ProgramConfig, RelayConfig
 from relay.database import Worker
+from relay.exchange import open_site
 from relay.log import Log
 from relay.orders import Orders
 from relay.page.forms import Pairing
 from relay.page.guard import LONGEST_S, Guard
 from relay.page.pages import Pages
-from relay.page.password import check_password, has_password
+from relay.page.password import check_password, digest_password, has_password
+from relay.page.views.tables import Counted
 from relay.page.visit import Reply, Visit
 from relay.resource import BoundedRequest
 
@@ -54,7 +53,8 @@ class PageSite:
         self.orders = orders
         self.speaking = speaking
         self.pairing: Pairing | None = None
-        opener: Any = lambda: _open(config)  # noqa: E731
+        self.counted: Counted | None = None
+        opener: Any = lambda: open_site(config)  # noqa: E731
         self._worker = Worker(f"page of {config.name}", opener, reactor)
         self._showing: Deferred[None] | None = None
 
@@ -96,11 +96,6 @@ class PageSite:
             pairing.outcome = str(error)
 
 
-def _open(config: RelayConfig) -> SqlStore:
-    url = parse_url(config.url)
-    return open_store(url, memo=find_memo(url, config.state))
-
-
 class PageServer:
     """The page of a whole relay, from ``start`` to ``stop``."""
 
@@ -111,7 +106,12 @@ class PageServer:
         self._config, self._sites, self._state = config, sites, state
         self._reactor, self._log = reactor, log
         self._lock = DeferredLock()
-        guard = Guard(reactor, names=config.names, trust_local=config.trust_local)
+        guard = Guard(
+            reactor,
+            names=config.names,
+            trust_local=config.trust_local,
+            key=lambda: digest_password(state),
+        )
         self.pages = Pages(sites, guard, self._check, log)
         self._port: Any = None
 
@@ -192,16 +192,13 @@ class PageResource(Resource):
 def read_visit(request: Any) -> Visit:
     """Return a request as the page sees it."""
     pairs = [part.strip().partition("=") for part in _header(request, "cookie").split(";")]
-    path = tuple(part.decode("utf-8", "replace") for part in request.postpath if part)
+    path = tuple(_text(part) for part in request.postpath if part)
     return Visit(
         request.method.decode("ascii", "replace"),
         path,
         _header(request, "host"),
         str(getattr(request.getClientAddress(), "host", "")),
-        {
-            name.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace")
-            for name, values in request.args.items()
-        },
+        {_text(name): _text(values[-1]) for name, values in request.args.items()},
         {name: value for name, _, value in pairs},
         _header(request, "origin"),
         _header(request, "accept-language")[:200],
@@ -227,8 +224,14 @@ def send_reply(request: Any, reply: Reply) -> None:
     request.finish()
 
 
+def _text(content: bytes) -> str:
+    """Return what a browser has sent; no database has a place for NUL."""
+    return content.decode("utf-8", "replace").replace("\0", "")
+
+
 def _header(request: Any, name: str) -> str:
-    return str(request.getHeader(name) or "")
+    """Return a header, "" when it was not sent; whatever bytes it has."""
+    return (request.getHeader(name.encode()) or b"").decode("latin-1")
 
 
 def serve_page(program: ProgramConfig, relay: Any, *, reactor: Any, log: Log) -> PageServer:

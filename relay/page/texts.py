@@ -1,4 +1,4 @@
-"""The templates, and the texts in them: English, ready for gettext (``make texts`` writes page.pot).
+"""The templates, and the texts in them: English, ready for gettext (``make texts`` writes build/page.pot).
 
 A translation is ``locale/LANGUAGE/LC_MESSAGES/page.mo`` beside this file; the browser says which is wanted.
 """

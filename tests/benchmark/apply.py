@@ -46,17 +46,17 @@ def _measure_apply(machine: Machine, kind: Kind) -> Iterator[Figure]:
     speeds: list[float] = []
     with closing(open_store(source.url)) as left, closing(open_store(target.url)) as right:
         source.insert(half)
-        _receive(left, right, _collect(left, right))
+        take(left, right, collect(left, right))
         for number in range(1, ROUNDS + 1):
             say(f"apply on {kind}, round {number}")
             first = number * half + 1
             changed = f"id <= {half} OR id >= {first}"
             source.update(half, f"id <= {half}")
             source.insert(half, first)
-            batches = _collect(left, right)
+            batches = collect(left, right)
             twin.clean()
             raw = twin.load(source.text(changed), machine.directory)
-            took = _receive(left, right, batches)
+            took = take(left, right, batches)
             ratios.append(raw / took)
             speeds.append(2 * half / took)
         _check_equal(source, target)
@@ -66,7 +66,7 @@ def _measure_apply(machine: Machine, kind: Kind) -> Iterator[Figure]:
     yield Figure(f"apply.{kind}_ratio", median(ratios), ">=", GOALS[kind])
 
 
-def _collect(left: Store, right: Store) -> Sequence[Answer]:
+def collect(left: Store, right: Store) -> Sequence[Answer]:
     """Publish what is captured, and return it as the batches that another site gets."""
     while publish(left):
         pass
@@ -78,7 +78,7 @@ def _collect(left: Store, right: Store) -> Sequence[Answer]:
     return found
 
 
-def _receive(left: Store, right: Store, batches: Sequence[Answer]) -> float:
+def take(left: Store, right: Store, batches: Sequence[Answer]) -> float:
     """Return the seconds from payload to commit."""
     peer = left.read_site().origin
     before = time.monotonic()
@@ -127,10 +127,10 @@ def _measure_wire(machine: Machine) -> Iterator[Figure]:
     target = Application(machine, "postgresql", "wire_target", installed=True)
     with closing(open_store(source.url)) as left, closing(open_store(target.url)) as right:
         source.insert(old)
-        _receive(left, right, _collect(left, right))
+        take(left, right, collect(left, right))
         source.update(old)
         source.insert(rows - old, old + 1)
-        payloads = [batch.payload for batch in _collect(left, right)]
+        payloads = [batch.payload for batch in collect(left, right)]
     source.family.close()
     target.family.close()
     speeds: list[float] = []

@@ -254,7 +254,7 @@ def test_mariadb_s_deadlock_never_kills_the_application(new_site, other):
 # What the application does while we apply
 
 
-@pytest.mark.parametrize("moment", ["hold_rows", "insert_rows", "read_captured", "update_rows"])
+@pytest.mark.parametrize("moment", ["hold_rows", "insert_columns", "read_captured", "update_rows"])
 def test_change_of_the_application_in_mid_apply_is_not_overwritten(families, other, moment):
     here, there = families
     here.family.add_parent("p")
@@ -276,7 +276,7 @@ def test_change_of_the_application_in_mid_apply_is_not_overwritten(families, oth
     store = InterruptedStore(there.store, moment, write)
     pull(here.store, store)
     exchange(here, there)
-    if moment != "insert_rows":
+    if moment != "insert_columns":
         assert store.done
     assert_in_step(here, there)
 
@@ -315,7 +315,7 @@ def test_row_that_the_application_inserts_in_mid_apply_is_merged(families, other
         application.add_parent("same", "theirs")
         application.note("parent", "same", "theirs")
 
-    pull(here.store, InterruptedStore(there.store, "insert_rows", write))
+    pull(here.store, InterruptedStore(there.store, "insert_columns", write))
     exchange(here, there)
     assert here.family.rows("SELECT name, note FROM parent") == [("theirs", "theirs")]
     assert_in_step(here, there)
@@ -331,7 +331,7 @@ def test_row_that_the_application_inserts_and_deletes_in_mid_apply_is_merged(fam
         application.add_parent("same", "theirs")
         application.delete("parent", "same")
 
-    pull(here.store, InterruptedStore(there.store, "insert_rows", write))
+    pull(here.store, InterruptedStore(there.store, "insert_columns", write))
     exchange(here, there)
     assert_in_step(here, there)
 
@@ -375,7 +375,7 @@ def test_failure_in_mid_apply_leaves_nothing_behind(families):
         raise LookupError
 
     with pytest.raises(LookupError):
-        pull(here.store, InterruptedStore(there.store, "write_versions", fail))
+        pull(here.store, InterruptedStore(there.store, "append_first", fail))
     assert log_of(there) == before
     assert there.family.shown("parent") == {}
     exchange(here, there)

@@ -1,9 +1,11 @@
 """Phase 2 and Vesuvius share their people through an Eden."""
 
+import pytest
+
 from tests.support.databases import run_script
 from tests.support.vesuvius import Vesuvius
 
-from .test_mapping import person, rest
+from .test_mapping import OMAR, add_person, person, rest
 
 NADIA = "ab12-p-1"
 
@@ -54,3 +56,120 @@ def test_camps_groups_and_organisations_travel_both_ways(new_site):
     assert old.fetch("SELECT name, capacity FROM camp_general") == [("North School 2", 200)]
     assert old.fetch("SELECT name FROM org_main") == [("Crescent",)]
     assert old.parked() == {} and py.parked() == {}
+
+
+@pytest.fixture
+def old(new_site):
+    return new_site("mariadb", "sahana2")
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def eden(request, new_site):
+    return new_site(request.param)
+
+
+def run(site, *statements):
+    for statement in statements:
+        run_script(site.url, f"SET sql_mode = ''; {statement}")
+
+
+CONTACTS = (
+    "SELECT e.uuid, c.contact_method, c.value FROM pr_contact c JOIN pr_pentity e ON e.pe_id = c.pe_id "
+    "WHERE c.deleted = 'F' ORDER BY 2, 3"
+)
+
+
+def test_contacts_of_phase_2_travel_both_ways_several_of_a_kind(old, eden):
+    report(old, NADIA, "Nadia Karimi", "Karimi", "mis")
+    run(
+        old,
+        f"INSERT INTO contact VALUES ('{NADIA}', 'pmob', '+94 1'), ('{NADIA}', 'pmob', '+94 2'), "
+        f"('{NADIA}', 'curr', '+94 3'), ('{NADIA}', '', '')",
+    )
+    rest(old, eden)
+    assert set(eden.fetch(CONTACTS)) == {
+        (NADIA, "SMS", "+94 1"),
+        (NADIA, "SMS", "+94 2"),
+        (NADIA, "curr", "+94 3"),
+    }
+    eden.run(
+        "UPDATE pr_contact SET value = '+94 9' WHERE value = '+94 2';"
+        "INSERT INTO pr_contact (uuid, pe_id, contact_method, value, deleted) "
+        f"SELECT 'urn:uuid:c', pe_id, 'EMAIL', 'a@b.c', 'F' FROM pr_pentity WHERE uuid = '{NADIA}'"
+    )
+    rest(old, eden)
+    found = "SELECT opt_contact_type, contact_value FROM contact WHERE opt_contact_type <> '' ORDER BY 1, 2"
+    assert old.fetch(found) == [("curr", "+94 3"), ("email", "a@b.c"), ("pmob", "+94 1"), ("pmob", "+94 9")]
+    # Phase 2 edits by deleting and inserting anew.
+    run(
+        old,
+        f"DELETE FROM contact WHERE pgoc_uuid = '{NADIA}' AND opt_contact_type = 'email'",
+        f"INSERT INTO contact VALUES ('{NADIA}', 'email', 'd@e.f')",
+    )
+    rest(old, eden)
+    assert (NADIA, "EMAIL", "d@e.f") in eden.fetch(CONTACTS) and len(eden.fetch(CONTACTS)) == 4
+    assert old.parked() == {} and eden.parked() == {}
+
+
+def test_identity_documents_travel_both_ways(old, eden):
+    report(old, NADIA, "Nadia Karimi", "Karimi", "mis")
+    run(
+        old,
+        f"INSERT INTO identity_to_person VALUES ('{NADIA}', 'N123', 'pas'), ('{NADIA}', NULL, NULL), "
+        f"('{NADIA}', 'V1', 'nic')",
+    )
+    rest(old, eden)
+    documents = (
+        "SELECT p.uuid, i.type, i.value FROM pr_identity i JOIN pr_person p ON p.id = i.person_id "
+        "WHERE i.deleted = 'F' ORDER BY 2"
+    )
+    assert eden.fetch(documents) == [(NADIA, 1, "N123"), (NADIA, 2, "V1")]
+    eden.run(
+        "UPDATE pr_identity SET deleted = 'T' WHERE type = 2;"
+        "INSERT INTO pr_identity (uuid, person_id, type, value, deleted) "
+        f"SELECT 'urn:uuid:i', id, 3, 'B7', 'F' FROM pr_person WHERE uuid = '{NADIA}'"
+    )
+    rest(old, eden)
+    mine = "SELECT serial, opt_id_type FROM identity_to_person WHERE serial IS NOT NULL ORDER BY 1"
+    assert old.fetch(mine) == [("B7", "dln"), ("N123", "pas")]
+    assert old.parked() == {} and eden.parked() == {}
+
+
+def test_members_of_groups_and_residents_of_camps_travel_both_ways(old, eden):
+    report(old, NADIA, "Nadia Karimi", "Karimi", "mis")
+    add_person(eden, OMAR)
+    run(
+        old,
+        "INSERT INTO pgroup VALUES ('ab12-g-1', 'fam')",
+        "INSERT INTO group_details (g_uuid) VALUES ('ab12-g-1')",
+        f"INSERT INTO person_to_pgroup VALUES ('{NADIA}', 'ab12-g-1')",
+        "INSERT INTO camp_general (c_uuid, name) VALUES ('ab12-c-1', 'North School')",
+        "INSERT INTO camp_reg (c_uuid) VALUES ('ab12-c-1')",
+        f"INSERT INTO resource_to_shelter VALUES ('{NADIA}', 'ab12-c-1')",
+    )
+    rest(old, eden)
+    members = (
+        "SELECT p.uuid, g.uuid FROM pr_group_membership m JOIN pr_person p ON p.id = m.person_id "
+        "JOIN pr_group g ON g.id = m.group_id WHERE m.deleted = 'F'"
+    )
+    residents = (
+        "SELECT p.uuid, s.name FROM cr_shelter_registration r JOIN pr_person p ON p.id = r.person_id "
+        "JOIN org_site s ON s.site_id = r.site_id WHERE r.deleted = 'F' AND r.registration_status = 2"
+    )
+    assert eden.fetch(members) == [(NADIA, "ab12-g-1")]
+    assert eden.fetch(residents) == [(NADIA, "North School")]
+    eden.run(
+        "INSERT INTO pr_group_membership (uuid, person_id, group_id, deleted) "
+        f"SELECT 'urn:uuid:m', p.id, g.id, 'F' FROM pr_person p, pr_group g WHERE p.uuid = '{OMAR}';"
+        "INSERT INTO cr_shelter_registration (uuid, person_id, site_id, registration_status, deleted) "
+        f"SELECT 'urn:uuid:r', p.id, s.site_id, 2, 'F' FROM pr_person p, org_site s WHERE p.uuid = '{OMAR}'"
+    )
+    rest(old, eden)
+    assert old.fetch("SELECT p_uuid FROM person_to_pgroup ORDER BY 1") == [(NADIA,), (OMAR,)]
+    assert old.fetch("SELECT x_uuid FROM resource_to_shelter ORDER BY 1") == [(NADIA,), (OMAR,)]
+    eden.run("UPDATE cr_shelter_registration SET registration_status = 3 WHERE uuid = 'urn:uuid:r'")
+    run(old, f"DELETE FROM person_to_pgroup WHERE p_uuid = '{OMAR}'")
+    rest(old, eden)
+    assert old.fetch("SELECT x_uuid FROM resource_to_shelter") == [(NADIA,)]
+    assert eden.fetch(members) == [(NADIA, "ab12-g-1")]
+    assert old.parked() == {} and eden.parked() == {}

@@ -1,21 +1,24 @@
 """The page in the browser: only for who has the password, nothing unescaped, and what it does is done."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.web.test.requesthelper import DummyRequest
 
 from relay.page.forms import Pairing
 from relay.page.guard import COOKIE, DOOR, GUESSES, IDLE_S, Guard
 from relay.page.pages import Pages
+from relay.page.server import read_visit
 from relay.page.visit import Reply, Visit
 from tests.support.sites import Site, exchange
 from tests.unit.relay_fake import FakeLog, result
 
 EVIL = "<script>alert(1)</script>"
 DEVICE = "ab" * 32
+ALIVE_PARENTS = "SELECT 1 FROM {p}row_version WHERE table_name = 'parent' AND alive = 1"
 
 
 @dataclass
@@ -47,7 +50,7 @@ class Shown:
     name = "camp"
 
     def __init__(self, site: Site, other: str) -> None:
-        self.site, self.orders, self.pairing = site, Orders(other), None
+        self.site, self.orders, self.pairing, self.counted = site, Orders(other), None, None
 
     def speaking(self):
         return {self.orders.site}
@@ -238,3 +241,45 @@ def test_peers_are_limited_unpaired_and_paired_by_the_orders_of_the_commands(pla
     assert "42-river" in browser.send("peers", action="pair").body
     given = [order for order in place.shown.orders.given if order["order"] != "peers"]
     assert [order["order"] for order in given] == ["limit", "unpair", "join"]
+
+
+def test_another_password_ends_the_sessions_of_the_one_before(disputed):
+    place, keys = make_place(*disputed), [b"old"]
+    place.pages._guard._key = lambda: keys[-1]
+    browser = Browser(place.pages)
+    browser.log_in()
+    assert browser.ask("GET", "camp", "tables").status == 200
+    keys.append(b"new")
+    assert browser.ask("GET", "camp", "tables").location == "/login"
+    keys.append(b"old")
+    assert browser.ask("GET", "camp", "tables").location == "/login"
+
+
+def test_tables_are_counted_when_nobody_has_for_a_while(browser, place, disputed):
+    here, _ = disputed
+    first = browser.ask("GET", "camp", "tables").body
+    here.family.add_parent("another")
+    here.publish()
+    assert place.shown.counted.rows["parent"][0] + 1 == len(here.fetch(ALIVE_PARENTS))
+    assert re.findall("counted [^<)]+", browser.ask("GET", "camp", "tables").body) == re.findall(
+        "counted [^<)]+", first
+    )
+    place.shown.counted = replace(place.shown.counted, at=0)
+    browser.ask("GET", "camp", "tables")
+    assert place.shown.counted.rows["parent"][0] == len(here.fetch(ALIVE_PARENTS))
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://evil.example"])
+def test_origin_that_is_not_ours_is_refused_however_it_is_written(place, origin):
+    visit = Visit("POST", ("login",), "127.0.0.1:7483", origin=origin)
+    assert result(place.pages.answer(visit)).status == 403
+
+
+@pytest.mark.parametrize("header", ["Host", "Origin", "Cookie", "Accept-Language", "X-Forwarded-For"])
+def test_header_of_any_bytes_is_read(header):
+    request = DummyRequest([b""])
+    request.requestHeaders.setRawHeaders(header.encode(), [b"\xff\xfe"])
+    request.args = {b"q": [b"a\0b\xff"]}
+    request.postpath = [b"a\0b"]
+    visit = read_visit(request)
+    assert visit.fields == {"q": "ab\N{REPLACEMENT CHARACTER}"} and visit.path == ("ab",)

@@ -34,7 +34,14 @@ WRITE_S = 0.02
 MOST_WRITES = 60
 """Between two kills: a moment at random."""
 SETTLE_S, LOOK_S = 180.0, 0.2
-APPLYING = ("hold_rows", "insert_rows", "write_versions", "append_entries", "write_progress")
+APPLYING = (
+    "hold_rows",
+    "insert_columns",
+    "append_first",
+    "write_versions",
+    "append_entries",
+    "write_progress",
+)
 
 
 class Place:

@@ -225,8 +225,8 @@ class SitesMachine(RuleBasedStateMachine):
             assert site.parked() == first.parked()
             assert set(site.parked().values()) <= self.may_stay_parked
             assert_sound_log(site)
-            if self.judged:
-                self.ledger.check(site)
+        if self.judged:
+            self.ledger.check(self.sites)
         for other in self.sites[1:]:
             with first.reader() as ours, other.reader() as theirs:
                 assert compare_readers(ours, theirs).differences == ()

@@ -3,11 +3,14 @@
 One seed is one course of events: ``CHANGECAPTURE_TEST_SEED=n`` runs that seed alone.
 """
 
+import gc
 import os
+from contextlib import closing
 
 import pytest
+from twisted.internet.defer import Deferred
 
-from tests.support.simulation import Simulation
+from tests.support.simulation.world import Simulation
 
 SEED = "CHANGECAPTURE_TEST_SEED"
 CHUNK = 250
@@ -15,6 +18,7 @@ CHUNK = 250
 
 def simulate(first, number):
     given = os.environ.get(SEED)
+    gc.freeze()  # what is there for good is not looked through after each run
     for seed in [int(given)] if given else range(first, first + number):
         world = Simulation(seed)
         try:
@@ -26,15 +30,26 @@ def simulate(first, number):
             world.close()
 
 
-@pytest.mark.parametrize("first", [0, 20])
+@pytest.mark.parametrize("first", range(0, 200, 25))
 def test_sites_end_equal_whatever_happens_between_them(first):
-    simulate(first, 20)
+    simulate(first, 25)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("first", range(1000, 11_000, CHUNK))
 def test_sites_end_equal_in_ten_thousand_courses_of_events(first):
     simulate(first, CHUNK)
+
+
+def test_error_that_nobody_handles_is_a_failure():
+    def fail():
+        lost = Deferred()
+        lost.errback(ValueError("nobody looks at it"))
+
+    world = Simulation(4)
+    world.clock.callLater(1.0, fail)
+    with closing(world), pytest.raises(AssertionError, match="nobody looks at it"):
+        world.run()
 
 
 def test_a_seed_is_one_course_of_events():

@@ -1,20 +1,26 @@
 """Keeps the books while sites write and exchange: what every change was, and what its author could see.
 
-It learns this by looking at a site's own log just before and after it publishes, and so owes nothing to
-contexts, vectors or ``seen``. At the end it says what all sites must show and which values must have been
+``Ledger`` learns this by looking at a site's own log just before and after it publishes, and so owes nothing
+to contexts, vectors or ``seen``. At the end it says what all sites must show and which values must have been
 kept as conflicts: by the rules of the design in their plainest form, not by the product's merge.
+
+``LogLedger`` is for sites that lost a part of their past, which may have been the only ones to know it: it
+goes by what is left in all logs together.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from changecapture.core.change import Row
+from changecapture.core.values import dump
 from tests.support.sites import AnySite
 
 Name = tuple[str, int, int]
+Lost = tuple[Row, str, str]
+"""Row, column, and the name of the entry that lost, or the JSON text of its value."""
 ALIVE = "@alive"
 
 
@@ -24,7 +30,7 @@ class Made(NamedTuple):
     order: tuple[int, str, int, int]
     row: Row
     columns: Mapping[str, Any]
-    known: frozenset[Name]
+    known: frozenset[Name] = frozenset()
 
     @property
     def name(self) -> Name:
@@ -37,53 +43,67 @@ class Ledger:
 
     def __init__(self) -> None:
         self.made: dict[Name, Made] = {}
+        self._given_up: dict[str, frozenset[Name]] = defaultdict(frozenset)
+        """What a site has seen and compaction may have taken from its log."""
         self._stamps: dict[Name, int] = {}
 
     @contextmanager
     def watching(self, site: AnySite) -> Iterator[None]:
         """Note what a site publishes inside, whoever asked it to."""
         waits = site.store.has_captured()
-        known = _read_names(site, "applied = 1") if waits else frozenset()
+        known = self._read_known(site) if waits else frozenset()
         try:
             yield
         finally:
             if waits:
                 self._note(site, known)
 
-    def _note(self, site: AnySite, known: frozenset[Name]) -> None:
-        for row in site.fetch(
-            f"SELECT stamp, origin, epoch, number, table_name, row_key, {site.quote('columns')} "
-            "FROM {p}changelog WHERE origin = %s ORDER BY number",
-            [site.origin],
-        ):
-            order, columns = tuple(row[:4]), json.loads(row[6])
-            columns.pop("@unseen", None)
-            if order[1:] not in self.made:
-                self.made[order[1:]] = Made(order, Row(*row[4:6]), columns, known)
-                known |= {order[1:]}
+    def remember(self, site: AnySite) -> None:
+        """Note what a site has seen, with what stamps, before its log is compacted."""
+        self._given_up[site.origin] = self._read_known(site)
+        for stamp, *name in site.fetch("SELECT stamp, origin, epoch, number FROM {p}changelog"):
+            if tuple(name) in self.made:  # else a site that lost a part of its past has published it anew
+                self._restamp(tuple(name), stamp)
 
-    def check(self, site: AnySite) -> None:
-        """Fail unless a site that has everything knows, shows and keeps what follows from it."""
-        assert _read_names(site, "1 = 1") == self.made.keys(), "entries that no application wrote, or lost"
-        self._take_stamps(site)
+    def _restamp(self, name: Name, stamp: int) -> None:
+        self.made[name] = self.made[name]._replace(order=(stamp, *name))
+
+    def _read_known(self, site: AnySite) -> frozenset[Name]:
+        gone = self._given_up[site.origin]
+        held = _read_names(site, "1 = 1") if gone else frozenset()
+        return _read_names(site, "applied = 1") | (gone - held)
+
+    def _note(self, site: AnySite, known: frozenset[Name]) -> None:
+        for made in _read_made(site, "WHERE origin = %s ORDER BY number", [site.origin]):
+            if made.name not in self.made:
+                self.made[made.name] = made._replace(known=known)
+                known |= {made.name}
+
+    def check(self, sites: Sequence[AnySite], *, whole: bool = True) -> None:
+        """Fail unless sites that have everything know, show and keep what follows from it.
+
+        ``whole``: false where logs were compacted. Then who got a later value without the one that it had
+        overtaken has no record of that: one site must have it, perhaps of an equal value that came after.
+        """
+        kept = [_read_kept(site) for site in sites]
+        anywhere: set[Lost] = set().union(*kept)
+        for site in sites:
+            names = _read_names(site, "1 = 1")
+            assert names <= self.made.keys(), "entries that no application wrote"
+            assert not whole or names == self.made.keys(), "entries that are lost"
+            self._take_stamps(site)
+        self._lower_given_up(sites)
         self._check_order()
-        shown, merged = dict(self._list_shown(site)), self.merge()
+        for site, here in zip(sites, kept, strict=True):
+            check_shown(site, merge(self.made.values()))
+            self._check_kept(site, here if whole else anywhere, whole)
+
+    def _check_kept(self, site: AnySite, kept: set[Lost], whole: bool) -> None:
         parked = site.parked().keys()
-        for row in merged:
-            expected = None if row in parked else self._expect(site, row, merged)
-            assert shown.pop(row, None) == expected, f"{site.origin} shows {row} otherwise"
-        assert not shown, "rows that nobody wrote"
-        kept = {
-            (Row(table, key), column, name)
-            for table, key, column, name in site.fetch(
-                "SELECT table_name, row_key, column_name, lost_name FROM {p}conflict"
-            )
-        }
-        for row, column, made in self.list_lost():
+        for row, column, made in self.list_lost(whole=whole):
             # What a parked row comes to is settled when it is shown.
-            assert row in parked or (row, column, "/".join(map(str, made.name))) in kept, (
-                f"lost without a record: {made}"
-            )
+            names = "/".join(map(str, made.name)), dump(made.columns[column])
+            assert row in parked or (row, column, names[not whole]) in kept, f"lost without a record: {made}"
 
     def _take_stamps(self, site: AnySite) -> None:
         """Take the stamps as they are in the end, the same everywhere: a site that learns that its clock is
@@ -93,7 +113,16 @@ class Ledger:
             assert self._stamps.setdefault(made.name, stamp) == stamp, (
                 f"{site.origin} stamps {made} otherwise"
             )
-            self.made[made.name] = made._replace(order=(stamp, *made.name))
+            self._restamp(made.name, stamp)
+
+    def _lower_given_up(self, sites: Sequence[AnySite]) -> None:
+        """Of what is in no log any more the stamp may have been wrong, and not been corrected."""
+        held: set[Name] = set().union(*(_read_names(site, "1 = 1") for site in sites))
+        for made in list(self.made.values()):
+            for name in made.known - held:
+                before = self.made[name]
+                if before.row == made.row:
+                    self._restamp(name, min(before.order[0], made.order[0] - 1))
 
     def _check_order(self) -> None:
         """Whoever has seen a change of a row and writes the row wins over it."""
@@ -102,47 +131,118 @@ class Ledger:
                 before = self.made[name]
                 assert before.row != made.row or before.order < made.order, f"{made} loses to {before}"
 
-    def merge(self) -> dict[Row, dict[str, Any]]:
-        """Return the columns of each row as the latest change of each wrote them."""
-        rows: dict[Row, dict[str, Any]] = defaultdict(dict)
-        for made in sorted(self.made.values(), key=lambda made: made.order):
-            rows[made.row].update(made.columns)
-        return rows
-
-    def list_lost(self) -> Iterator[tuple[Row, str, Made]]:
+    def list_lost(self, *, whole: bool = True) -> Iterator[tuple[Row, str, Made]]:
         """Yield the values that lost to one whose author did not know of them, and that nobody replaced
-        knowingly."""
+        knowingly.
+
+        ``whole``: false where an equal value that came later may stand for one: it let that be given up.
+        """
         cells: dict[tuple[Row, str], list[Made]] = defaultdict(list)
         for made in self.made.values():
             for column in made.columns:
                 cells[made.row, column].append(made)
         for (row, column), writers in cells.items():
             kept = max(writers, key=lambda made: made.order)
+            replaced: set[Name] = set().union(*(made.known for made in writers))
             for made in writers:
-                if made.columns[column] != kept.columns[column]:
-                    if not any(made.name in other.known for other in writers):
-                        yield row, column, made
+                value = made.columns[column]
+                equal = [one for one in writers if one.columns[column] == value and one.order >= made.order]
+                meant = [made] if whole else equal
+                if value != kept.columns[column] and not any(one.name in replaced for one in meant):
+                    yield row, column, made
 
-    def _list_shown(self, site: AnySite) -> Iterator[tuple[Row, dict[str, Any]]]:
-        with site.reader() as reader:
-            for wire in reader.tables:
-                for key, row in reader.rows(wire).items():
-                    yield Row(wire, key), row
 
-    def _expect(
-        self, site: AnySite, row: Row, merged: Mapping[Row, Mapping[str, Any]]
-    ) -> dict[str, Any] | None:
-        """Return what a row must look like, None when it must not be there."""
-        if not merged[row].get(ALIVE):
-            return None
-        expected: dict[str, Any] = {}
-        for column in site.store.tables_by_wire[row.table].columns:
-            value = merged[row].get(column.wire)
-            if column.reference is not None and value is not None:
-                target = Row(column.reference.table.lower(), value)
-                value = value if merged.get(target, {}).get(ALIVE) else None
-            expected[column.wire] = value
-        return expected
+class LogLedger:
+    """What is left in all logs together: every life's changes, under whatever names."""
+
+    def check(self, sites: Sequence[AnySite], *, whole: bool = True) -> None:
+        """Fail unless all sites show what all logs together come to, and hold it all.
+
+        ``whole``: false where logs were compacted.
+        """
+        made = {site.origin: list(_read_made(site)) for site in sites}
+        first, *others = [{_content(one) for one in of_site} for of_site in made.values()]
+        for other in others:
+            assert not whole or other == first, f"held at one site only: {other ^ first}"
+        merged = merge(one for of_site in made.values() for one in of_site)
+        for site in sites:
+            check_shown(site, merged)
+        _check_names(sites, made)
+
+
+def _check_names(sites: Sequence[AnySite], made: Mapping[str, Sequence[Made]]) -> None:
+    """No name means two things, unless its site knows that and has published both anew."""
+    at_home = {site.origin: site for site in sites}
+    meant: dict[Name, Made] = {}
+    for one in (one for of_site in made.values() for one in of_site):
+        origin, epoch, number = one.name
+        if _content(meant.setdefault(one.name, one)) != _content(one):
+            home = at_home[origin]
+            assert home.store.read_contested(origin, epoch, [number]), f"{one.name} means two things"
+
+
+def merge(made: Iterable[Made]) -> dict[Row, dict[str, Any]]:
+    """Return the columns of each row as the latest change of each wrote them."""
+    rows: dict[Row, dict[str, Any]] = defaultdict(dict)
+    for one in sorted(made, key=lambda made: made.order):
+        rows[one.row].update(one.columns)
+    return rows
+
+
+def check_shown(site: AnySite, merged: Mapping[Row, Mapping[str, Any]]) -> None:
+    """Fail unless a site shows what the merged rows come to, parked ones not."""
+    shown, parked = dict(_list_shown(site)), site.parked().keys()
+    for row in merged:
+        expected = None if row in parked else _expect(site, row, merged)
+        found = shown.pop(row, None)
+        assert found == expected, f"{site.origin} shows {row} otherwise: {found}, not {expected}"
+    assert not shown, "rows that nobody wrote"
+
+
+def _list_shown(site: AnySite) -> Iterator[tuple[Row, dict[str, Any]]]:
+    with site.reader() as reader:
+        for wire in reader.tables:
+            for key, row in reader.rows(wire).items():
+                yield Row(wire, key), row
+
+
+def _expect(site: AnySite, row: Row, merged: Mapping[Row, Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return what a row must look like, None when it must not be there."""
+    if not merged[row].get(ALIVE):
+        return None
+    expected: dict[str, Any] = {}
+    for column in site.store.tables_by_wire[row.table].columns:
+        value = merged[row].get(column.wire)
+        if column.reference is not None and value is not None:
+            target = Row(column.reference.table.lower(), value)
+            value = value if merged.get(target, {}).get(ALIVE) else None
+        expected[column.wire] = value
+    return expected
+
+
+def _content(made: Made) -> tuple[int, str, Row, str]:
+    """Return what a change is, whatever its name."""
+    return made.order[0], made.order[1], made.row, json.dumps(made.columns, sort_keys=True)
+
+
+def _read_made(site: AnySite, condition: str = "", parameters: Sequence[Any] = ()) -> Iterator[Made]:
+    for row in site.fetch(
+        f"SELECT stamp, origin, epoch, number, table_name, row_key, {site.quote('columns')} "
+        f"FROM {{p}}changelog {condition}",
+        parameters or None,
+    ):
+        columns = json.loads(row[6])
+        columns.pop("@unseen", None)
+        yield Made(tuple(row[:4]), Row(*row[4:6]), columns)
+
+
+def _read_kept(site: AnySite) -> set[Lost]:
+    found = site.fetch("SELECT table_name, row_key, column_name, lost_name, lost_value FROM {p}conflict")
+    return {
+        (Row(table, key), column, what)
+        for table, key, column, name, value in found
+        for what in (name, dump(json.loads(value)))
+    }
 
 
 def _read_names(site: AnySite, condition: str) -> frozenset[Name]:

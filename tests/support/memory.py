@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from itertools import count
+from pathlib import Path
 from time import time_ns
 from typing import Any
 
 from changecapture.catchup import park_columns, show_carried
 from changecapture.core.table import SyncedTable
 from changecapture.dialect import memory as dialect
-from changecapture.pair import Made, pull_from
+from changecapture.memo import Memo, Remembered
+from changecapture.pair import Made, introduce, pull_from
 from changecapture.plan import definitions, plan
 from changecapture.profiles import choose_profile
 from changecapture.publish import publish
@@ -150,6 +152,7 @@ class DirectSource:
 
 def pull(source: MemoryStore, target: MemoryStore) -> int:
     """Pull from one site into another until nothing is left; return how many entries were new."""
+    introduce(source, target)
     return pull_from(DirectSource(source), source.read_site().origin, target, lambda received: None)
 
 
@@ -179,6 +182,24 @@ def install(store: MemoryStore, profile: str) -> None:
             store.execute(f"DROP TRIGGER IF EXISTS {name}")
             store.execute(statement)
     store.execute(f"UPDATE {store.prefix}site SET installed_at = installed_at + 1")
+
+
+class KeptMemo(Memo):
+    """What a relay keeps outside the database, without a file."""
+
+    def __init__(self, known: Remembered | None = None) -> None:
+        super().__init__(Path("nowhere"))
+        self._file = known
+
+    def _read_file(self) -> Remembered | None:
+        return self._file
+
+    def _write_file(self, remembered: Remembered) -> None:
+        self._file = remembered
+
+    def reread(self) -> "KeptMemo":
+        """Return the memo as a program that starts now reads it."""
+        return KeptMemo(self._file)
 
 
 @cache

@@ -32,6 +32,10 @@ PHASE_2 = (
     "camp_general",
     "camp_reg",
     "org_main",
+    "contact",
+    "identity_to_person",
+    "person_to_pgroup",
+    "resource_to_shelter",
 )
 
 

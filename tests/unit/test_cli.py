@@ -14,7 +14,7 @@ import pytest
 from changecapture import packages
 from changecapture.cli import commands
 from changecapture.cli.exits import MEANINGS
-from changecapture.cli.output import count, describe_age
+from changecapture.cli.output import count, describe_age, plain, print_table, say
 from changecapture.cli.sync import report
 from changecapture.errors import RetryLater
 from changecapture.status import Status
@@ -315,3 +315,16 @@ def test_shell_is_answered_with_the_commands_that_fit():
     }
     program = "import sys; from changecapture.cli import main; sys.exit(main())"
     assert run_program(sys.executable, "-c", program, environ=environ).out == "plain,export\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("\x1b]0;x\x07", "\\x1b]0;x\\x07"), ("a\u202eb\x9b", "a\\u202eb\\x9b")]
+)
+def test_what_comes_from_elsewhere_is_shown_by_a_terminal_and_not_obeyed(capsys, text, shown):
+    print_table("t", ("h",), [(text,)])
+    say(text)
+    assert capsys.readouterr().out.splitlines() == ["h", shown, shown]
+
+
+def test_names_keep_the_signs_that_join_their_letters():
+    assert plain("\u0646\u06cc\u0645\u200c\u0641") == "\u0646\u06cc\u0645\u200c\u0641"

@@ -11,15 +11,18 @@ from itertools import count, pairwise
 import pytest
 
 from changecapture.apply import apply_entries, retry
+from changecapture.clocks import correct_stamps
+from changecapture.compact import compact
 from changecapture.core.change import ALIVE, Row
 from changecapture.core.clock import LATEST_STAMP
 from changecapture.errors import PeerError, RetryLater
+from changecapture.lives import heal, sample_entries
 from changecapture.publish import publish
 from changecapture.sync import answer, next_request, receive
 from tests.property.machine import PEOPLE, PROFILE
 from tests.support import family
 from tests.support.interrupt import InterruptedStore
-from tests.support.memory import MemorySite, pull
+from tests.support.memory import KeptMemo, MemorySite, pull
 
 SECOND = 1_000_000
 BEGIN = 1_700_000_000 * SECOND
@@ -176,7 +179,7 @@ def test_r6_row_that_comes_and_goes_in_mid_apply_is_merged(families):
         with b.store.application():
             b.family.delete("parent", "p")
 
-    receive(InterruptedStore(b.store, "insert_rows", come_and_go), "a", batch(a, b))
+    receive(InterruptedStore(b.store, "insert_columns", come_and_go), "a", batch(a, b))
     meet(a, b)
     assert a.family.shown("parent") == b.family.shown("parent")
     assert a.conflicts() == b.conflicts()
@@ -212,6 +215,181 @@ def test_r9_value_that_the_author_had_not_seen_is_recorded(people):
     meet(a, b)
     lost = {("item", "i", "a", '"v4"', '"v2"')}
     assert a.conflicts() == b.conflicts() == lost
+
+
+def write_item(site, text, code="i"):
+    if not site.family("UPDATE item SET a = %s WHERE code = %s", text, code):
+        site.family("INSERT INTO item (code, a) VALUES (%s, %s)", code, text)
+    site.publish()
+
+
+def items(site):
+    return dict(site.family.rows("SELECT code, a FROM item"))
+
+
+def put_back(site, backup, memo):
+    site.restore(backup)
+    site.store.memo = memo
+
+
+def test_r10_restored_backup_gives_no_name_twice(people):
+    """Its memo is not in the database: a new epoch begins before anything is published."""
+    a, b, *_ = people
+    a.store.memo = KeptMemo()
+    write_item(a, "before")
+    backup = a.store.dump()
+    write_item(a, "lost at home")
+    send(a, b)
+    put_back(a, backup, a.store.memo.reread())
+    write_item(a, "after")
+    assert a.store.read_site().epoch > 1
+    meet(a, b)
+    assert items(a) == items(b) == {"i": "after"}
+    assert ("item", "i", "a", '"after"', '"lost at home"') in b.conflicts()
+
+
+def test_r10_second_life_that_nobody_remembers_is_told_by_the_first_peer(people):
+    """Five steps; the numbers overtook what had been shipped, so that counting shows nothing: digests do."""
+    a, b, *_ = people
+    write_item(a, "before")
+    backup = a.store.dump()
+    write_item(a, "lost at home")
+    send(a, b)
+    put_back(a, backup, None)
+    for text in ("one", "two", "three"):
+        write_item(a, text)
+    meet(a, b)
+    assert items(a) == items(b) == {"i": "three"}
+    assert ("item", "i", "a", '"three"', '"lost at home"') in b.conflicts()
+    assert len({epoch for _, epoch, _ in b.store.read_vector()}) > 1
+
+
+def test_r10_name_that_others_had_in_both_senses_is_given_to_neither(people):
+    a, b, c, _ = people
+    write_item(a, "before")
+    meet(a, b, c)
+    backup = a.store.dump()
+    write_item(a, "first sense", "j")
+    send(a, b)
+    put_back(a, backup, None)
+    write_item(a, "second sense", "k")
+    send(a, c)
+    meet(a, b, c)
+    both = {"i": "before", "j": "first sense", "k": "second sense"}
+    assert items(a) == items(b) == items(c) == both
+
+
+def test_r10_what_a_third_gave_back_of_a_former_life_is_no_agreement_on_what_came_before(people):
+    """c has the second sense of a name and, from b, all that the first life wrote after it; a gets that back
+    from c, and must still see that b means another thing by that name."""
+    a, b, c, _ = people
+    write_item(a, "before")
+    backup = a.store.dump()
+    for code in "jkl":
+        write_item(a, "first life", code)
+    send(a, b)
+    put_back(a, backup, None)
+    write_item(a, "second life", "m")
+    pull(a.store, c.store)
+    pull(b.store, c.store)
+    samples = sample_entries(b.store, "a", 1, 4, deep=True)
+    heal(a.store, {1: samples})
+    pull(c.store, a.store)
+    heal(a.store, {1: samples})
+    meet(a, b, c)
+    assert items(a) == items(b) == items(c)
+    assert set(items(a)) == set("ijklm")
+
+
+def test_r10_log_that_was_put_back_and_filled_again_is_not_taken_for_the_one_it_was(people):
+    """b had pulled from a up to position 4. a is put back to position 1, writes, and gets the rest from c
+    again: the entry at position 4 is the same as before, what stands before it is not."""
+    a, b, c, _ = people
+    write_item(c, "0")
+    send(c, a)
+    backup = a.store.dump()
+    for number in "123":
+        write_item(c, number, f"c{number}")
+    send(c, a, b)
+    send(a, b)
+    put_back(a, backup, None)
+    receive(a.store, "c", batch(c, a, limit=1))
+    write_item(a, "after", "x")
+    send(c, a)
+    assert [code for (code,) in a.fetch("SELECT row_key FROM {p}changelog ORDER BY position")] == [
+        *("i", "c1", "x", "c2", "c3")
+    ]
+    send(a, b)
+    assert items(b) == items(a)
+
+
+def squeeze(site):
+    return sum(step.removed for step in compact(site.store, 0, anew=True))
+
+
+def test_r11_hole_of_a_compacted_log_is_not_claimed_by_a_pull_that_was_cut(people):
+    """Eight steps: c has given the first change up; d takes another from it, and the line is cut."""
+    a, b, c, d = people
+    write_item(a, "first")
+    write_item(a, "x", "j")
+    meet(a, b)
+    write_item(b, "second")
+    send(b, c)
+    assert squeeze(c) == 0  # its insert wrote column b too
+    b.family("UPDATE item SET b = 'second' WHERE code = 'i'")
+    send(b, c)
+    assert squeeze(c) == 1
+    receive(d.store, "c", batch(c, d, limit=1))
+    assert d.store.read_vector() == {}
+    send(a, d)
+    send(b, d)
+    assert items(d) == items(b) == {"i": "second", "j": "x"}
+
+
+def test_r16_entry_goes_when_each_of_its_columns_has_a_later_one(people):
+    a, _, _, d = people
+    write_item(a, "first")
+    write_item(a, "second")
+    assert squeeze(a) == 0, "the first wrote b as well"
+    a.family("UPDATE item SET b = 'third'")
+    a.publish()
+    assert squeeze(a) == 1, "existence has a later word too"
+    send(a, d)
+    assert d.family.rows("SELECT a, b FROM item") == [("second", "third")]
+
+
+def test_r16_row_that_was_deleted_keeps_the_word_that_deleted_it(people):
+    """Else an older change that comes late would bring it back."""
+    a, b, c, _ = people
+    write_item(a, "first")
+    meet(a, b, c)
+    write_item(c, "late")
+    people.now["a"] += 60 * SECOND
+    a.family("DELETE FROM item")
+    send(a, b)
+    squeeze(a)
+    squeeze(b)
+    send(c, b, a)
+    assert items(a) == items(b) == {}
+    assert Row("item", "i") in a.store.read_versions([Row("item", "i")])
+
+
+def test_r16_what_is_parked_stays_whatever_overtook_it(families):
+    a, b, c, _ = families
+    a.family.add_parent("p")
+    a.family.add_child("k", "p")
+    a.publish()
+    a.family.note("child", "k", "y")
+    meet(a, b)
+    a.family.delete("parent", "p")
+    a.publish()
+    b.family.note("child", "k", "later")
+    send(a, b)
+    send(b, c)
+    assert Row("child", "k") in c.parked()
+    before = c.entries("child", "k")
+    squeeze(c)
+    assert c.entries("child", "k") == before
 
 
 def test_r11_vector_is_not_raised_by_a_pull_that_was_cut(families):
@@ -300,6 +478,34 @@ def test_r15_change_from_the_future_is_shown_and_can_be_edited(families):
     for site in (a, b, c):
         assert site.family.shown("parent") == {"p": "seen and edited"}
         assert site.conflicts() == set()
+
+
+def test_r15_row_is_shown_by_the_stamps_that_were_corrected(people):
+    """b has been a year ahead; what it wrote and nobody has is stamped anew, and so loses to a's edit."""
+    a, b, *_ = people
+    write_item(a, "first")
+    meet(a, b)
+    year = 365 * 86_400 * SECOND
+    people.now["a"] += 60 * SECOND
+    people.now["b"] += year
+    write_item(b, "of the wrong clock")
+    write_item(a, "later")
+    send(a, b)
+    assert items(b) == {"i": "of the wrong clock"}
+    assert correct_stamps(b.store, -year) == 1
+    assert items(b) == {"i": "later"}, "what is parked for the clock is shown at once"
+    assert b.parked() == {}
+    meet(a, b)
+    assert items(a) == {"i": "later"}
+
+
+def test_r15_stamps_that_have_left_the_site_stay(people):
+    a, b, *_ = people
+    write_item(a, "shipped")
+    batch(a, b)
+    before = a.fetch("SELECT stamp FROM {p}changelog")
+    assert correct_stamps(a.store, 1000 * SECOND) == 0
+    assert a.fetch("SELECT stamp FROM {p}changelog") == before
 
 
 def test_r17_update_and_delete_of_one_pass_keep_what_was_updated(people):

@@ -187,7 +187,7 @@ CREATE TABLE IF NOT EXISTS changecapture_peer (
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
 
 -- statement: meeting
--- What is known of a peer from meeting it. mark: digest of the entry at the end of the last pull from it
+-- What is known of a peer from meeting it. mark: the stretch of its log in which the last pull ended
 -- (one row may stand for a peer that has only been greeted: ''); lives: {epoch: when it was last met};
 -- clock_offset: how much its clock is ahead of ours, give or take clock_error, measured at clock_at.
 CREATE TABLE IF NOT EXISTS changecapture_meeting (
@@ -218,6 +218,14 @@ CREATE TABLE IF NOT EXISTS changecapture_contested (
     `number` bigint     NOT NULL,
     digest  varchar(64) NOT NULL,
     PRIMARY KEY (origin, epoch, `number`, digest)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+
+-- statement: stretch
+-- Parts of the changelog, each written through one connection: after which position it begins, and what
+-- names it. By that a position is known to be of this log, and not of one that was put back since.
+CREATE TABLE IF NOT EXISTS changecapture_stretch (
+    begins_after  bigint      NOT NULL PRIMARY KEY,
+    token         varchar(64) NOT NULL
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
 
 -- statement: compaction

@@ -209,7 +209,7 @@ CREATE TABLE IF NOT EXISTS changecapture.peer (
 )
 
 -- statement: meeting
--- What is known of a peer from meeting it. mark: digest of the entry at the end of the last pull from it
+-- What is known of a peer from meeting it. mark: the stretch of its log in which the last pull ended
 -- (one row may stand for a peer that has only been greeted: ''); lives: {epoch: when it was last met};
 -- clock_offset: how much its clock is ahead of ours, give or take clock_error, measured at clock_at.
 CREATE TABLE IF NOT EXISTS changecapture.meeting (
@@ -240,6 +240,14 @@ CREATE TABLE IF NOT EXISTS changecapture.contested (
     number  bigint      NOT NULL,
     digest  varchar(64) COLLATE "C" NOT NULL,
     PRIMARY KEY (origin, epoch, number, digest)
+)
+
+-- statement: stretch
+-- Parts of the changelog, each written through one connection: after which position it begins, and what
+-- names it. By that a position is known to be of this log, and not of one that was put back since.
+CREATE TABLE IF NOT EXISTS changecapture.stretch (
+    begins_after  bigint      NOT NULL PRIMARY KEY,
+    token         varchar(64) COLLATE "C" NOT NULL
 )
 
 -- statement: compaction

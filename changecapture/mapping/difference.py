@@ -1,0 +1,174 @@
+"""What an application did to a record, as changes of common rows. Pure.
+
+It is what ``get`` of its rows tells otherwise than ``get`` of what was shown in them.
+"""
+
+from collections.abc import Collection, Iterable
+from collections.abc import Mapping as Dict
+from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Any, NamedTuple
+from uuid import NAMESPACE_URL, uuid5
+
+from changecapture.core.change import ALIVE, UNSEEN, Entry, Order
+from changecapture.core.merge import read_columns
+from changecapture.mapping.lens import Columns, Parts
+from changecapture.mapping.model import KEY, NOW, Common, Record
+
+
+class Known(NamedTuple):
+    """A merged common row: the latest word on whether it exists and its order, its columns, and the order of
+    the entry that wrote each."""
+
+    word: tuple[Order, bool]
+    values: Dict[str, Any]
+    orders: Dict[str, Order]
+
+    @property
+    def alive(self) -> bool:
+        """Return whether the row exists."""
+        return self.word[1]
+
+
+NEVER = Order(-1, "", 0, 0)
+UNKNOWN = Known((NEVER, False), {}, {})
+
+
+def merge_known(entries: Iterable[Entry]) -> Known:
+    """Return the merged row of its entries: what ``merge_entries`` says, with orders (core.merge)."""
+    values: Columns = {}
+    orders: dict[str, Order] = {}
+    words: dict[str, tuple[Order, bool]] = {}
+    for order, entry in sorted(((entry.order, entry) for entry in entries), key=itemgetter(0)):
+        columns = read_columns(entry)
+        values.update(columns)
+        orders.update(dict.fromkeys(columns, order))
+        if ALIVE in columns:
+            words[entry.key] = order, bool(columns[ALIVE])
+    for name in (ALIVE, UNSEEN):
+        values.pop(name, None)
+        orders.pop(name, None)
+    # Where several keys are one row it exists while it does under any of them.
+    word = max(words.values(), key=lambda word: (word[1], word[0]), default=UNKNOWN.word)
+    return Known(word, values, orders)
+
+
+def derived_key(part: Common, key: str) -> str:
+    """Return the key of a common row that this mapping makes: the same wherever it is made."""
+    return uuid5(NAMESPACE_URL, f"changecapture/{part.table}/{part.name}/{key}").urn
+
+
+def choose(record: Record, key: str, known: Dict[tuple[str, str], Known]) -> dict[str, str]:
+    """Return {part: key of the common row that stands for it}, of rows that exist or would be made."""
+    chosen: dict[str, str] = {}
+    for part in record.common:
+        if not part.parent:
+            chosen[part.name] = key
+            continue
+        fitting = [
+            (table, own)
+            for (table, own), row in known.items()
+            if table == part.table and row.alive and _fits(part, key, row)
+        ]
+        if part.latest is not None and fitting:
+            column = part.latest
+            chosen[part.name] = max(fitting, key=lambda place: known[place].orders[column])[1]
+        else:
+            chosen[part.name] = min(own for _, own in fitting) if fitting else derived_key(part, key)
+    return chosen
+
+
+def _fits(part: Common, key: str, row: Known) -> bool:
+    if part.record_key(row.values) != key:
+        return False
+    if part.latest is not None and row.values.get(part.latest) is None:
+        return False
+    return all(row.values.get(column) == value for column, value in part.match)
+
+
+def read_parts(record: Record, key: str, known: Dict[tuple[str, str], Known]) -> Parts:
+    """Return the common rows that stand for the parts of a record."""
+    parts: Parts = {}
+    for name, own in choose(record, key, known).items():
+        row = known.get((record.tables[name], own))
+        parts[name] = dict(row.values) if row is not None and row.alive else None
+    return parts
+
+
+class Difference(NamedTuple):
+    """What the application did to one common row: whether it exists (None: as before) and its columns."""
+
+    part: Common
+    key: str
+    alive: bool | None
+    columns: Columns
+
+
+def find_difference(
+    record: Record,
+    key: str,
+    known: Dict[tuple[str, str], Known],
+    actual: Parts,
+    expected: Parts,
+    now_text: str,
+) -> Iterable[Difference]:
+    """Yield what makes common rows of what is known and the application did.
+
+    ``actual`` and ``expected`` are common rows: ``get`` of the local rows, and of what was shown in them.
+    ``now_text``: when it was done, as a canonical datetime.
+    """
+    chosen = choose(record, key, known)
+    for part in record.common:
+        now, before = actual[part.name], expected[part.name]
+        if now is None and before is None:
+            continue
+        own = derived_key(part, key) if part.latest is not None else chosen[part.name]
+        row = known.get((part.table, own), UNKNOWN)
+        if now is not None:
+            special = {KEY: key, NOW: _later(now_text, part, known.get((part.table, chosen[part.name])))}
+        if now is None:
+            if before is not None and row.alive:
+                yield Difference(part, own, False, {})
+        elif before is None or not row.alive:
+            if before is not None and _same(now, before):
+                continue
+            fixed = {**dict(part.match), **{c: special.get(v, v) for c, v in part.set}}
+            fixed |= part.parent_columns(key) or {}
+            whole = {**fixed, **now}
+            yield Difference(part, own, True, _other(whole, row.values, whole))
+        else:
+            changed = {column for column, value in now.items() if value != before.get(column)}
+            columns = _other(now, row.values, _whole_units(record, part, changed))
+            if part.latest is not None and changed:
+                columns = {**now, **{c: special[v] for c, v in part.set if v == NOW}}
+            if columns:
+                yield Difference(part, own, True, columns)
+
+
+def _later(now_text: str, part: Common, latest: Known | None) -> str:
+    """Return the time of a change, but later than what the row says that was the latest before."""
+    column = next((column for column, value in part.set if value == NOW), None)
+    shown = None if latest is None or column is None else latest.values.get(column)
+    if not isinstance(shown, str) or shown < now_text:
+        return now_text
+    try:
+        return (datetime.fromisoformat(shown[:19]) + timedelta(seconds=1)).isoformat()
+    except (ValueError, OverflowError):
+        return now_text
+
+
+def _same(now: Columns, before: Columns) -> bool:
+    return all(now.get(column) == before.get(column) for column in {*now, *before})
+
+
+def _other(now: Columns, known: Dict[str, Any], names: Collection[str]) -> Columns:
+    return {column: now[column] for column in now if column in names and now[column] != known.get(column)}
+
+
+def _whole_units(record: Record, part: Common, changed: set[str]) -> set[str]:
+    """Return the columns with those that are composed with them: what one text says is said of all."""
+    for pair in record.pairs:
+        own = {place.column for place in pair.own if place.part == part.name}
+        if pair.composed and own & changed:
+            changed = changed | own
+    return changed

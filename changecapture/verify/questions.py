@@ -1,0 +1,260 @@
+"""Two sites compared over a link: the questions of ``Side`` as JSON texts, and who answers them.
+
+    {"do":"begin"}                       {"vector":..,"tables":{table:{column:[kind,type]}}}
+    {"do":"read","shared":{..}}          {"done":n,"of":m}; asked again until n = m
+    {"do":"nodes","of":[[bits,value]]}   {"nodes":[[rows,digest]]}
+    {"do":"rows","of":[[bits,value]]}    {"rows":[[place,content]]}
+    {"do":"find","shared":..,"places":[..]}  {"done":n,"of":m,"rows":[[table,key]]}; asked again until n = m
+    {"do":"tell","rows":[[table,key]]}   {"told":[[values,why]]}
+    {"do":"merged","rows":[..]}          {"vector":..,"records":[..]}
+    {"do":"take","vector":..,"records":[..]}  {"written":[[table,key]]}
+
+An answer takes a second or two, so that who serves can serve others between; what was begun is kept by who
+answers, and begins anew with "begin". Whatever is malformed is PeerError, at either end.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from changecapture.core.change import Row
+from changecapture.core.codec import KEY_LENGTH, TABLE_LENGTH
+from changecapture.core.hashtree import Prefix
+from changecapture.core.vector import Vector, dump_vector, load_vector
+from changecapture.core.wire import check_name, check_text
+from changecapture.errors import PeerError
+from changecapture.record.lines import dump_record, load_record
+from changecapture.record.model import Record
+from changecapture.verify.side import Shape, Shared, Side, Step, Told
+
+STEP_S = 1.5
+"""How long one answer goes on reading."""
+AT_ONCE = 500
+"""Nodes and places in one question."""
+MERGED = 20
+"""Rows that are asked for whole in one question."""
+LARGEST = 512 * 1024
+"""Characters of a question: a row that is larger is left to sync."""
+
+Ask = Callable[[str], str]
+"""Carries a question there, and the answer back."""
+Steps = Iterator[Step]
+
+
+class FarSide:
+    """A side at the other end of a link. ``bytes``: what the questions and their answers came to."""
+
+    def __init__(self, ask: Ask) -> None:
+        """``ask`` raises RetryLater and PeerError."""
+        self._ask = ask
+
+    def begin(self) -> tuple[Vector, Shape]:
+        """See Side."""
+        answer = self._put(do="begin")
+        shape = {
+            str(table): {str(c): (str(kind), str(type_)) for c, (kind, type_) in columns.items()}
+            for table, columns in answer["tables"].items()
+        }
+        return load_vector(answer["vector"]), shape
+
+    def read(self, shared: Shared) -> Steps:
+        """See Side."""
+        yield from self._go_on([], do="read", shared=shared)
+
+    def ask_nodes(self, prefixes: Sequence[Prefix]) -> list[tuple[int, int]]:
+        """See Side."""
+        return self._ask_pairs("nodes", prefixes)
+
+    def ask_rows(self, prefixes: Sequence[Prefix]) -> list[tuple[int, int]]:
+        """See Side."""
+        return sorted(self._ask_pairs("rows", prefixes))
+
+    def find(self, shared: Shared, places: set[int], found: set[Row]) -> Steps:
+        """See Side."""
+        wanted = sorted(places)
+        for start in range(0, len(wanted), AT_ONCE):
+            rows: list[Any] = []
+            part = wanted[start : start + AT_ONCE]
+            for done, of in self._go_on(rows, do="find", shared=shared, places=part):
+                yield start * of + done * len(part), len(wanted) * of
+            found.update(_rows(rows))
+
+    def tell(self, rows: Sequence[Row]) -> list[Told]:
+        """See Side."""
+        told = self._put(do="tell", rows=rows)["told"]
+        return [Told(shown, str(why)[:500]) for shown, why in told]
+
+    def merged(self, rows: Sequence[Row]) -> tuple[Vector, list[Record]]:
+        """See Side."""
+        seen, records = load_vector("{}"), []
+        for start in range(0, len(rows), MERGED):
+            answer = self._put(do="merged", rows=rows[start : start + MERGED])
+            seen = load_vector(answer["vector"])
+            records += [load_record(item, "") for item in answer["records"]]
+        return seen, records
+
+    def take(self, records: Sequence[Record], seen: Vector) -> set[Row]:
+        """See Side. A record that no question can hold is left to sync."""
+        written: set[Row] = set()
+        for part in _cut(records):
+            answer = self._put(do="take", vector=dump_vector(seen), records=part)
+            written |= set(_rows(answer["written"]))
+        return written
+
+    def _ask_pairs(self, what: str, prefixes: Sequence[Prefix]) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        for start in range(0, len(prefixes), AT_ONCE):
+            pairs = self._put(do=what, of=prefixes[start : start + AT_ONCE])[what]
+            found += [(_whole(first), _whole(second)) for first, second in pairs]
+        return found
+
+    def _go_on(self, rows: list[Any], **question: Any) -> Steps:
+        """Ask until all is done; ``rows`` takes those of the last answer."""
+        again = False
+        while True:
+            answer = self._put(**question, again=again)
+            again = True
+            yield _whole(answer["done"]), _whole(answer["of"])
+            if answer["done"] >= answer["of"]:
+                rows += answer.get("rows", [])
+                return
+
+    def _put(self, **question: Any) -> Any:
+        text = self._ask(json.dumps(question, ensure_ascii=False))
+        try:
+            answer = json.loads(text)
+            if not isinstance(answer, dict):
+                raise ValueError("not an object")
+        except (ValueError, RecursionError) as error:
+            raise PeerError("a malformed answer", why=str(error)) from error
+        return _Answer(answer)
+
+
+class _Answer(dict[str, Any]):
+    """An answer whose missing parts are the other side's fault."""
+
+    def __missing__(self, name: str) -> Any:
+        raise PeerError("a malformed answer", why=f"it has no {name}")
+
+
+class Respondent:
+    """Answers the questions about one side, of one asker."""
+
+    def __init__(self, side: Side, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock``: seconds, for the length of a step."""
+        self._side, self._clock = side, clock
+        self._begun = False
+        self._steps: Steps = iter(())
+        self._found: set[Row] = set()
+
+    def answer(self, text: str) -> str:
+        """Return the answer to a question; raise PeerError when it is none."""
+        try:
+            question = json.loads(text)
+            answering = ANSWERS[question["do"]]
+            if not self._begun and question["do"] != "begin":
+                raise PeerError("what was read for this comparison is gone", mend="run it again")
+            answer = answering(self, question)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise PeerError("a malformed question", why=f"{type(error).__name__}: {error}") from error
+        return json.dumps(answer, ensure_ascii=False)
+
+    def _begin(self, question: Any) -> dict[str, Any]:
+        vector, shape = self._side.begin()
+        self._begun = True
+        return {"vector": dump_vector(vector), "tables": shape}
+
+    def _read(self, question: Any) -> dict[str, Any]:
+        if not question["again"]:
+            self._steps = self._side.read(_shared(question))
+        return self._step()
+
+    def _find(self, question: Any) -> dict[str, Any]:
+        if not question["again"]:
+            self._found = set()
+            places = {_whole(place) for place in question["places"][:AT_ONCE]}
+            self._steps = self._side.find(_shared(question), places, self._found)
+        answer = self._step()
+        return {**answer, "rows": sorted(self._found)} if answer["done"] >= answer["of"] else answer
+
+    def _step(self) -> dict[str, Any]:
+        """Go on for a while; nothing to go on with is the end."""
+        until = self._clock() + STEP_S
+        last = (1, 1)
+        for step in self._steps:
+            last = step
+            if self._clock() >= until:
+                break
+        return {"done": last[0], "of": last[1]}
+
+    def _nodes(self, question: Any) -> dict[str, Any]:
+        return {"nodes": self._side.ask_nodes(_prefixes(question))}
+
+    def _rows(self, question: Any) -> dict[str, Any]:
+        return {"rows": self._side.ask_rows(_prefixes(question))}
+
+    def _tell(self, question: Any) -> dict[str, Any]:
+        told = self._side.tell(_rows(question["rows"]))
+        return {"told": [[one.shown, one.why] for one in told]}
+
+    def _merged(self, question: Any) -> dict[str, Any]:
+        vector, records = self._side.merged(_rows(question["rows"]))
+        return {"vector": dump_vector(vector), "records": [dump_record(record) for record in records]}
+
+    def _take(self, question: Any) -> dict[str, Any]:
+        records = [load_record(item, "") for item in question["records"]]
+        return {"written": sorted(self._side.take(records, load_vector(question["vector"])))}
+
+
+ANSWERS: dict[str, Callable[[Respondent, Any], dict[str, Any]]] = {
+    "begin": Respondent._begin,
+    "read": Respondent._read,
+    "find": Respondent._find,
+    "nodes": Respondent._nodes,
+    "rows": Respondent._rows,
+    "tell": Respondent._tell,
+    "merged": Respondent._merged,
+    "take": Respondent._take,
+}
+
+
+def _cut(records: Sequence[Record]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the records in parts that fit into a question."""
+    part: list[dict[str, Any]] = []
+    size = 0
+    for record in records:
+        item = dump_record(record)
+        length = len(json.dumps(item, ensure_ascii=False).encode())
+        if part and size + length > LARGEST:
+            yield part
+            part, size = [], 0
+        if length <= LARGEST:
+            part.append(item)
+            size += length
+    if part:
+        yield part
+
+
+def _shared(question: Any) -> dict[str, tuple[str, ...]]:
+    return {check_name(t, TABLE_LENGTH): tuple(map(check_name, c)) for t, c in question["shared"].items()}
+
+
+def _prefixes(question: Any) -> list[Prefix]:
+    """Return the nodes in a question."""
+    found = [(_whole(bits), _whole(value)) for bits, value in question["of"][:AT_ONCE]]
+    if any(bits > 64 or value >> bits for bits, value in found):
+        raise ValueError("that is no node")
+    return found
+
+
+def _rows(items: Any) -> list[Row]:
+    return [
+        Row(check_text(table, TABLE_LENGTH), check_text(key, KEY_LENGTH)) for table, key in items[:AT_ONCE]
+    ]
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 64:
+        raise ValueError(f"{value!r:.80} is no number of 64 bits")
+    return value

@@ -1,0 +1,233 @@
+"""One of two sites that are compared: what it tells of its rows, and how it takes what it lacks.
+
+``StoreSide`` reads a database; ``changecapture.verify.questions`` and ``relay.verify`` put a network between.
+What takes long is done in steps, a page of rows each, so that whoever serves may do something else meanwhile.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from changecapture.apply import drain
+from changecapture.apply.localise import locate
+from changecapture.core.change import Row
+from changecapture.core.hashtree import HashTree, Prefix, hash_place, hash_row
+from changecapture.core.merge import merge_entries
+from changecapture.core.scopes import EVERY, Scopes
+from changecapture.core.table import SyncedTable
+from changecapture.core.vector import Vector
+from changecapture.errors import PeerError
+from changecapture.history import describe_state
+from changecapture.identify import find_joined, name_rows
+from changecapture.patience import patiently
+from changecapture.publish import Change, read_late, translate
+from changecapture.reconcile import same
+from changecapture.record.export import merge_record
+from changecapture.record.load import Loaded, take_records
+from changecapture.record.model import Record
+from changecapture.store.sqlstore import SqlStore
+
+PAGE = 1000
+SHOWN = "shown"
+Shared = Mapping[str, Sequence[str]]
+"""The tables that both sites sync, by wire name, with the columns that both have."""
+Shape = Mapping[str, Mapping[str, tuple[str, str]]]
+"""The tables of a site, by wire name, with the kind and type of each column."""
+Step = tuple[int, int]
+"""How much is done, of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a side shows of a row, None when it shows none, and why."""
+
+    shown: Mapping[str, Any] | None
+    why: str
+
+
+class Side(Protocol):
+    """One of the two."""
+
+    def begin(self) -> tuple[Vector, Shape]:
+        """Bring the log up to date; return what is held, and the tables."""
+
+    def read(self, shared: Shared) -> Iterator[Step]:
+        """Make the hash tree of all that is shown."""
+
+    def ask_nodes(self, prefixes: Sequence[Prefix]) -> list[tuple[int, int]]:
+        """Return (rows, digest) of nodes of the tree."""
+
+    def ask_rows(self, prefixes: Sequence[Prefix]) -> list[tuple[int, int]]:
+        """Return (place, content) of the rows below nodes."""
+
+    def find(self, shared: Shared, places: set[int], found: set[Row]) -> Iterator[Step]:
+        """Add the rows that belong at some of the places to ``found``."""
+
+    def tell(self, rows: Sequence[Row]) -> list[Told]:
+        """Return what is shown of rows."""
+
+    def merged(self, rows: Sequence[Row]) -> tuple[Vector, list[Record]]:
+        """Return what the log says of rows, and what is held."""
+
+    def take(self, records: Sequence[Record], seen: Vector) -> set[Row]:
+        """Take what another side, that holds ``seen``, says of rows; return those that were written."""
+
+
+class StoreSide:
+    """The database of a site. ``scopes``: the only modules that are spoken of."""
+
+    def __init__(self, store: SqlStore, scopes: Scopes = EVERY) -> None:
+        """Nothing is read before ``begin``."""
+        self._store, self._scopes = store, scopes
+        self._tree = HashTree()
+
+    def begin(self) -> tuple[Vector, Shape]:
+        """See Side."""
+        patiently(partial(drain, self._store))
+        shape = {
+            wire: {column.wire: (column.kind, column.type) for column in table.columns}
+            for wire, table in self._store.tables_by_wire.items()
+            if table.scope in self._scopes
+        }
+        return self._scopes.of(self._store.read_vector()), shape
+
+    def read(self, shared: Shared) -> Iterator[Step]:
+        """See Side."""
+        tree = self._tree = HashTree()
+        for done, (table, columns) in enumerate(self._allowed(shared)):
+            kinds = {column.wire: column.kind for column in table.columns}
+            for page in _read_pages(self._store, table):
+                for key, shown in page:
+                    text = json.dumps([_plain(kinds[name], shown.get(name)) for name in columns])
+                    tree.add(hash_place(table.wire, key), hash_row(table.wire, key, text))
+                yield done, len(shared)
+        yield len(shared), len(shared)
+
+    def ask_nodes(self, prefixes: Sequence[Prefix]) -> list[tuple[int, int]]:
+        """See Side."""
+        return self._tree.ask_nodes(prefixes)
+
+    def ask_rows(self, prefixes: Sequence[Prefix]) -> list[tuple[int, int]]:
+        """See Side."""
+        return self._tree.ask_rows(prefixes)
+
+    def find(self, shared: Shared, places: set[int], found: set[Row]) -> Iterator[Step]:
+        """See Side."""
+        for done, (table, _) in enumerate(self._allowed(shared)):
+            after: str | None = None
+            while texts := self._store.read_local_keys_after(table, after, PAGE):
+                after = texts[-1]
+                keys = name_rows(self._store, table, texts).values()
+                found.update(Row(table.wire, key) for key in keys if hash_place(table.wire, key) in places)
+                yield done, len(shared)
+        yield len(shared), len(shared)
+
+    def tell(self, rows: Sequence[Row]) -> list[Told]:
+        """See Side."""
+        told = []
+        for row in rows:
+            self._check(row.table)
+            shown = _read_row(self._store, row)
+            told.append(Told(shown, _explain(self._store, row, shown)))
+        return told
+
+    def merged(self, rows: Sequence[Row]) -> tuple[Vector, list[Record]]:
+        """See Side."""
+        for row in rows:
+            self._check(row.table)
+        return self._store.read_vector(), _merge_rows(self._store, rows)
+
+    def take(self, records: Sequence[Record], seen: Vector) -> set[Row]:
+        """See Side."""
+        for record in records:
+            self._check(record.table)
+        written: set[Row] = set()
+        for start in range(0, len(records), PAGE):
+            places: dict[Row, str] = {}
+            part = records[start : start + PAGE]
+            patiently(partial(take_records, self._store, part, seen, Loaded(), places, lost=False))
+            written |= places.keys()
+        return written
+
+    def _allowed(self, shared: Shared) -> list[tuple[SyncedTable, Sequence[str]]]:
+        """Return the tables, each with those of its columns that are compared."""
+        return [(self._check(wire), columns) for wire, columns in shared.items()]
+
+    def _check(self, wire: str) -> SyncedTable:
+        """Return a table that may be spoken of; raise PeerError."""
+        table = self._store.tables_by_wire.get(wire)
+        if table is None or table.scope not in self._scopes:
+            raise PeerError(f"{wire!r:.80} is no table that may be compared here")
+        return table
+
+
+def _read_pages(store: SqlStore, table: SyncedTable) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """Yield pages of (key, values by wire name) of the rows that a table shows."""
+    after: str | None = None
+    while texts := store.read_local_keys_after(table, after, PAGE):
+        after = texts[-1]
+        keys = name_rows(store, table, texts)
+        yield list(_read_shown(store, table, {keys[text]: text for text in texts}))
+
+
+def _plain(kind: str, value: Any) -> Any:
+    """Return what of a value every engine shows alike: five digits of 32 bits, no spaces that fill a char."""
+    if isinstance(value, str) and kind == "text":
+        return value.rstrip(" ")
+    if isinstance(value, str) and kind == "json":
+        try:
+            return json.dumps(json.loads(value), sort_keys=True)
+        except ValueError:
+            return value
+    return f"{value:.5g}" if kind == "float32" and isinstance(value, int | float) else value
+
+
+def _read_shown(
+    store: SqlStore, table: SyncedTable, local: dict[str, str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    changes = [
+        Change(table, Row(table.wire, key), text, None, whole=True, alive=True) for key, text in local.items()
+    ]
+    read_late(store, changes)
+    shown = [change for change in changes if change.alive]
+    translate(store, shown)
+    for change in shown:
+        yield change.row.key, {**json.loads(change.late), **change.columns}
+
+
+def _read_row(store: SqlStore, row: Row) -> dict[str, Any] | None:
+    """Return what a site shows of a row, None when it shows none."""
+    table = store.tables_by_wire[row.table]
+    with store.snapshot():
+        places = locate(store, table, [row.key], lock=False)
+        local = store.locate_rows(table, places)
+        return dict(_read_shown(store, table, local)).get(row.key)
+
+
+def _explain(store: SqlStore, row: Row, shown: dict[str, Any] | None) -> str:
+    """Return why a site shows of a row what it shows."""
+    entries = [entry for entry, _ in store.read_row_entries([row]).get(row, ())]
+    if not entries:
+        return "unknown here" if shown is None else "written unseen: run changecapture reconcile"
+    state = describe_state(store, row)
+    if not state.startswith(SHOWN):
+        return state if shown is None else f"{state} in the log, but here: run changecapture reconcile"
+    if shown is None:
+        return "in the log, but gone: run changecapture reconcile"
+    merged = merge_entries(entries)
+    waiting = store.read_waiting([row]).get(row, set())
+    for column in store.tables_by_wire[row.table].columns:
+        name = column.wire
+        logged = merged[name].value if name in merged else None
+        if name not in waiting and not same(column.kind, column.type, logged, shown.get(name)):
+            return f"{name} is not what the log says: run changecapture reconcile"
+    return state
+
+
+def _merge_rows(store: SqlStore, rows: Sequence[Row]) -> list[Record]:
+    names = find_joined(store, rows)
+    logged = store.read_row_entries({names.get(row, row) for row in rows})
+    found = (merge_record(row, [entry for entry, _ in entries]) for row, entries in logged.items())
+    return [record for record in found if record is not None]

@@ -1,0 +1,4 @@
+-- Takes away what mysql.up.sql made.
+
+-- statement: stretch
+DROP TABLE IF EXISTS changecapture_stretch

@@ -1,0 +1,4 @@
+-- Takes away what postgresql.up.sql made.
+
+-- statement: stretch
+DROP TABLE IF EXISTS changecapture.stretch

@@ -1,0 +1,75 @@
+"""Rows written in bulk (apply/plain.py) come to the same as rows that are merged one by one."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from changecapture.apply import retry
+from changecapture.errors import DataError
+from changecapture.publish import publish
+from changecapture.sync import answer, next_request, receive
+from tests.support import family
+from tests.support.memory import MemorySite, pull
+from tests.support.plain import ThoroughStore, read_all
+
+KEYS = ("a", "b", "c", "d")
+key = st.sampled_from(KEYS)
+maybe = st.none() | key
+text = st.sampled_from(("x", "y", "it's 100 %\\\t\n", ""))
+written = st.one_of(
+    st.tuples(st.just("add_parent"), key, maybe, maybe),
+    st.tuples(st.just("add_child"), key, key, maybe, maybe),
+    st.tuples(st.just("add_toy"), key, key),
+    st.tuples(st.just("add_link"), key, key, st.none() | text),
+    st.tuples(st.just("note"), st.sampled_from(("parent", "child", "toy")), key, text),
+)
+deleted = st.tuples(st.just("delete"), st.sampled_from(("parent", "child", "toy")), key)
+steps = st.lists(
+    st.tuples(st.sampled_from("abt"), st.one_of(written, written, written, deleted)), max_size=25
+)
+met = st.lists(st.tuples(st.sampled_from(("ab", "ba", "at", "ta", "bt")), st.integers(0, 25)), max_size=4)
+
+
+def make_sites() -> dict[str, MemorySite]:
+    now = iter(range(1_700_000_000_000_000, 1_800_000_000_000_000, 7))
+    script = family.spell(family.TABLES, "memory")
+    return {name: MemorySite(script, "generic", lambda: next(now), name) for name in "abt"}
+
+
+def live(sites: dict[str, MemorySite], history: Sequence, meetings: Sequence) -> None:
+    for place, (name, (verb, *arguments)) in enumerate(history):
+        for route, at in meetings:
+            if at == place:
+                pull(sites[route[0]].store, sites[route[1]].store)
+        try:
+            getattr(sites[name].family, verb)(*arguments)
+        except DataError:
+            pass  # the application is refused: nothing was written
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps, met, st.sampled_from((1, 2, 5, 100)))
+def test_batch_comes_to_the_same_in_bulk_and_row_by_row(history, meetings, limit):
+    sites = make_sites()
+    live(sites, history, meetings)
+    pull(sites["b"].store, sites["a"].store)
+    here, there = sites["a"].store, sites["t"]
+    while publish(here):
+        pass
+    while publish(there.store):
+        pass
+    before, found = there.store.dump(), []
+    for store in (there.store, ThoroughStore(there.store)):
+        there.restore(before)
+        last = False
+        request = replace(next_request(there.store, "a"), limit=limit)
+        while not last:
+            made = answer(here, request)
+            receive(store, "a", made.payload)
+            last = made.last
+            request = replace(next_request(there.store, "a"), limit=limit)
+        retry(store)
+        found.append(read_all(there))
+    assert found[0] == found[1]
