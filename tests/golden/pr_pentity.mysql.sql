@@ -81,7 +81,7 @@ END;
 
 CREATE OR REPLACE DEFINER = `changecapture`@`localhost` SQL SECURITY DEFINER VIEW `changecapture_pr_pentity_history` (`pe_id`, `uuid`, `instance_type`, `type`, `pe_label`, `changed_at`, `deleted`, `origin`) AS
 WITH pending AS (
-    SELECT c.`key`, c.operation, c.image, c.captured_at, JSON_VALUE(c.`key`, '$[1]') AS identity
+    SELECT c.`key`, c.operation, c.image, c.captured_at, CONVERT(JSON_VALUE(c.`key`, '$[1]') USING utf8mb4) COLLATE /*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */ AS identity
     FROM changecapture_captured AS c
     JOIN (SELECT MAX(id) AS id FROM changecapture_captured
           WHERE table_id = 3 GROUP BY `key`) AS latest ON latest.id = c.id
@@ -94,16 +94,16 @@ FROM `pr_pentity` AS t
 CROSS JOIN changecapture_site AS s
 LEFT JOIN pending AS p ON p.`key` = CONCAT('[', IFNULL(t.`pe_id`, 'null'), ',', IFNULL(JSON_QUOTE(t.`uuid`), 'null'), ']')
 LEFT JOIN changecapture_row_version AS v
-       ON v.table_name = 'pr_pentity' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE utf8mb4_bin
+       ON v.table_name = 'pr_pentity' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE /*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 UNION ALL
-SELECT JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."instance_type"'), JSON_VALUE(d.image, '$."type"'), JSON_VALUE(d.image, '$."pe_label"'),
+SELECT JSON_VALUE(d.image, '$."pe_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."uuid"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."instance_type"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."type"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."pe_label"') COLLATE utf8mb4_bin,
        TIMESTAMPADD(MICROSECOND, d.deleted_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, d.origin
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = 'pr_pentity'
   AND NOT EXISTS (SELECT 1 FROM pending AS q
                   WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.row_key)
 UNION ALL
-SELECT JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."instance_type"'), JSON_VALUE(d.image, '$."type"'), JSON_VALUE(d.image, '$."pe_label"'),
+SELECT JSON_VALUE(d.image, '$."pe_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."uuid"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."instance_type"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."type"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."pe_label"') COLLATE utf8mb4_bin,
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s

@@ -108,7 +108,7 @@ END;
 
 CREATE OR REPLACE DEFINER = `changecapture`@`localhost` SQL SECURITY DEFINER VIEW `changecapture_pr_person_history` (`id`, `uuid`, `pe_id`, `track_id`, `location_id`, `pe_label`, `first_name`, `middle_name`, `last_name`, `gender`, `date_of_birth`, `comments`, `created_on`, `modified_on`, `changed_at`, `deleted`, `origin`) AS
 WITH pending AS (
-    SELECT c.`key`, c.operation, c.image, c.captured_at, JSON_VALUE(c.`key`, '$[1]') AS identity
+    SELECT c.`key`, c.operation, c.image, c.captured_at, CONVERT(JSON_VALUE(c.`key`, '$[1]') USING utf8mb4) COLLATE /*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */ AS identity
     FROM changecapture_captured AS c
     JOIN (SELECT MAX(id) AS id FROM changecapture_captured
           WHERE table_id = 1 GROUP BY `key`) AS latest ON latest.id = c.id
@@ -121,16 +121,16 @@ FROM `pr_person` AS t
 CROSS JOIN changecapture_site AS s
 LEFT JOIN pending AS p ON p.`key` = CONCAT('[', IFNULL(t.`id`, 'null'), ',', IFNULL(JSON_QUOTE(t.`uuid`), 'null'), ']')
 LEFT JOIN changecapture_row_version AS v
-       ON v.table_name = 'pr_person' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE utf8mb4_bin
+       ON v.table_name = 'pr_person' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE /*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 UNION ALL
-SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."track_id"'), JSON_VALUE(d.image, '$."location_id"'), JSON_VALUE(d.image, '$."pe_label"'), JSON_VALUE(d.image, '$."first_name"'), JSON_VALUE(d.image, '$."middle_name"'), JSON_VALUE(d.image, '$."last_name"'), JSON_VALUE(d.image, '$."gender"'), JSON_VALUE(d.image, '$."date_of_birth"'), JSON_VALUE(d.image, '$."comments"'), JSON_VALUE(d.image, '$."created_on"'), JSON_VALUE(d.image, '$."modified_on"'),
+SELECT JSON_VALUE(d.image, '$."id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."uuid"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."pe_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."track_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."location_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."pe_label"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."first_name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."middle_name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."last_name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."gender"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."date_of_birth"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."comments"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."created_on"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."modified_on"') COLLATE utf8mb4_bin,
        TIMESTAMPADD(MICROSECOND, d.deleted_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, d.origin
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = 'pr_person'
   AND NOT EXISTS (SELECT 1 FROM pending AS q
                   WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.row_key)
 UNION ALL
-SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."track_id"'), JSON_VALUE(d.image, '$."location_id"'), JSON_VALUE(d.image, '$."pe_label"'), JSON_VALUE(d.image, '$."first_name"'), JSON_VALUE(d.image, '$."middle_name"'), JSON_VALUE(d.image, '$."last_name"'), JSON_VALUE(d.image, '$."gender"'), JSON_VALUE(d.image, '$."date_of_birth"'), JSON_VALUE(d.image, '$."comments"'), JSON_VALUE(d.image, '$."created_on"'), JSON_VALUE(d.image, '$."modified_on"'),
+SELECT JSON_VALUE(d.image, '$."id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."uuid"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."pe_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."track_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."location_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."pe_label"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."first_name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."middle_name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."last_name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."gender"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."date_of_birth"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."comments"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."created_on"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."modified_on"') COLLATE utf8mb4_bin,
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s
