@@ -69,7 +69,7 @@ live = "F"
 """
 
 
-class Crash(Exception):
+class Crash(BaseException):
     """The relay is killed: its transaction is rolled back."""
 
 
