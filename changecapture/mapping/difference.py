@@ -94,9 +94,12 @@ def _fits(part: Common, key: str, row: Known) -> bool:
 def read_parts(record: Record, key: str, known: Dict[tuple[str, str], Known]) -> Parts:
     """Return the common rows that stand for the parts of a record."""
     parts: Parts = {}
-    for name, own in choose(record, key, known).items():
-        row = known.get((record.tables[name], own))
-        parts[name] = dict(row.values) if row is not None and row.alive else None
+    chosen = choose(record, key, known)
+    for part in record.common:
+        row = known.get((part.table, chosen[part.name]), UNKNOWN)
+        # A row that was made for this record may have moved to another one.
+        here = row.alive and (not part.parent or _fits(part, key, row))
+        parts[part.name] = dict(row.values) if here else None
     return parts
 
 
