@@ -2,7 +2,7 @@
 #   make setup     the virtual environment and the system's packages that the tests need
 #   make demo      three sites that find each other and converge, on servers of their own
 #   make test      every test but the long ones; ARGS='tests/unit -k clock' goes to pytest
-#   make test-all  every test
+#   make test-all  every test, those in a browser (Chromium) too
 #   make test-mysql URL=mysql://..   the same on a MySQL (or MariaDB) server of yours; see the script
 #   make mutate    break each merge rule on purpose: the tests must notice
 #   make lint      ruff, mypy and the import rules
@@ -13,6 +13,7 @@
 #   make bench     SUITE=name runs one suite, JSON=file keeps the figures
 PYTHON := .venv/bin/python
 READY := .venv/ready
+BROWSER := .venv/browser
 ARGS :=
 # One worker a core; each starts servers of its own.
 WORKERS := --numprocesses auto
@@ -26,13 +27,17 @@ $(READY): setup.cfg pyproject.toml scripts/setup.sh
 	@scripts/setup.sh .venv
 	@touch $@
 
+$(BROWSER): $(READY) scripts/setup_browser.sh
+	@scripts/setup_browser.sh .venv
+	@touch $@
+
 demo: $(READY)
 	@$(PYTHON) -m demo
 
 test: $(READY)
 	@$(PYTHON) -m pytest -m 'not long' $(WORKERS) $(ARGS)
 
-test-all: $(READY)
+test-all: $(READY) $(BROWSER)
 	@$(PYTHON) -m pytest $(WORKERS) $(ARGS)
 	@$(PYTHON) scripts/mutate.py
 

@@ -3,6 +3,7 @@
 From what this site has: entries that were overtaken may be compacted (30 days, unless configured otherwise).
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,8 @@ def _read_conflicts(
             state = "resolved" if resolved_at is not None else f"open: changecapture conflicts show {id_}"
             detail = f"{column}={lost} lost to {kept} of {winner} ({state})"
             site = names.get(origin, origin)
-            yield Happening(int(found_at), "conflict", site, origin, lost_name, detail, {column: lost})
+            values = {column: json.loads(lost)}
+            yield Happening(int(found_at), "conflict", site, origin, lost_name, detail, values)
 
 
 def describe_state(store: SqlStore, row: Row) -> str:

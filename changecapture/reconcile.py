@@ -25,16 +25,12 @@ from changecapture.core.merge import merge_entries
 from changecapture.core.table import SyncedTable
 from changecapture.errors import ConfigError, RetryLater
 from changecapture.identify import name_rows
-from changecapture.publish import (
-    PASS_LIMIT,
-    Change,
-    append_changes,
-    changes_of,
-    publish_captured,
-    read_late,
-    read_whole,
-    translate,
-)
+from changecapture.publish import PASS_LIMIT, publish_captured
+from changecapture.publish.append import append_changes
+from changecapture.publish.change import Change
+from changecapture.publish.crossing import changes_of
+from changecapture.publish.late import read_late
+from changecapture.publish.whole import read_whole, translate
 from changecapture.store.sqlstore import SqlStore
 
 Progress = Callable[[str, int, int], None]

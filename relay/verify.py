@@ -19,6 +19,8 @@ from relay.database import DatabaseAway, Worker
 from relay.exchange import open_site
 
 IDLE_S = 300.0
+LONGEST_S = 1800.0
+"""A comparison as a whole."""
 
 
 class Verifier:
@@ -33,16 +35,21 @@ class Verifier:
         self._store: SqlStore | None = None
         self._respondent: Respondent | None = None
         self._timer: Timer | None = None
+        self._since = 0.0
         self._started = False
 
     async def answer(self, device: str, text: str, terms: Terms) -> str:
         """Answer a question of a device; raise PeerError, and RetryLater while another one asks."""
+        now = self._reactor.seconds()
+        if self._device and now - self._since > LONGEST_S:
+            self._forget()
         if self._device not in ("", device):
             raise RetryLater("another site compares at the moment")
         if not self._started:
             self._worker.start()
             self._started = True
-        self._device = device
+        if not self._device:
+            self._device, self._since = device, now
         cancel(self._timer)
         self._timer = self._reactor.callLater(IDLE_S, self._forget)
         scopes = terms.send & terms.accept

@@ -27,6 +27,7 @@ Example:
 
 \b
 --with needs the relays of both sites running. Only tables are compared that each may have of the other.
+With --repair this site takes what the peer has and this one lacks; run it there as well for the reverse.
 Exit status: 0 both show the same, 1 they do not, 2 error.
 """
 HEADS = ("table", "key", "left", "right", "columns")

@@ -14,9 +14,13 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Protocol
 
+from changecapture.errors import PeerError
+
 FEW = 24
 """Rows below a node that are listed rather than divided."""
 TOP_BITS = 8
+MOST = 1 << 20
+"""Nodes that are looked into at once: some ten million rows that all differ, or somebody who lies."""
 _PAIR = struct.Struct(">QQ")
 _WRAP = (1 << 64) - 1
 
@@ -96,6 +100,8 @@ def find_differing(ours: Side, theirs: Side) -> list[int]:
                 listed.append(prefix)
             else:
                 deeper += [(prefix[0] + 4, (prefix[1] << 4) | branch) for branch in range(16)]
+        if len(deeper) > MOST:
+            raise PeerError(f"more than {MOST} parts differ: these two have hardly a row in common")
         prefixes = deeper
     if not listed:
         return []

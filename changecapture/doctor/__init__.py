@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from changecapture.core.catalogue import Engine
-from changecapture.doctor import mysql, postgresql, relay_rights, server, site
+from changecapture.doctor import given, mysql, postgresql, relay_rights, server, site
 from changecapture.doctor.subject import Problem, State, Subject, unseen
 from changecapture.errors import ConfigError, DriftError
 from changecapture.status import Status, read_status
@@ -42,6 +42,7 @@ CHECKS: Mapping[Engine, Mapping[str, Check]] = {
         "captured": site.check_captured,
         "parked": site.check_parked,
         "names": site.check_names,
+        "given names": given.check_given_names,
         "shortened": site.check_shortened,
         "relay's rights": relay_rights.check_relay_rights,
         "relay's settings": postgresql.check_relay_settings,
@@ -62,6 +63,7 @@ CHECKS: Mapping[Engine, Mapping[str, Check]] = {
         "captured": site.check_captured,
         "parked": site.check_parked,
         "names": site.check_names,
+        "given names": given.check_given_names,
         "shortened": site.check_shortened,
         "relay's rights": relay_rights.check_relay_rights,
         "server": mysql.check_server,
@@ -73,7 +75,7 @@ CHECKS: Mapping[Engine, Mapping[str, Check]] = {
 
 INSTALLED_ONLY = frozenset(
     ("drift", "triggers", "definer", "replication role", "missed", "captured", "parked", "relay's rights")
-) | {"relay's settings", "our schema", "shortened"}
+) | {"relay's settings", "our schema", "shortened", "given names"}
 """Checks that have nothing to look at where nothing is installed."""
 
 

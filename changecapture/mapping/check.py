@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from changecapture.core.catalogue import Catalogue
+from changecapture.mapping.lines import Lines
 from changecapture.mapping.model import Carried, Common, Local, Mapping, Place, Record
-from changecapture.mapping.reader import Lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,24 @@ def _check_record(
         if part.table not in by_name:
             yield Finding(line, f"{catalogue.database} has no table {part.table}")
             continue
-        for column in dict(part.set):
-            if by_name[part.table].column(column) is None:
-                yield Finding(lines.find((number, kind, n), "set"), f"{part.table} has no column {column}")
+        for key, columns in _named(part):
+            for column in columns:
+                if by_name[part.table].column(column) is None:
+                    yield Finding(lines.find((number, kind, n), key), f"{part.table} has no column {column}")
     for n, pair in enumerate(record.pairs):
-        for place in (pair.local,) if local else pair.common:
+        for place in (pair.local,) if local else (*pair.common, *pair.copies):
             yield from _check_place(lines, (number, "column", n), kind, place, tables, catalogue)
     for carried in record.carried if local else ():
         yield from _check_place(lines, (number, "", 0), "carried", carried, tables, catalogue)
+
+
+def _named(part: Local | Common) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield the columns that a part names itself, with the key that names them."""
+    yield "set", tuple(dict(part.set))
+    if isinstance(part, Common):
+        yield "parent", part.parent
+        yield "match", tuple(dict(part.match))
+        yield "latest", () if part.latest is None else (part.latest,)
 
 
 def _check_place(

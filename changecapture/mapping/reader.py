@@ -12,14 +12,15 @@ name = "person"
   common = "pr_person.last_name"
 """
 
-import re
 import tomllib
 from collections.abc import Iterable
 from collections.abc import Mapping as Dict
 from typing import Any
 
 from changecapture.errors import ConfigError
+from changecapture.mapping.lines import Lines
 from changecapture.mapping.model import KEY, Carried, Codes, Common, Local, Mapping, Pair, Place, Record
+from changecapture.mapping.sense import check_sense
 
 TOP = {"title": str, "record": list}
 RECORD = {
@@ -61,40 +62,6 @@ COLUMN = {
 KINDS = {str: "a text", list: "a list", bool: "true or false", dict: "a record { .. }", int: "a number"}
 
 
-class Lines:
-    """Where things stand in a file: [[record]] number n, and within it [[record.column]] number m."""
-
-    def __init__(self, text: str, where: str) -> None:
-        self.where = where
-        self.rows = text.splitlines()
-        self.starts: dict[tuple[int, str, int], int] = {}
-        record, counts = -1, dict[str, int]()
-        for number, row in enumerate(self.rows, start=1):
-            found = re.match(r"\s*\[\[record(?:\.(\w+))?\]\]", row)
-            if found is None:
-                continue
-            if found[1] is None:
-                record, counts = record + 1, {}
-            kind = found[1] or ""
-            self.starts[record, kind, counts.get(kind, 0)] = number
-            counts[kind] = counts.get(kind, 0) + 1
-
-    def find(self, place: tuple[int, str, int] | None, key: str) -> int:
-        """Return the line of a key in a part of the file, that of the part where it has no such key."""
-        start = self.starts.get(place, 1) if place is not None else 0
-        for number, row in enumerate(self.rows[start:], start=start + 1):
-            if key and re.match(rf"\s*{re.escape(key)}\s*=", row):
-                return number
-            if row.lstrip().startswith("[["):
-                break
-        return max(start, 1)
-
-    def error(self, place: tuple[int, str, int] | None, key: str, what: str, mend: str) -> ConfigError:
-        """Return an error that names the line of a key in a part of the file."""
-        number = self.find(place, key)
-        return ConfigError(f"{self.where}, line {number}: {what}", mend=mend)
-
-
 def parse_mapping(text: str, where: str) -> Mapping:
     """Return the mapping that a text holds; raise ConfigError with the line of what is wrong."""
     try:
@@ -103,6 +70,9 @@ def parse_mapping(text: str, where: str) -> Mapping:
         raise ConfigError(f"{where} is not TOML", why=str(error), mend="correct it there") from error
     lines = Lines(text, where)
     _check(lines, None, data, TOP, ("title", "record"))
+    for item in data["record"]:
+        if not isinstance(item, dict):
+            raise lines.error(None, "record", f"{item!r:.40} stands where a table must", "write [[record]]")
     records = tuple(
         _read_record(lines, number, item, data["title"]) for number, item in enumerate(data["record"])
     )
@@ -110,7 +80,9 @@ def parse_mapping(text: str, where: str) -> Mapping:
     for number, name in enumerate(names):
         if name in names[:number]:
             raise lines.error((number, "", 0), "name", f"a second record {name!r}", "give it another name")
-    return Mapping(data["title"], records)
+    mapping = Mapping(data["title"], records)
+    check_sense(lines, mapping)
+    return mapping
 
 
 def _check(
@@ -120,6 +92,10 @@ def _check(
     allowed: Dict[str, Any],
     required: Iterable[str],
 ) -> None:
+    if not isinstance(data, dict):
+        raise lines.error(
+            place, "", f"{data!r:.40} stands where a table must", "write [[record]] and its parts"
+        )
     for key, value in data.items():
         if key not in allowed:
             raise lines.error(place, key, f"unknown key {key!r}", f"allowed: {', '.join(allowed)}")
@@ -168,7 +144,7 @@ def _read_local(lines: Lines, place: tuple[int, str, int], data: Dict[str, Any])
     _check(lines, place, data, LOCAL, ("table",))
     return Local(
         data.get("name", data["table"]),
-        data["table"],
+        data["table"].lower(),
         tuple(data.get("key", (KEY,))),
         data.get("always", False),
         tuple(data.get("set", {}).items()),
@@ -189,8 +165,8 @@ def _read_common(lines: Lines, place: tuple[int, str, int], data: Dict[str, Any]
             raise lines.error(place, "codes", f"'codes' names {column!r}", "name columns of 'parent'")
     return Common(
         data.get("name", data["table"]),
-        data["table"],
-        data.get("scope", data["table"].partition("_")[0]),
+        data["table"].lower(),
+        data.get("scope", data["table"].lower().partition("_")[0]),
         parents,
         tuple(data.get("match", {}).items()),
         data.get("latest"),
@@ -201,7 +177,7 @@ def _read_common(lines: Lines, place: tuple[int, str, int], data: Dict[str, Any]
 
 def _read_codes(lines: Lines, place: tuple[int, str, int], key: str, items: Any) -> Codes:
     """Return a list of codes."""
-    for item in items:
+    for item in items if isinstance(items, (list, tuple)) else [items]:
         if not isinstance(item, list) or len(item) != 2:
             mend = 'write pairs: [["local", common], ..]'
             raise lines.error(place, key, f"{key!r} holds {item!r:.40}", mend)

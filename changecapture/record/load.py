@@ -24,7 +24,7 @@ from changecapture.core.vector import Vector, digest_vector, load_vector
 from changecapture.errors import ConfigError, PeerError
 from changecapture.identify import find_joined
 from changecapture.patience import patiently
-from changecapture.publish import LARGEST_ROW
+from changecapture.publish.home import LARGEST_ROW
 from changecapture.record.decide import Decided, decide
 from changecapture.record.lines import read_lines
 from changecapture.record.model import Head, Items, Record, Refused

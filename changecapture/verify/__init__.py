@@ -143,7 +143,9 @@ def compare_rows(
 
 
 def ship_rows(left: Side, right: Side, rows: Sequence[Row]) -> int:
-    """Make each site know what the other has merged of some rows; return how many were written anywhere."""
+    """Make each site know what the other has merged of some rows; return how many were written anywhere.
+
+    A far side takes nothing (``questions``)."""
     seen, records = left.merged(rows)
     others_seen, others = right.merged(rows)
     return len(right.take(records, seen) | left.take(others, others_seen))

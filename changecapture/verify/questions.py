@@ -5,37 +5,36 @@
     {"do":"nodes","of":[[bits,value]]}   {"nodes":[[rows,digest]]}
     {"do":"rows","of":[[bits,value]]}    {"rows":[[place,content]]}
     {"do":"find","shared":..,"places":[..]}  {"done":n,"of":m,"rows":[[table,key]]}; asked again until n = m
-    {"do":"tell","rows":[[table,key]]}   {"told":[[values,why]]}
-    {"do":"merged","rows":[..]}          {"vector":..,"records":[..]}
-    {"do":"take","vector":..,"records":[..]}  {"written":[[table,key]]}
+    {"do":"tell","rows":[[table,key]]}   {"told":[[values,why]]}, of as many as one answer holds
+    {"do":"merged","rows":[..]}          {"vector":..,"records":[[..]]}, the same
 
-An answer takes a second or two, so that who serves can serve others between; what was begun is kept by who
-answers, and begins anew with "begin". Whatever is malformed is PeerError, at either end.
+Nothing is written by a question: who is asked tells. An answer takes a second or two and a few megabytes,
+whatever is asked, so that who serves can serve others between; what was begun is kept by who answers, and
+begins anew with "begin". Whatever is malformed is PeerError, at either end.
 """
 
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from changecapture.core.change import Row
 from changecapture.core.codec import KEY_LENGTH, TABLE_LENGTH
-from changecapture.core.hashtree import Prefix
+from changecapture.core.hashtree import FEW, Prefix
 from changecapture.core.vector import Vector, dump_vector, load_vector
 from changecapture.core.wire import check_name, check_text
 from changecapture.errors import PeerError
 from changecapture.record.lines import dump_record, load_record
-from changecapture.record.model import Record
+from changecapture.record.model import Record, Written
 from changecapture.verify.side import Shape, Shared, Side, Step, Told
 
 STEP_S = 1.5
 """How long one answer goes on reading."""
 AT_ONCE = 500
 """Nodes and places in one question."""
-MERGED = 20
-"""Rows that are asked for whole in one question."""
-LARGEST = 512 * 1024
-"""Characters of a question: a row that is larger is left to sync."""
+LARGEST = 4 * 1024 * 1024
+"""Characters of an answer, unless a single row has more."""
 
 Ask = Callable[[str], str]
 """Carries a question there, and the answer back."""
@@ -82,25 +81,26 @@ class FarSide:
 
     def tell(self, rows: Sequence[Row]) -> list[Told]:
         """See Side."""
-        told = self._put(do="tell", rows=rows)["told"]
-        return [Told(shown, str(why)[:500]) for shown, why in told]
+        told: list[Told] = []
+        while len(told) < len(rows):
+            some = self._put(do="tell", rows=rows[len(told) : len(told) + AT_ONCE])["told"]
+            told += [Told(shown, str(why)[:500]) for shown, why in _some(some)]
+        return told
 
     def merged(self, rows: Sequence[Row]) -> tuple[Vector, list[Record]]:
-        """See Side."""
-        seen, records = load_vector("{}"), []
-        for start in range(0, len(rows), MERGED):
-            answer = self._put(do="merged", rows=rows[start : start + MERGED])
+        """See Side. No stamp is believed to be of the future: what is taken is written in our name."""
+        seen, records, done = load_vector("{}"), list[Record](), 0
+        while done < len(rows):
+            answer = self._put(do="merged", rows=rows[done : done + AT_ONCE])
             seen = load_vector(answer["vector"])
-            records += [load_record(item, "") for item in answer["records"]]
+            for found in _some(answer["records"]):
+                records += [_clip(load_record(item, ""), int(time.time() * 1_000_000)) for item in found]
+                done += 1
         return seen, records
 
     def take(self, records: Sequence[Record], seen: Vector) -> set[Row]:
-        """See Side. A record that no question can hold is left to sync."""
-        written: set[Row] = set()
-        for part in _cut(records):
-            answer = self._put(do="take", vector=dump_vector(seen), records=part)
-            written |= set(_rows(answer["written"]))
-        return written
+        """See Side. A peer writes nothing because it is asked to: a person there runs the command."""
+        return set()
 
     def _ask_pairs(self, what: str, prefixes: Sequence[Prefix]) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
@@ -192,19 +192,25 @@ class Respondent:
         return {"nodes": self._side.ask_nodes(_prefixes(question))}
 
     def _rows(self, question: Any) -> dict[str, Any]:
-        return {"rows": self._side.ask_rows(_prefixes(question))}
+        prefixes = _prefixes(question)
+        if any(rows > FEW for rows, _ in self._side.ask_nodes(prefixes)):
+            raise PeerError("too many rows are below that node to be listed")
+        return {"rows": self._side.ask_rows(prefixes)}
 
     def _tell(self, question: Any) -> dict[str, Any]:
-        told = self._side.tell(_rows(question["rows"]))
-        return {"told": [[one.shown, one.why] for one in told]}
+        def tell(row: Row) -> Any:
+            (told,) = self._side.tell([row])
+            return [told.shown, told.why]
+
+        return {"told": _fill(_rows(question["rows"]), tell)}
 
     def _merged(self, question: Any) -> dict[str, Any]:
-        vector, records = self._side.merged(_rows(question["rows"]))
-        return {"vector": dump_vector(vector), "records": [dump_record(record) for record in records]}
+        vector, _ = self._side.merged([])
 
-    def _take(self, question: Any) -> dict[str, Any]:
-        records = [load_record(item, "") for item in question["records"]]
-        return {"written": sorted(self._side.take(records, load_vector(question["vector"])))}
+        def merge(row: Row) -> Any:
+            return [dump_record(record) for record in self._side.merged([row])[1]]
+
+        return {"vector": dump_vector(vector), "records": _fill(_rows(question["rows"]), merge)}
 
 
 ANSWERS: dict[str, Callable[[Respondent, Any], dict[str, Any]]] = {
@@ -215,25 +221,39 @@ ANSWERS: dict[str, Callable[[Respondent, Any], dict[str, Any]]] = {
     "rows": Respondent._rows,
     "tell": Respondent._tell,
     "merged": Respondent._merged,
-    "take": Respondent._take,
 }
 
 
-def _cut(records: Sequence[Record]) -> Iterator[list[dict[str, Any]]]:
-    """Yield the records in parts that fit into a question."""
-    part: list[dict[str, Any]] = []
+def _fill(rows: Sequence[Row], tell: Callable[[Row], Any]) -> list[Any]:
+    """Return what there is to tell of the first rows, as much as an answer holds, of one at least."""
+    found: list[Any] = []
     size = 0
-    for record in records:
-        item = dump_record(record)
-        length = len(json.dumps(item, ensure_ascii=False).encode())
-        if part and size + length > LARGEST:
-            yield part
-            part, size = [], 0
-        if length <= LARGEST:
-            part.append(item)
-            size += length
-    if part:
-        yield part
+    for row in rows:
+        item = tell(row)
+        size += len(json.dumps(item, ensure_ascii=False))
+        if found and size > LARGEST:
+            break
+        found.append(item)
+    return found
+
+
+def _some(found: Any) -> list[Any]:
+    if not isinstance(found, list) or not found:
+        raise PeerError("a malformed answer", why="it tells of no row")
+    return found
+
+
+def _clip(record: Record, now: int) -> Record:
+    """Return a record of which nothing is stamped later than now."""
+
+    def clip(written: Written) -> Written:
+        return written if written.stamp is None else written._replace(stamp=min(written.stamp, now))
+
+    return replace(
+        record,
+        written=clip(record.written),
+        apart={column: clip(written) for column, written in record.apart.items()},
+    )
 
 
 def _shared(question: Any) -> dict[str, tuple[str, ...]]:
@@ -243,8 +263,8 @@ def _shared(question: Any) -> dict[str, tuple[str, ...]]:
 def _prefixes(question: Any) -> list[Prefix]:
     """Return the nodes in a question."""
     found = [(_whole(bits), _whole(value)) for bits, value in question["of"][:AT_ONCE]]
-    if any(bits > 64 or value >> bits for bits, value in found):
-        raise ValueError("that is no node")
+    if any(bits > 64 or bits % 4 or value >> bits for bits, value in found) or len(set(found)) < len(found):
+        raise ValueError("that is no node, or the same one twice")
     return found
 
 

@@ -22,7 +22,9 @@ from changecapture.errors import PeerError
 from changecapture.history import describe_state
 from changecapture.identify import find_joined, name_rows
 from changecapture.patience import patiently
-from changecapture.publish import Change, read_late, translate
+from changecapture.publish.change import Change
+from changecapture.publish.late import read_late
+from changecapture.publish.whole import translate
 from changecapture.reconcile import same
 from changecapture.record.export import merge_record
 from changecapture.record.load import Loaded, take_records

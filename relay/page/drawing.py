@@ -10,7 +10,7 @@ from relay.page.views.peers import PeerView
 
 WIDTH = 360
 ROW = 84
-SIDE = 70
+SIDE = 76
 NAME = 16
 PLOT = 120
 GAP = 14

@@ -40,8 +40,8 @@ def statuses(site, key):
 
 
 def rest(*sites):
-    """Fail unless nothing travels any more."""
-    for left, right in pairwise(sites):
+    """Bring the sites of a chain in step; fail unless nothing travels any more then."""
+    for left, right in [*pairwise(sites), *pairwise(reversed(sites))]:
         exchange(left, right)
     for left, right in pairwise(sites):
         assert exchange(left, right) == 0, "an edit goes back and forth"

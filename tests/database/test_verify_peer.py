@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from changecapture.core.change import Row
+from changecapture.core.hashtree import HashTree, find_differing
 from changecapture.core.scopes import EVERY, Scopes
 from changecapture.errors import PeerError
 from changecapture.verify import verify
@@ -43,8 +45,10 @@ def test_a_link_between_changes_nothing_of_what_is_found_and_shipped(families):
     found = verify(StoreSide(here.store), far(there))
     assert found == near and {d.key for d in found.differences} == {"p7", "only there"}
     assert not found.in_step and found.bytes < 4096
-    repaired = verify(StoreSide(here.store), far(there), repair=True)
-    assert (repaired.repaired, repaired.differences) == (2, [])
+    half = verify(StoreSide(here.store), far(there), repair=True)
+    assert (half.repaired, [d.key for d in half.differences]) == (1, ["p7"])
+    rest = verify(StoreSide(there.store), far(here), repair=True)
+    assert (rest.repaired, rest.differences) == (1, [])
     assert_equal_sites(here.url, there.url)
     exchange(here, there)
     assert_equal_sites(here.url, there.url)
@@ -62,7 +66,6 @@ def test_tables_that_are_not_exchanged_are_neither_compared_nor_told_nor_taken(f
         {"do": "tell", "rows": [["parent", "secret"]]},
         {"do": "merged", "rows": [["parent", "secret"]]},
         {"do": "read", "shared": {"parent": ["note"]}, "again": False},
-        {"do": "take", "vector": "{}", "records": [{"table": "parent", "uuid": "x", "fields": {}}]},
     ):
         with pytest.raises(PeerError, match="may be compared"):
             asked._ask(json.dumps(question))
@@ -71,7 +74,7 @@ def test_tables_that_are_not_exchanged_are_neither_compared_nor_told_nor_taken(f
 MALFORMED = (
     *("", "[]", "{}", '{"do":"drop"}', '{"do":"nodes","of":[[8,256]]}', '{"do":"rows","of":[[-1,0]]}'),
     *('{"do":"tell","rows":[["parent"]]}', '{"do":"tell","rows":[["a\\u0000b","k"]]}', '{"do":"find"}'),
-    '{"do":"take","vector":"x","records":[]}',
+    *('{"do":"take","vector":"{}","records":[]}', '{"do":"nodes","of":[[0,0],[0,0]]}'),
     '{"do":"read","shared":{"parent":["\\ud800"]},"again":false}',
 )
 
@@ -83,6 +86,52 @@ def test_malformed_question_is_refused_and_the_next_one_answered(home, question)
     with pytest.raises(PeerError):
         respondent.answer(question)
     assert "tables" in respondent.answer('{"do":"begin"}')
+
+
+def test_rows_below_a_node_are_listed_only_when_they_are_few(home):
+    for number in range(30):
+        home.family.add_parent(f"p{number}")
+    asked = far(home)
+    asked.begin()
+    for _ in asked.read({"parent": ["note"]}):
+        pass
+    with pytest.raises(PeerError, match="too many rows"):
+        asked.ask_rows([(0, 0)])
+    nodes = [(8, value) for value in range(256)]
+    assert len(asked.ask_rows(nodes)) == sum(rows for rows, _ in asked.ask_nodes(nodes)) == 30
+
+
+def test_answer_about_large_rows_comes_in_parts(home, monkeypatch):
+    monkeypatch.setattr("changecapture.verify.questions.LARGEST", 300)
+    rows = []
+    for number in range(9):
+        home.family.add_parent(f"p{number}", f"name {number}")
+        rows.append(Row("parent", f"p{number}"))
+    asked = far(home)
+    asked.begin()
+    assert [told.shown["name"] for told in asked.tell(rows)] == [f"name {n}" for n in range(9)]
+    assert {record.key for record in asked.merged(rows)[1]} == {row.key for row in rows}
+
+
+def test_stamp_of_the_future_is_not_taken_into_our_name(families):
+    here, there = families
+    there.family.add_parent("p")
+    there.publish()
+    for table in ("changelog", "row_version"):
+        there.run(f"UPDATE {there.prefix}{table} SET stamp = 7258118399999999")
+    verify(StoreSide(here.store), far(there), repair=True)
+    assert here.family.shown("parent") == {"p": None}
+    ((stamp,),) = here.fetch("SELECT max(stamp) FROM {p}changelog")
+    assert stamp <= here.store.read_clock() + 60_000_000
+
+
+def test_peer_that_says_that_everything_differs_is_not_followed_for_ever():
+    class Liar:
+        def ask_nodes(self, prefixes):
+            return [(10**9, n) for n, _ in enumerate(prefixes)]
+
+    with pytest.raises(PeerError, match="hardly a row in common"):
+        find_differing(HashTree(), Liar())
 
 
 def test_question_before_the_beginning_is_told_to_begin(home):

@@ -1,4 +1,4 @@
-"""Rows written in bulk (apply/plain.py) come to the same as rows that are merged one by one."""
+"""Rows written in bulk (apply/plain.py, publish/plain.py) come to the same as rows that are merged singly."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -72,4 +72,19 @@ def test_batch_comes_to_the_same_in_bulk_and_row_by_row(history, meetings, limit
             request = replace(next_request(there.store, "a"), limit=limit)
         retry(store)
         found.append(read_all(there))
+    assert found[0] == found[1]
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps, met)
+def test_pass_comes_to_the_same_in_bulk_and_row_by_row(history, meetings):
+    sites = make_sites()
+    live(sites, history, meetings)
+    here = sites["a"]
+    before, found = here.store.dump(), []
+    for store in (here.store, ThoroughStore(here.store)):
+        here.restore(before)
+        while publish(store, 4):
+            pass
+        found.append(read_all(here))
     assert found[0] == found[1]

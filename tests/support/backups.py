@@ -60,7 +60,10 @@ def dump(url: str) -> str:
 
 def back_up(site: AnySite) -> Any:
     """Return a backup of a site, wherever its database is."""
-    return site.store.dump() if isinstance(site, MemorySite) else dump(site.url)
+    if isinstance(site, MemorySite):
+        return site.store.dump()
+    assert isinstance(site, Site)
+    return dump(site.url)
 
 
 def put_back(site: AnySite, backup: Any) -> None:

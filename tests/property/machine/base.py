@@ -39,7 +39,7 @@ texts = st.sampled_from(["x", "y", ""]) | st.none()
 CRASHES = ("read_captured", "append_entries", "hold_rows", "write_versions", "write_passes", "write_progress")
 
 
-class Crash(Exception):
+class Crash(BaseException):
     """The relay is killed: its transaction is rolled back."""
 
 

@@ -54,6 +54,56 @@ def test_what_is_wrong_is_told_with_its_line(old, new, line, what):
     assert f"bad.toml, line {line}: " in str(raised.value) and what in str(raised.value)
 
 
+TABLE = '  table = "pr_person"'
+SECOND = '  [[record.local]]\n  name = "b"\n  table = "person"\n'
+COMMON = "  [[record.common]]"
+NAME = 'name = "person"\n'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "what"),
+    [
+        (LAST, LAST + "\n  values = [[['a'], 1]]", 11, "'values' has ['a']"),
+        (LAST, LAST + "\n  values = [['a', 1979-05-27]]", 11, "'values' has datetime.date(1979"),
+        (LAST, LAST + "\n  values = [['a', 1], ['a', 2]]", 11, "'a' stands twice"),
+        (LAST, LAST + "\n  values = 3", 11, "'values' is 3"),
+        (LAST, LAST + "\n  length = 0", 11, "'length' is 0"),
+        (LAST, LAST + "\n  number = true\n  date = true", 12, "'number' and 'date' stand together"),
+        (LAST, LAST + "\n  unit = 'cm'", 11, "'unit' without 'number'"),
+        (LAST, LAST + "\n  local_none = [1]", 11, "'local_none' has [1]"),
+        (LAST, "common = 3", 10, "'common' is 3"),
+        (LAST, "common = ['pr_person.a', 'pr_person.b']\n  number = true", 11, "several columns compose"),
+        (TABLE, TABLE + "\n  parent = [1]", 8, "'parent' is [1]"),
+        (TABLE, TABLE + "\n  parent = 'pe_id'", 8, "the first common row is the record"),
+        (TABLE, TABLE + "\n  parent = ['a', 'b']\n  codes = { a = 3 }", 9, "'codes' holds 3"),
+        (TABLE, TABLE + "\n  parent = ['a', 'b']\n  codes = { c = [] }", 9, "'codes' names 'c'"),
+        (TABLE, TABLE + "\n  set = { a = [1] }", 8, "'set' has [1]"),
+        (NAME, NAME + "skip = [1]\n", 4, "'skip' is [1]"),
+        (NAME, NAME + 'carried = ["person.name"]\n', 4, "person.name is carried"),
+        (COMMON, SECOND + "  key = [1]\n" + COMMON, 9, "'key' is [1]"),
+        (COMMON, SECOND + COMMON, 8, "person belongs to two rows"),
+        (GOOD, 'title = "t"\nrecord = [1]', 2, "1 stands where a table must"),
+    ],
+)
+def test_what_makes_no_sense_is_told_with_its_line(old, new, line, what):
+    with pytest.raises(ConfigError) as raised:
+        load_mapping(GOOD.replace(old, new, 1), "bad.toml")
+    assert what in str(raised.value) and f"bad.toml, line {line}: " in str(raised.value), raised.value
+
+
+def test_a_table_of_two_records_is_refused():
+    again = GOOD.split("\n", 1)[1].replace('name = "person"', 'name = "other"')
+    with pytest.raises(ConfigError, match=r"line 14: person belongs to two rows of the mapping"):
+        load_mapping(GOOD + again, "bad.toml")
+
+
+@pytest.mark.parametrize("place", ['parent = ["pe_id", "nothing"]', "set = { nothing = 1 }"])
+def test_columns_that_a_database_lacks_are_told_with_their_line(place):
+    text = GOOD.replace(TABLE, f"{TABLE}\n  {place}")
+    found = check_mapping(load_mapping(text, "ours"), text, load_catalogue("eden-postgresql"))
+    assert (8, "pr_person has no column nothing") in [(f.line, f.what) for f in found]
+
+
 @pytest.mark.parametrize(("name", "schema"), [("vesuvius", "vesuvius-mysql"), ("sahana2", "sahana2-mysql")])
 def test_packaged_mappings_fit_both_applications(name, schema):
     text = read_text(name)

@@ -1,0 +1,145 @@
+"""Changes become the entries of a pass."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from changecapture.core import values
+from changecapture.core.change import (
+    ALIVE,
+    UNSEEN,
+    Entry,
+    Row,
+    Version,
+    hash_name,
+)
+from changecapture.core.clock import next_stamp
+from changecapture.core.group import complete
+from changecapture.core.merge import merge_entries, read_columns
+from changecapture.publish.change import Change
+from changecapture.publish.home import keep_large
+from changecapture.publish.naming import close_pass, open_pass
+from changecapture.publish.whole import translate
+from changecapture.store.interface import Store
+
+ALIVE_ONLY = values.dump({ALIVE: True})
+"""What the entry of a living row says at least."""
+
+
+def append_changes(store: Store, changes: Iterable[Change]) -> None:
+    """Append changes as one pass, those that have an effect and can travel."""
+    _append(store, keep_large(store, [change for change in changes if _has_effect(change)]))
+
+
+def _has_effect(change: Change) -> bool:
+    if change.alive is False and change.version is not None and not change.version.alive:
+        return bool(change.columns) or change.late != "{}"
+    return change.alive is not None or bool(change.columns)
+
+
+def _append(store: Store, changes: list[Change]) -> None:
+    if not changes:
+        return
+    naming = open_pass(store)
+    site, number = naming.site, naming.site.last_number
+    translate(store, changes)
+    _widen(store, changes)
+    unseen = store.read_unapplied([change.row for change in changes])
+    # What the application did to a parked row may be what it waited for.
+    store.write_parked({row: ("changed", "its application has changed it since") for row in unseen})
+    joined = store.read_members([change.row for change in changes if change.alive is False])
+    entries: list[Entry] = []
+    versions: dict[Row, Version] = {}
+    for change in sorted(changes, key=lambda change: _place(store, change)):
+        version = change.version or Version(0, "", False, 0)
+        alive = version.alive if change.alive is None else change.alive
+        text = _dump_columns(change, unseen.get(change.row))
+        # A delete names each key that its author knew of the row (core.alias).
+        for key in joined.get(change.row, (change.row.key,)):
+            number += 1
+            stamp = next_stamp(change.captured_at, version.stamp)
+            entries.append(
+                Entry(
+                    site.origin,
+                    site.epoch,
+                    number,
+                    naming.number,
+                    stamp,
+                    version.seen,
+                    change.table.scope,
+                    change.row.table,
+                    key,
+                    text,
+                )
+            )
+            seen = version.seen ^ hash_name(site.origin, site.epoch, number)
+            version = Version(stamp, site.origin, alive, seen)
+        versions[change.row] = version
+    store.append_entries(entries, applied=True)
+    _settle_conflicts(store, entries)
+    _stir_kin(store, changes)
+    store.write_versions(versions, {change.row: change.version for change in changes})
+    store.write_images(
+        {c.row: c.image for c in changes if c.image and not c.alive},
+        [c.row for c in changes if c.alive],
+        site.origin,
+    )
+    close_pass(store, naming, entries)
+
+
+def _widen(store: Store, changes: Iterable[Change]) -> None:
+    """Let a change that writes one column of a group carry the whole group (core.group)."""
+    grouped = [c for c in changes if c.table.groups and c.version is not None and not c.whole]
+    logged = store.read_row_entries([change.row for change in grouped]) if grouped else {}
+    for change in grouped:
+        merged = merge_entries(entry for entry, applied in logged.get(change.row, ()) if applied)
+        written = change.columns.keys() | json.loads(change.late).keys()
+        change.columns.update(complete(change.table.groups, written, merged))
+
+
+def _settle_conflicts(store: Store, entries: Iterable[Entry]) -> None:
+    """Note as settled the conflicts that these entries decide: this site has seen both values."""
+    written = {entry.row: entry for entry in entries}
+    found = store.read_open_conflicts(written)
+    store.settle_conflicts([id_ for id_, row, name, *_ in found if name in read_columns(written[row])])
+
+
+def _stir_kin(store: Store, changes: Iterable[Change]) -> None:
+    """List rows that are one thing with one that came or went, and did not themselves, to be shown anew."""
+    ended = {
+        Row(kin, change.row.key): bool(change.alive)
+        for change in changes
+        if change.table.kin and change.version is not None and change.alive is not None
+        if change.alive is not change.version.alive
+        for kin in change.table.kin
+    }
+    if ended:
+        same = {change.row for change in changes}
+        versions = store.read_versions(ended.keys() - same)
+        stirred = [row for row, version in versions.items() if version.alive is not ended[row]]
+        store.write_parked(
+            {row: ("thing", "another row of the same thing has come or gone") for row in stirred}
+        )
+
+
+def _place(store: Store, change: Change) -> tuple[bool, int]:
+    """Parents before children; what is deleted comes last, children before parents."""
+    rank = store.ranks.get(change.table.name, 0)
+    return (True, -rank) if change.alive is False else (False, rank)
+
+
+def _dump_columns(change: Change, unseen: Sequence[str] | None) -> str:
+    if not change.columns and change.alive is True and unseen is None:
+        return join_objects(ALIVE_ONLY, change.late)  # a new row: no need to dump anything
+    columns = change.columns
+    if change.alive is not None:
+        columns[ALIVE] = change.alive
+    if unseen is not None:
+        columns[UNSEEN] = unseen
+    return join_objects(values.dump(columns), change.late)
+
+
+def join_objects(left: str, right: str) -> str:
+    """Return one JSON object of two that have no name in common."""
+    if right == "{}":
+        return left
+    return right if left == "{}" else f"{left[:-1]},{right[1:]}"

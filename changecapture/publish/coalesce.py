@@ -1,0 +1,123 @@
+"""Several captured changes of one row become one: it carries every column that any of them wrote (R17)."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from changecapture.core.change import (
+    BACKFILL,
+    CHANGING,
+    DELETE,
+    GOING,
+    INSERT,
+    UPDATE,
+    Captured,
+    Row,
+)
+from changecapture.core.table import SyncedTable
+from changecapture.identify import name_rows
+from changecapture.publish.change import Change, is_deleted
+from changecapture.publish.rekeyed import left_behind, referring, renamed
+from changecapture.store.interface import Store
+
+
+def coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
+    keys = _name_captured(store, captured)
+    rows = {
+        Row(store.tables[item.table_id].wire, key)
+        for item in captured
+        for key in (keys[item.table_id][item.key], keys[item.table_id].get(item.old_key or ""))
+        if key is not None
+    }
+    versions = store.read_versions(rows)
+    changes: dict[Row, Change] = {}
+
+    def change_of(table: SyncedTable, local_key: str, key: str) -> Change:
+        row = Row(table.wire, key)
+        change = changes.get(row)
+        if change is None:
+            change = changes[row] = Change(table, row, local_key, versions.get(row))
+        change.local_key = local_key
+        return change
+
+    for item in sorted(captured):
+        table = store.tables[item.table_id]
+        named = keys[item.table_id]
+        change = change_of(table, item.key, named[item.key])
+        change.captured_at = max(change.captured_at, item.captured_at)
+        if store.mapping is not None and table.wire in store.mapping.local_tables:
+            change_of(
+                table, item.old_key or item.key, named[item.old_key or item.key]
+            ).captured_at = change.captured_at
+        elif item.old_key is not None and named[item.old_key] != named[item.key]:
+            left = change_of(table, item.old_key, named[item.old_key])
+            left.captured_at = max(left.captured_at, item.captured_at)
+            # MySQL fires its triggers for UPDATE IGNORE too, when the row is left as it was.
+            left.announced = left.announced or {}
+            change.whole, change.alive = True, True
+            for other in referring(store, table, item.key):
+                changes.setdefault(other.row, other).whole = True
+            for other in renamed(store, table, item.key, named[item.old_key]):
+                changes.setdefault(other.row, other).captured_at = item.captured_at
+        else:
+            columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}
+            if item.operation == UPDATE:
+                change.twice |= change.columns.keys() & columns.keys()
+                if store.engine == "mysql" and may_be_refused(table, columns):
+                    change.doubted |= columns.keys()
+            _add(change, item, columns)
+    for left in left_behind(store, captured):
+        changes.setdefault(left.row, left)
+    return changes
+
+
+def may_be_refused(table: SyncedTable, written: Collection[str]) -> bool:
+    """Return whether UPDATE IGNORE may have left a row as it was though MySQL's trigger fired for it: a
+    foreign key or a unique index can have refused a value. A column that shows something else now was not
+    written, or was written again since, which is captured too."""
+    refusable = {c.wire for c in table.columns if c.reference is not None and c.reference.enforced}
+    refusable |= {name.lower() for name in table.unique}
+    return not refusable.isdisjoint(written)
+
+
+def _name_captured(store: Store, captured: Sequence[Captured]) -> dict[int, dict[str, str]]:
+    local_keys: dict[int, dict[str, None]] = defaultdict(dict)
+    for item in captured:
+        local_keys[item.table_id][item.key] = None
+        if item.old_key is not None:
+            local_keys[item.table_id][item.old_key] = None
+    return {
+        table_id: name_rows(store, store.tables[table_id], wanted) for table_id, wanted in local_keys.items()
+    }
+
+
+def _add(change: Change, item: Captured, columns: dict[str, Any]) -> None:
+    if item.operation == BACKFILL and change.version is not None:
+        return
+    if item.operation == DELETE:
+        change.alive, change.image = False, item.image
+    elif item.operation in (INSERT, BACKFILL):
+        change.whole, change.alive = True, True
+    elif item.operation in (GOING, CHANGING):
+        change.announced = {**(change.announced or {}), **columns}
+        change.image = item.image or change.image
+        change.whole = change.whole or (change.version is None and bool(change.announced))
+    else:
+        _add_update(change, columns)
+        # Nobody has published the row before: a peer needs all of it.
+        change.whole = change.whole or change.version is None
+
+
+def _add_update(change: Change, columns: dict[str, Any]) -> None:
+    flag = change.table.deleted_flag
+    if flag is not None and flag.column.lower() in columns:
+        if columns.pop(flag.column.lower()) == flag.deleted:
+            # What else a soft delete nulls is not a change of the row (R3).
+            change.alive = False
+            return
+        if is_deleted(change):
+            change.whole, change.alive = True, True
+    change.columns.update(columns)
+    if not is_deleted(change):
+        change.alive = True

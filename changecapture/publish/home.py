@@ -1,0 +1,71 @@
+"""What stays at home: changes that no peer could receive, listed as parked."""
+
+import json
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+
+from changecapture.core.change import (
+    Captured,
+    Row,
+)
+from changecapture.core.codec import KEY_LENGTH
+from changecapture.core.wire import check_text
+from changecapture.publish.change import Change
+from changecapture.store.interface import Store
+
+LARGEST_ROW = 24 * 1024 * 1024
+"""Characters in one entry: more do not pass through a call of the relay."""
+
+
+def keep_fitting(store: Store, captured: Sequence[Captured]) -> list[Captured]:
+    """Return what was captured under the key columns of today; list the rest as parked.
+
+    The application has changed a table's key, and an installation has followed, with changes waiting.
+    """
+    fitting: list[Captured] = []
+    refused: dict[Row, tuple[str, str]] = {}
+    widths = {table_id: len(table.key_columns) for table_id, table in store.tables.items()}
+    for item in captured:
+        # Cheap where it can be: most keys are an integer and a uuid, with as many commas as that has.
+        if (
+            item.key.count(",") + 1 == widths[item.table_id]
+            or len(json.loads(item.key)) == widths[item.table_id]
+        ):
+            fitting.append(item)
+        else:
+            row = Row(store.tables[item.table_id].wire, item.key[:KEY_LENGTH])
+            refused[row] = ("key", "captured before the table's key columns changed: install, then reconcile")
+    store.write_parked(refused)
+    return fitting
+
+
+def keep_home(store: Store, changes: Iterable[Change]) -> list[Change]:
+    """Return the changes whose rows have a key that can travel; list the other rows as parked."""
+    kept: list[Change] = []
+    refused: dict[Row, tuple[str, str]] = {}
+    for change in changes:
+        try:
+            check_text(change.row.key, KEY_LENGTH)
+            kept.append(change)
+        except ValueError as error:
+            shown = change.row.key.replace("\0", " ")[: KEY_LENGTH - 40]
+            digest = blake2b(change.row.key.encode(), digest_size=16).hexdigest()
+            refused[Row(change.row.table, f"{shown} {digest}")] = ("key", f"stays here: {error}")
+    store.write_parked(refused)
+    return kept
+
+
+def keep_large(store: Store, changes: Iterable[Change]) -> list[Change]:
+    """Return the changes that a peer can receive; list the rows of the others as parked."""
+    kept: list[Change] = []
+    refused: dict[Row, tuple[str, str]] = {}
+    for change in changes:
+        size = len(change.late)
+        if change.columns:
+            size += sum(len(v) for v in change.columns.values() if isinstance(v, str))
+        if size <= LARGEST_ROW:
+            kept.append(change)
+        else:
+            refused[change.row] = ("large", f"stays here: {size} characters, at most {LARGEST_ROW} travel")
+    store.write_parked(refused)
+    return kept

@@ -1,0 +1,135 @@
+"""Rows that are new, published in bulk: a pass in which every change is of a row that nobody has heard of.
+
+Each is read late, whole, and its entry is what the database says of it; there is nothing to merge, to name
+or to translate. A pass with anything else in it takes the way of ``coalesce`` and ``append`` as a whole, so
+that parents come before children; both ways come to the same (tests/property/test_plain.py).
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import count, repeat
+from typing import NamedTuple
+
+from changecapture.core.change import BACKFILL, INSERT, UPDATE, Captured, Entry, Row
+from changecapture.core.clock import next_stamp
+from changecapture.core.codec import KEY_LENGTH
+from changecapture.core.table import SyncedTable
+from changecapture.core.wire import check_text
+from changecapture.publish.append import ALIVE_ONLY, join_objects
+from changecapture.publish.home import LARGEST_ROW
+from changecapture.publish.naming import close_pass, open_pass
+from changecapture.store.interface import Store
+
+
+class NewRow(NamedTuple):
+    """A row to publish: its key, when it was captured, and its columns as they are shipped."""
+
+    key: str
+    captured_at: int
+    columns: str
+
+
+def append_plain(store: Store, captured: Sequence[Captured]) -> bool:
+    """Append a pass of new rows; return False, with nothing written, when a change needs a closer look."""
+    if store.mapping is not None or store.has_aliases():
+        return False
+    found: list[tuple[SyncedTable, Sequence[NewRow]]] = []
+    for table, times in _gather(store, captured):
+        rows = _read_new(store, table, times)
+        if len(rows) < len(times):
+            return False
+        found.append((table, rows))
+    if found:
+        _append(store, found)
+    return bool(found)
+
+
+def _gather(store: Store, captured: Sequence[Captured]) -> list[tuple[SyncedTable, dict[str, int]]]:
+    """Return of each table, parents first, which local keys were captured when; nothing where one of the
+    changes may be more than that a row is there."""
+    if all(item.operation == UPDATE for item in captured):
+        return []
+    groups: dict[int, dict[str, int]] = defaultdict(dict)
+    for item in captured:
+        if item.operation != INSERT and not _is_more_of_it(store.tables[item.table_id], item):
+            return []
+        times = groups[item.table_id]
+        times[item.key] = max(times.get(item.key, 0), item.captured_at)
+    tables = [(store.tables[table_id], times) for table_id, times in groups.items()]
+    if not all(_suits(store, table) for table, _ in tables):
+        return []
+    return sorted(tables, key=lambda item: store.ranks.get(item[0].name, 0))
+
+
+def _is_more_of_it(table: SyncedTable, item: Captured) -> bool:
+    """Return whether a change says no more of a row that is read whole than that it is there."""
+    if item.operation == BACKFILL:
+        return True
+    if item.operation != UPDATE or item.old_key is not None:
+        return False
+    flag = table.deleted_flag
+    return flag is None or f'"{flag.column.lower()}"' not in (item.changed or "")
+
+
+def _suits(store: Store, table: SyncedTable) -> bool:
+    """Return whether rows are named by one text column of their own."""
+    identity = table.identity
+    if table.name not in store.tables_by_name or identity.kind not in ("uuid", "natural"):
+        return False
+    return identity.columns[0].kind == "text" and identity.columns[0].reference is None
+
+
+def _read_new(store: Store, table: SyncedTable, times: Mapping[str, int]) -> list[NewRow]:
+    """Return the rows, in order; fewer when one is gone, deleted, known, or cannot be named or shipped as
+    it stands."""
+    keys = _name_new(table, times)
+    rows = list(map(Row, repeat(table.wire), keys))
+    if len(keys) < len(times) or store.read_versions(rows) or store.read_parked(rows):
+        return []
+    late = store.read_rows(table, list(times))
+    dead = None if table.deleted_flag is None else table.deleted_flag.deleted
+    return [
+        NewRow(key, at, join_objects(ALIVE_ONLY, row.text))
+        for (local_key, at), key in zip(times.items(), keys, strict=True)
+        if (row := late.get(local_key)) is not None
+        and not row.values
+        and (dead is None or row.flag != dead)
+        and len(row.text) <= LARGEST_ROW
+    ]
+
+
+def _name_new(table: SyncedTable, local_keys: Mapping[str, int]) -> list[str]:
+    """Return the keys of rows that have one of their own which can travel; nothing when one has not."""
+    column = table.identity.columns[0]
+    place = [own.name for own in table.key_columns].index(column.name)
+    keys = [items[place] for items in json.loads(f"[{','.join(local_keys)}]")]
+    if len(set(keys)) < len(keys) or not set(table.identity.missing).isdisjoint(keys):
+        return []
+    try:
+        return [check_text(key, KEY_LENGTH) for key in keys]
+    except ValueError:
+        return []
+
+
+def _append(store: Store, found: Sequence[tuple[SyncedTable, Sequence[NewRow]]]) -> None:
+    naming = open_pass(store)
+    site, numbers = naming.site, count(naming.site.last_number + 1)
+    entries = [
+        Entry(
+            site.origin,
+            site.epoch,
+            next(numbers),
+            naming.number,
+            next_stamp(row.captured_at, 0),
+            0,
+            table.scope,
+            table.wire,
+            row.key,
+            row.columns,
+        )
+        for table, rows in found
+        for row in rows
+    ]
+    store.append_first(entries)
+    close_pass(store, naming, entries)
