@@ -1,24 +1,24 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_insert_9ab948c0` AFTER INSERT ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_insert_6c01116b` AFTER INSERT ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
             CALL `changecapture_miss_c29728d3`('gis_location', 'I', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
         VALUES (2, 'I', CONCAT('[', IFNULL(NEW.`id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_update_9ab948c0` AFTER UPDATE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_update_6c01116b` AFTER UPDATE ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT '';
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
@@ -26,13 +26,13 @@ BEGIN
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
             CALL `changecapture_miss_c29728d3`('gis_location', 'U', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         IF NOT (NEW.`name` <=> BINARY OLD.`name`) THEN
                     SET changed = CONCAT(changed, ',"name":', IFNULL(JSON_QUOTE(NEW.`name`), 'null'));
                 END IF;
@@ -131,20 +131,20 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_delete_9ab948c0` AFTER DELETE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_delete_6c01116b` AFTER DELETE ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
             CALL `changecapture_miss_c29728d3`('gis_location', 'D', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
         VALUES (2, 'D', CONCAT('[', IFNULL(OLD.`id`, 'null'), ',', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ']'), CONCAT('{"id":', IFNULL(OLD.`id`, 'null'), ',"uuid":', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ',"name":', IFNULL(JSON_QUOTE(OLD.`name`), 'null'), ',"level":', IFNULL(JSON_QUOTE(OLD.`level`), 'null'), ',"parent":', IFNULL(OLD.`parent`, 'null'), ',"gis_feature_type":', IFNULL(OLD.`gis_feature_type`, 'null'), ',"lat":', IFNULL(CAST(OLD.`lat` AS CHAR), 'null'), ',"lon":', IFNULL(CAST(OLD.`lon` AS CHAR), 'null'), ',"radius":', IFNULL(CAST(OLD.`radius` AS CHAR), 'null'), ',"wkt":', IFNULL(JSON_QUOTE(OLD.`wkt`), 'null'), ',"inherited":', IFNULL(JSON_QUOTE(OLD.`inherited`), 'null'), ',"lat_min":', IFNULL(CAST(OLD.`lat_min` AS CHAR), 'null'), ',"lat_max":', IFNULL(CAST(OLD.`lat_max` AS CHAR), 'null'), ',"lon_min":', IFNULL(CAST(OLD.`lon_min` AS CHAR), 'null'), ',"lon_max":', IFNULL(CAST(OLD.`lon_max` AS CHAR), 'null'), ',"elevation":', IFNULL(CAST(OLD.`elevation` AS CHAR), 'null'), ',"addr_street":', IFNULL(JSON_QUOTE(OLD.`addr_street`), 'null'), ',"addr_postcode":', IFNULL(JSON_QUOTE(OLD.`addr_postcode`), 'null'), ',"start_date":', IFNULL(CONCAT('"', OLD.`start_date`, '"'), 'null'), ',"end_date":', IFNULL(CONCAT('"', OLD.`end_date`, '"'), 'null'), ',"comments":', IFNULL(JSON_QUOTE(OLD.`comments`), 'null'), ',"l5":', IFNULL(JSON_QUOTE(OLD.`l5`), 'null'), ',"l4":', IFNULL(JSON_QUOTE(OLD.`l4`), 'null'), ',"l3":', IFNULL(JSON_QUOTE(OLD.`l3`), 'null'), ',"l2":', IFNULL(JSON_QUOTE(OLD.`l2`), 'null'), ',"l1":', IFNULL(JSON_QUOTE(OLD.`l1`), 'null'), ',"l0":', IFNULL(JSON_QUOTE(OLD.`l0`), 'null'), ',"created_on":', IFNULL(CONCAT('"', REPLACE(OLD.`created_on`, ' ', 'T'), '"'), 'null'), ',"modified_on":', IFNULL(CONCAT('"', REPLACE(OLD.`modified_on`, ' ', 'T'), '"'), 'null'), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));

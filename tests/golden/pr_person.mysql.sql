@@ -1,24 +1,24 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_insert_52c49b8f` AFTER INSERT ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_insert_11518b46` AFTER INSERT ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
             CALL `changecapture_miss_c29728d3`('pr_person', 'I', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
         VALUES (1, 'I', CONCAT('[', IFNULL(NEW.`id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_update_52c49b8f` AFTER UPDATE ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_update_11518b46` AFTER UPDATE ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT '';
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
@@ -26,13 +26,13 @@ BEGIN
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
             CALL `changecapture_miss_c29728d3`('pr_person', 'U', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         IF NOT (NEW.`pe_id` <=> OLD.`pe_id`) THEN
                     SET changed = CONCAT(changed, ',"pe_id":', IFNULL(NEW.`pe_id`, 'null'));
                 END IF;
@@ -86,20 +86,20 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_delete_52c49b8f` AFTER DELETE ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_delete_11518b46` AFTER DELETE ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
             CALL `changecapture_miss_c29728d3`('pr_person', 'D', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
         VALUES (1, 'D', CONCAT('[', IFNULL(OLD.`id`, 'null'), ',', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ']'), CONCAT('{"id":', IFNULL(OLD.`id`, 'null'), ',"uuid":', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ',"pe_id":', IFNULL(OLD.`pe_id`, 'null'), ',"track_id":', IFNULL(OLD.`track_id`, 'null'), ',"location_id":', IFNULL(OLD.`location_id`, 'null'), ',"pe_label":', IFNULL(JSON_QUOTE(OLD.`pe_label`), 'null'), ',"first_name":', IFNULL(JSON_QUOTE(OLD.`first_name`), 'null'), ',"middle_name":', IFNULL(JSON_QUOTE(OLD.`middle_name`), 'null'), ',"last_name":', IFNULL(JSON_QUOTE(OLD.`last_name`), 'null'), ',"gender":', IFNULL(OLD.`gender`, 'null'), ',"date_of_birth":', IFNULL(CONCAT('"', OLD.`date_of_birth`, '"'), 'null'), ',"comments":', IFNULL(JSON_QUOTE(OLD.`comments`), 'null'), ',"created_on":', IFNULL(CONCAT('"', REPLACE(OLD.`created_on`, ' ', 'T'), '"'), 'null'), ',"modified_on":', IFNULL(CONCAT('"', REPLACE(OLD.`modified_on`, ' ', 'T'), '"'), 'null'), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
