@@ -14,7 +14,7 @@ from tests.support.relays import PEER, Relay
 from tests.support.sites import Site
 
 BOUND_S = 90.0
-ROWS = 3000
+ROWS = 2000
 MOST = 1.1
 """Entries that come to a site, by those that it lacks."""
 
@@ -78,6 +78,7 @@ def test_who_joins_gets_what_two_neighbours_have_about_once(camp: Camp):
     assert camp.received(2) <= MOST * ROWS
 
 
+@pytest.mark.long
 def test_a_peer_behind_a_slow_link_holds_up_no_other(new_site, tmp_path: Path):
     hub, slow, quick = (new_site(kind, "family") for kind in ("postgresql", "mariadb", "postgresql"))
     rng = random.Random(1)
