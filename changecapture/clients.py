@@ -12,22 +12,27 @@ new epoch (``epochs.py``), the client's origin too, so no name is given twice.
 
 import base64
 import json
+import math
+import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
 from changecapture.apply import apply_entries, drain
+from changecapture.apply.localise import find_fits
 from changecapture.core.alias import read_alias
 from changecapture.core.change import ALIVE, Entry, Row
 from changecapture.core.clock import next_stamp
 from changecapture.core.codec import KEY_LENGTH, decode_batch
+from changecapture.core.fit import Fit, text_length
 from changecapture.core.merge import merge_entries
 from changecapture.core.scopes import Scopes, Terms
-from changecapture.core.table import SyncedTable
-from changecapture.core.values import dump
+from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.core.values import canonical, dump
 from changecapture.core.vector import Vector, covers_name, digest_vector, dump_vector, load_vector
 from changecapture.core.wire import check_number, check_text
 from changecapture.errors import PeerError
@@ -126,10 +131,16 @@ def get_changes(store: Store, client: str, since: str, send: Scopes, limit: int 
     )
     return {
         "base_uuid": store.read_site().origin,
-        "changes": _tell_rows(store, batch.entries),
+        "changes": _tell_rows(store, [e for e in batch.entries if _may_tell(store, e, send)]),
         "until": until.dump(),
         "more": not head.last,
     }
+
+
+def _may_tell(store: Store, entry: Entry, send: Scopes) -> bool:
+    """Return whether an entry is of a module that is told, by our own profile too."""
+    table = store.tables_by_wire.get(entry.table)
+    return table is None or table.scope in send
 
 
 def _tell_rows(store: Store, entries: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -167,6 +178,12 @@ def put_changes(
     store: Store, client: str, changes: Sequence[Any], since: str, accept: Scopes
 ) -> dict[str, Any]:
     """Take changes of a client, all or none; return how many were new, shown and parked. Raises PeerError."""
+    if store.mapping is not None:
+        raise PeerError(
+            "changes are not taken from programs here",
+            why="this site has other tables than the common ones",
+            mend="write them into the application's own tables, or put them at another site",
+        )
     if not 0 < len(changes) <= MOST:
         raise PeerError(f"1 to {MOST} changes in a call, not {len(changes)}")
     read = [_read_change(store, number, change, accept) for number, change in enumerate(changes)]
@@ -197,28 +214,40 @@ class _Put:
     columns: dict[str, Any]
     stamp: int | None
 
+    @property
+    def deletes(self) -> bool:
+        return not self.columns[ALIVE]
+
 
 def _make_entries(
     store: Store, puts: Sequence[_Put], seen: Vector, names: tuple[str, int, int]
 ) -> list[Entry]:
-    """Return an entry for each change; in the transaction of the writer."""
+    """Return the entries of each change, a delete's for each key of a joined row (decision 39); in the
+    transaction of the writer."""
     origin, epoch, used = names
-    rows = {put.row for put in puts}
-    known, versions, now = store.read_row_entries(rows), store.read_versions(rows), store.read_clock()
+    joined = store.read_names({put.row for put in puts})
+    places = [joined.get(put.row, put.row) for put in puts]
+    members, known = store.read_members(set(places)), store.read_row_entries(set(places))
+    versions, now = store.read_versions(set(places)), store.read_clock()
+    made: dict[Row, list[Entry]] = {}
     entries: list[Entry] = []
-    for number, put in enumerate(puts, start=used + 1):
-        before = [entry for entry, _ in known.get(put.row, ())]
+    for put, place in zip(puts, places, strict=True):
+        before = [entry for entry, _ in known.get(place, ())]
         told = [e for e in before if covers_name(seen, e.origin, e.epoch, e.scope, e.number)]
-        version = versions.get(put.row)
+        own = made.setdefault(place, [])
+        version = versions.get(place)
         # Nobody writes in the future; and what was seen is older than what is written after it.
-        stamp = next_stamp(
-            min(now, now if put.stamp is None else put.stamp), max((e.stamp for e in told), default=0)
-        )
-        base = version.seen if version is not None and len(told) == len(before) else 0
-        columns = _complete(put, before)
-        entries.append(
-            Entry(origin, epoch, number, used + 1, stamp, base, put.table.scope, *put.row, dump(columns))
-        )
+        last = max((e.stamp for e in (*told, *own)), default=0)
+        stamp = next_stamp(min(now, now if put.stamp is None else put.stamp), last)
+        base = version.seen if version is not None and len(told) == len(before) and not own else 0
+        columns = dump(_complete(put, [*before, *own]))
+        for key in members.get(place, [put.row.key]) if put.deletes else [put.row.key]:
+            number = used + 1 + len(entries)
+            row = put.row.table, key
+            entries.append(
+                Entry(origin, epoch, number, used + 1, stamp, base, put.table.scope, *row, columns)
+            )
+            own.append(entries[-1])
     return entries
 
 
@@ -247,37 +276,102 @@ def _read_change(store: Store, number: int, change: Any, accept: Scopes) -> _Put
     deleted = change.get("deleted", False)
     if type(deleted) not in (bool, int) or not isinstance(columns, Mapping):
         raise PeerError(f"{place}: deleted is a boolean, columns a structure")
-    kinds = {column.wire: column for column in table.columns}
+    known, fits = {column.wire: column for column in table.columns}, find_fits(store, table)
     values: dict[str, Any] = {}
-    for column, value in columns.items():
-        if column not in kinds:
-            raise PeerError(f"{place}: {table.name} has no synced column {str(column)[:80]!r}")
-        values[column] = _read_value(f"{place}: {column}", kinds[column].kind, value, kinds[column].reference)
+    for name, value in columns.items():
+        column = known.get(name)
+        if column is None:
+            raise PeerError(f"{place}: {table.name} has no synced column {str(name)[:80]!r}")
+        try:
+            values[name] = _read_value(column, value, fits.get(column.name))
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise PeerError(f"{place}: {name} cannot be taken", why=str(error)[:200]) from None
     written = {ALIVE: False} if deleted else {**values, ALIVE: True}
     return _Put(table, Row(table.wire, key), written, _read_time(place, change.get("changed_at", "")))
 
 
-def _read_value(place: str, kind: str, value: Any, reference: object) -> Any:
-    """Return a value in the form of core/values.py; numbers beyond 32 bits may have come as texts."""
+def _read_value(column: SyncedColumn, value: Any, fit: Fit | None) -> Any:
+    """Return a value in the form of core/values.py; numbers beyond 32 bits may have come as texts. Raises
+    ValueError when the column would not show it."""
     if value is None:
         return None
-    if reference is None and kind in ("integer", "boolean"):
-        try:
-            return int(value)
-        except (TypeError, ValueError, OverflowError):
-            raise PeerError(f"{place} must be a whole number") from None
-    if reference is None and kind in ("float32", "float64"):
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return value
-        raise PeerError(f"{place} must be a number")
-    if reference is None and kind in ("bytes", "geometry"):
-        name = "base64" if kind == "bytes" else kind
-        if isinstance(value, Mapping) and list(value) == [name] and isinstance(value[name], str):
-            return dict(value)
-        raise PeerError(f"{place} must be a structure of {name}")
-    if not isinstance(value, str):
-        raise PeerError(f"{place} must be a text", why="a reference is the uuid of the row that it names")
+    if column.reference is not None:
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise ValueError("a reference is a text, the uuid of the row that it names")
+        return value
+    read: Callable[[Any], Any] = _READERS.get(column.kind, _read_text)
+    given = read(value)
+    found = given if isinstance(given, dict) else canonical(column.kind, given)
+    length = text_length(column)
+    if length is not None and isinstance(found, str) and len(found) > length:
+        raise ValueError(f"it is longer than {length} characters")
+    if fit is not None:
+        fit(found)
+    return found
+
+
+def _read_whole(value: Any) -> int:
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}", value):
+        value = int(value)
+    if type(value) is not int or not -(2**63) <= value < 2**64:
+        raise ValueError("it must be a whole number of 64 bits")
     return value
+
+
+def _read_truth(value: Any) -> int:
+    if value in (0, 1, "0", "1"):
+        return int(value)
+    raise ValueError("it must be true, false, 0 or 1")
+
+
+def _read_number(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError("it must be a number")
+    return float(value)
+
+
+def _read_decimal(value: Any) -> str:
+    if type(value) in (int, float):
+        value = str(value)
+    if not isinstance(value, str) or not Decimal(value).is_finite():
+        raise ValueError("it must be a number, best as a text")
+    return value
+
+
+def _read_moment(value: Any) -> str:
+    """Return a time without its zone, in UTC, where it names one."""
+    text = _read_text(value)
+    if re.search(r"(Z|[+-][0-9]{2}:?[0-9]{2})$", text) and len(text) > len("2026-01-31"):
+        return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None).isoformat()
+    return text
+
+
+def _read_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("it must be a text")
+    if "\0" in value:
+        raise ValueError("it holds a NUL")
+    value.encode()
+    return value
+
+
+def _read_coat(name: str, value: Any) -> dict[str, str]:
+    if isinstance(value, Mapping) and list(value) == [name] and isinstance(value[name], str):
+        return dict(value)
+    raise ValueError(f"it must be a structure of {name}")
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "integer": _read_whole,
+    "boolean": _read_truth,
+    "float32": _read_number,
+    "float64": _read_number,
+    "decimal": _read_decimal,
+    "datetime": _read_moment,
+    "instant": _read_moment,
+    "bytes": lambda value: _read_coat("base64", value),
+    "geometry": lambda value: _read_coat("geometry", value),
+}
 
 
 def _read_time(place: str, text: Any) -> int | None:

@@ -137,13 +137,14 @@ class Calls:
         poll = self._polls.open(self._met(device, request.site))
         try:
             answer = await self._answer(device, request, exchange)
+            self._polls.answered(poll, answer.entries)
             if answer.entries or not answer.last or wait_s <= 0:
                 return answer.payload
             # Not kept while the poll is held: there may be many.
             del answer
-            outcome = await poll.hold(min(wait_s, LONGEST_HOLD_S), self._clock)
-            if outcome is Outcome.ASK:
-                return b""
+            outcome = await poll.hold(min(wait_s, LONGEST_HOLD_S))
+            if outcome is not Outcome.ANSWER:
+                return messages.ASK if outcome is Outcome.ASK else messages.ASK_NOW
             return (await self._answer(device, request, exchange)).payload
         finally:
             self._polls.close(poll)

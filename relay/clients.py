@@ -40,6 +40,8 @@ from relay.trust.identity import Identity
 from relay.trust.tokens import Token, Tokens
 
 BODY_LIMIT = 8 * 1024 * 1024
+MAX_CONNECTIONS = 32
+"""Of one token: one more is told to come again, none that is open is cut."""
 
 
 class Clients:
@@ -91,14 +93,16 @@ class Clients:
         guest: Any = request.channel.transport
         if token is None or guest.device not in (None, token.name):
             return None
-        if guest.device is None:
+        if guest.device is None and self._porch.door.count(token.name) < MAX_CONNECTIONS:
             self._porch.door.know(guest, token.name)
             guest.limit = BODY_LIMIT
         return token
 
     def find(self, request: Request) -> Token | None:
         """Return whose token a request shows."""
-        kind, _, text = (request.getHeader("authorization") or "").partition(" ")
+        # As bytes: whoever calls may send any.
+        shown = request.requestHeaders.getRawHeaders(b"authorization") or [b""]
+        kind, _, text = shown[0].decode("latin-1").partition(" ")
         if kind.lower() == "basic":
             try:
                 text = base64.b64decode(text).decode().partition(":")[2]
@@ -180,6 +184,9 @@ class _Request(BoundedRequest):
         self.token = self._clients.know(self)
         if self.token is None:
             return b"401 Unauthorized\r\nWWW-Authenticate: Bearer"
+        guest: Any = self.channel.transport
+        if guest.device is None:
+            return b"503 Service Unavailable\r\nRetry-After: 1"
         return BoundedRequest.refuse(self, length)
 
 

@@ -73,6 +73,7 @@ class Door(WrappingFactory[Guest]):
 
     protocol = Guest
     noisy = False
+    most = MAX_PER_DEVICE
 
     def __init__(
         self,
@@ -127,7 +128,7 @@ class Door(WrappingFactory[Guest]):
         guest.device, guest.limit = device, messages.BODY_LIMIT
         guests = self._known.setdefault(device, [])
         guests.append(guest)
-        if len(guests) > MAX_PER_DEVICE:
+        if len(guests) > self.most:
             guests[0].cut()
 
     def end(self, guest: Guest) -> None:

@@ -6,7 +6,7 @@ peer is malformed); ``open`` may raise ConfigError and DriftError too. ``Databas
 real one; tests bring their own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from changecapture.apply import retry
 from changecapture.compact import Step, compact
 from changecapture.config import DatabaseURL, parse_url
 from changecapture.core.scopes import Scopes, Terms
+from changecapture.core.vector import load_vector
 from changecapture.drift import describe_drift
 from changecapture.greeting import Greeting, Measured, greet, meet
 from changecapture.memo import find_memo
@@ -92,7 +93,7 @@ class Connection(Protocol):
         """Return the names of the modules that are synced here."""
 
     def read_status(self) -> Status:
-        """Return how the site stands."""
+        """Return how the site stands, without counting what grows."""
 
     def get_changes(self, client: str, since: str, send: Scopes, limit: int) -> dict[str, Any]:
         """Return what a client has not been told (``changecapture.clients``)."""
@@ -115,6 +116,9 @@ class Exchange(Protocol):
 
     def follow_request(self, request: PullRequest, payload: bytes) -> PullRequest | None:
         """Return what to ask for while an answer is still being received, None when it is the last."""
+
+    def read_vector(self, text: str) -> Mapping[Any, int]:
+        """Return a vector that arrived, or is to be sent, to be compared with others; raise PeerError."""
 
 
 class DatabaseConnection:
@@ -206,7 +210,7 @@ class DatabaseConnection:
 
     def read_status(self) -> Status:
         """See Connection."""
-        return read_status(self._store)
+        return read_status(self._store, counted=False)
 
     def get_changes(self, client: str, since: str, send: Scopes, limit: int) -> dict[str, Any]:
         """See Connection."""
@@ -246,3 +250,7 @@ class DatabaseExchange:
     def follow_request(self, request: PullRequest, payload: bytes) -> PullRequest | None:
         """See Exchange."""
         return sync.follow_request(request, payload)
+
+    def read_vector(self, text: str) -> Mapping[Any, int]:
+        """See Exchange."""
+        return load_vector(text)

@@ -3,7 +3,8 @@
 | method | parameters                     | answer                                                 |
 |--------|--------------------------------|--------------------------------------------------------|
 | hello  | greeting, card, introduction   | greeting, card, introduction                           |
-| pull   | request (JSON), exchange, wait_s | payload; empty: "I have news, ask again"             |
+| pull   | request (JSON), exchange, wait_s | payload; empty: "I have news, ask again in a moment"; |
+|        |                                | "!": "ask again at once"                               |
 | push   | site, exchange, payload        | what the called site lacks, as the request (JSON) that |
 |        |                                | it would pull with; empty: "I pull from you myself"    |
 | verify | question (JSON)                | answer (JSON; ``changecapture.verify.questions``)      |
@@ -54,6 +55,8 @@ CALLS: dict[str, tuple[type, ...]] = {
     "pair": (str, str),
     "confirm": (str,),
 }
+ASK, ASK_NOW = b"", b"!"
+"""Answers to a pull that are no payload."""
 PAIRING = ("pair", "confirm")
 """The calls of who is not paired."""
 STRANGER_LIMIT = 64 * 1024

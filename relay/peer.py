@@ -29,6 +29,7 @@ from relay.journal import Journal, new_exchange
 from relay.load import Load, Timing
 from relay.log import Log
 from relay.messages import GreetAnew, check_site
+from relay.pulls import Pulls
 from relay.push import Pusher
 from relay.session import Session
 from relay.trust.identity import SHORT
@@ -70,6 +71,7 @@ class Peer:
         database: Database,
         watch: Watch,
         pusher: Pusher,
+        pulls: Pulls,
         journal: Journal,
         leaders: Leaders,
         timing: Timing,
@@ -90,6 +92,9 @@ class Peer:
         self._database = database
         self._watch = watch
         self._pusher = pusher
+        self._pulls = pulls
+        self._ends = 0
+        """Pulls that had ended when the present request was made."""
         self._journal = journal
         self._exchange = new_exchange()
         """What the present pull is called in both journals."""
@@ -186,6 +191,7 @@ class Peer:
                 self._pusher.start(site, self._known)
             case states.Release(site):
                 self._pusher.stop()
+                self._pulls.ended(site)
                 self._leaders.release(site, self.address)
             case states.Report(text, warning):
                 (self._log.warning if warning else self._log.info)(text)
@@ -264,6 +270,7 @@ class Peer:
             return states.Taken(site)
         card = read_card(lines)
         self._journal.met(site, card, greeting.shape)
+        self._pulls.greeted(site, self._database.exchange.read_vector(greeting.vector))
         return states.Greeted(site, card.name, greeting.protocol, alike=greeting.shape == own.shape)
 
     async def _find_device(self) -> str:
@@ -276,10 +283,15 @@ class Peer:
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             return states.Answered(await ahead)
-        self._request = replace(
-            await self._database.next_request(site, self._peers.terms(self._known)), size=self._load.size
-        )
+        request = await self._next_request(site)
+        while await self._pulls.wait(site, self._database.exchange.read_vector(request.vector)):
+            request = await self._next_request(site)
+        self._request = replace(request, size=self._load.size)
         return states.Answered(await self._ask(self._request, wait_s))
+
+    async def _next_request(self, site: str) -> PullRequest:
+        self._ends = self._pulls.ends
+        return await self._database.next_request(site, self._peers.terms(self._known))
 
     async def _ask(self, request: PullRequest, wait_s: int) -> bytes:
         """Return the answer, and learn from it how much the next should carry."""
@@ -297,7 +309,7 @@ class Peer:
         return payload
 
     async def _receive(self, site: str, payload: bytes) -> states.Event:
-        self._look_ahead(payload)
+        self._look_ahead(site, payload)
         began = self._clock.seconds()
         try:
             received = await self._database.receive(site, payload, self._peers.terms(self._known))
@@ -319,14 +331,20 @@ class Peer:
         )
         if received.last:
             self._exchange = new_exchange()
+            self._pulls.ended(site)
         self._watch.received(site, received)
         return states.Received(received.entries, received.applied, received.parked, received.last)
 
-    def _look_ahead(self, payload: bytes) -> None:
-        """Ask for what follows a payload."""
+    def _look_ahead(self, site: str, payload: bytes) -> None:
+        """Ask for what follows a payload; but anew, where another site's answer has come to its end since."""
         assert self._request is not None
-        self._request = self._database.exchange.follow_request(self._request, payload)
-        if self._request is not None:
+        before = self._request
+        self._request = self._database.exchange.follow_request(before, payload)
+        if self._request is None:
+            return
+        end = self._request.end
+        self._pulls.moved(site, end - self._request.after, end - (before.after if before.end else 0))
+        if self._ends == self._pulls.ends:
             self._request = replace(self._request, size=self._load.size)
             self._ahead = Deferred.fromCoroutine(self._ask(self._request, 0))
 

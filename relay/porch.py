@@ -77,7 +77,9 @@ class Porch:
 
 
 class _Door(Door):
-    """A door where TLS proves nothing of who comes: its requests do."""
+    """A door where TLS proves nothing of who comes: its requests do; and they bound how many one has."""
+
+    most = 1000
 
     def met(self, guest: Guest) -> None:
         """See Door."""

@@ -116,14 +116,15 @@ class Pusher:
             try:
                 request = replace(wanted, size=self._load.size)
                 answer = await self._database.answer(request, self._peers.terms(self._device))
+                self._polls.answered(poll, answer.entries)
                 if answer.entries or answer.raises or not answer.last:
                     wanted = await self._carry(site, exchange, answer)
                     exchange = new_exchange() if answer.last else exchange
                     continue
-                outcome = await poll.hold(HOLD_S, self._clock)
+                outcome = await poll.hold(HOLD_S)
             finally:
                 self._polls.close(poll)
-            if outcome is Outcome.ASK and not self._polls.holds(site):
+            if outcome is not Outcome.ANSWER and not self._polls.holds(site):
                 wanted = await self._send(site, exchange, b"")
 
     async def _carry(self, site: str, exchange: str, answer: Answer) -> PullRequest | None:

@@ -22,12 +22,12 @@ class Roster:
         self,
         make_peer: Callable[["Roster", Address, str | None], Peer],
         *,
-        holds_poll: Callable[[str], bool],
+        hears: Callable[[str], bool],
         log: Log,
     ) -> None:
-        """``holds_poll`` tells whether a site will hear of news by a poll that it has open here."""
+        """``hears`` tells whether a site will hear of news by its polls here."""
         self._make_peer = make_peer
-        self._holds_poll = holds_poll
+        self._hears = hears
         self._log = log
         self._sources: dict[str, frozenset[Address]] = {}
         self._peers: dict[Address, Peer] = {}
@@ -98,7 +98,7 @@ class Roster:
     def news(self, source: str | None) -> None:
         """Poke the peers that do not wait for our news anyway, but not the one that it is from."""
         for site, address in list(self._leaders.items()):
-            if site != source and not self._holds_poll(site):
+            if site != source and not self._hears(site):
                 self._peers[address].poke()
 
     def changed(self, device: str, *, paired: bool) -> None:

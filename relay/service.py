@@ -35,6 +35,7 @@ from relay.node import Node
 from relay.orders import Orders
 from relay.peer import Peer
 from relay.polls import Polls
+from relay.pulls import Pulls
 from relay.push import Pusher
 from relay.roster import Roster
 from relay.session import MAX_WAIT_HERE_S, Session, back_off, describe
@@ -67,7 +68,8 @@ class SiteService(Service):
         self._rng = rng
         self._log = log
         self._timing = timing or Timing()
-        self._polls = Polls()
+        self._polls = Polls(reactor)
+        self._pulls = Pulls(reactor)
         self._roster: Roster | None = None
         self._meeting: Deferred[None] | None = None
         self.node = Node(config, reactor=reactor, rng=rng, log=log, network=network)
@@ -172,7 +174,7 @@ class SiteService(Service):
         self._log.info(f"this is {self._config.name}, site {self.site}")
         self._roster = Roster(
             lambda roster, address, device: self._make_peer(roster, address, device, greeting),
-            holds_poll=self._polls.holds,
+            hears=self._polls.hears,
             log=self._log,
         )
         self._roster.announce("configuration", self._config.peers)
@@ -223,6 +225,7 @@ class SiteService(Service):
                 rng=self._rng,
                 log=self._log,
             ),
+            pulls=self._pulls,
             journal=self._journal,
             leaders=roster,
             timing=self._timing,

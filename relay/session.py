@@ -27,6 +27,8 @@ from enum import Enum
 from random import Random
 from typing import ClassVar, Literal
 
+from relay.messages import ASK, ASK_NOW
+
 LISTEN_S = 25
 """How long a peer may hold a pull: the strictest routers forget a silent connection after 30 s."""
 MIN_WAIT_S = 1.0
@@ -99,7 +101,7 @@ class Stranger:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A pull was answered; an empty payload says "ask again"."""
+    """A pull was answered: with a payload, or that one should ask again."""
 
     payload: bytes
 
@@ -286,8 +288,8 @@ class Session:
 
     def _answered(self, event: Answered, now: float) -> Commands:
         assert self.site is not None
-        if not event.payload:
-            return self._ask_anew(now)
+        if event.payload in (ASK, ASK_NOW):
+            return self._ask_anew(event.payload == ASK_NOW, now)
         self.state = State.APPLYING
         return (Receive(self.site, event.payload),)
 
@@ -301,9 +303,11 @@ class Session:
             reports += self._tell(f"in step with {self.label}")
         return reports + self._next(event.last, progress=event.entries > 0, now=now)
 
-    def _ask_anew(self, now: float) -> Commands:
-        """Return the pause before a peer that has news of a third site is asked for it."""
+    def _ask_anew(self, at_once: bool, now: float) -> Commands:
+        """Ask again: at once where the peer has news of its own, in a moment where those of a third site."""
         self._quick = self._quick + 1 if now - self._asked_at < QUICK_S else 0
+        if at_once and self._quick <= MAX_QUICK:
+            return (self._pull(LISTEN_S, now),)
         self.state = State.PAUSING
         pause = ASK_S * self._rng.uniform(1.0, 3.0) * max(1.0, self._crowd() / FEW)
         return (self._sleep(MIN_WAIT_S if self._quick > MAX_QUICK else min(MIN_WAIT_S, pause), now),)

@@ -14,6 +14,7 @@ Applying anything twice changes nothing.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from changecapture.apply.aliases import (
     merge_aliases,
@@ -33,6 +34,7 @@ from changecapture.core.change import Entry, Row
 from changecapture.core.codec import PassName
 from changecapture.core.vector import Vector, dump_vector
 from changecapture.epochs import recall
+from changecapture.faults import explain, isolate
 from changecapture.identify import find_joined
 from changecapture.publish import publish
 from changecapture.store.interface import Store
@@ -58,7 +60,36 @@ def apply_entries(
     contexts: Mapping[str, Vector],
     record: Callable[[], None] = lambda: None,
 ) -> Applied:
-    """Apply entries in one transaction; ``record`` writes the caller's progress into it."""
+    """Apply entries in one transaction; ``record`` writes the caller's progress into it.
+
+    In several where one of them raises what nobody foresaw: that one is parked, and ``record`` comes last.
+    """
+    recorded = False
+
+    def take(part: Sequence[Entry]) -> Applied:
+        nonlocal recorded
+        whole = len(part) == len(entries)
+        done = _apply(store, part, passes, contexts, record if whole else lambda: None)
+        recorded = whole
+        return done
+
+    def park(entry: Entry, error: Exception) -> Applied:
+        return _set_aside(store, entry, passes, contexts, error)
+
+    with store.lock():
+        parts = isolate(entries, take, park)
+        if not recorded:
+            parts.append(_apply(store, (), {}, {}, record))
+    return Applied(*map(sum, zip(*((p.entries, p.applied, p.parked) for p in parts), strict=True)))
+
+
+def _apply(
+    store: Store,
+    entries: Sequence[Entry],
+    passes: Mapping[PassName, str],
+    contexts: Mapping[str, Vector],
+    record: Callable[[], None],
+) -> Applied:
     with store.lock():
         drain(store)
         with store.applying():
@@ -84,6 +115,22 @@ def apply_entries(
         len(aliases) + len(plain.written) + len(done) + crossed.applied,
         sum(1 for work in shown if work.parked is not None) + crossed.parked,
     )
+
+
+def _set_aside(
+    store: Store,
+    entry: Entry,
+    passes: Mapping[PassName, str],
+    contexts: Mapping[str, Vector],
+    error: Exception,
+) -> Applied:
+    """Keep an entry that cannot be applied: in the log, its row parked, to be tried again like any other."""
+    with store.applying():
+        store.write_contexts({digest: dump_vector(v) for digest, v in contexts.items()})
+        store.write_passes(passes)
+        store.append_entries(_drop_known(store, [entry]), applied=False)
+        store.write_parked({find_joined(store, [entry.row]).get(entry.row, entry.row): explain(error)})
+    return Applied(1, 0, 1)
 
 
 def join(store: Store, alias: Alias) -> set[Row]:
@@ -116,16 +163,25 @@ def retry(store: Store, limit: int = RETRY_LIMIT) -> int:
             drain(store)
             with store.applying():
                 rows = store.read_stuck(after, limit)
-                if not rows:
-                    return store.count_parked()
-                after = rows[-1]
-                rows = retry_mapped(store, rows)
-                works = [
-                    Work(table, row, again=True)
-                    for row in rows
-                    if (table := store.tables_by_wire.get(row.table)) is not None
-                ]
-                prune_trees(store, show_rows(store, works))
+            if not rows:
+                return store.count_parked()
+            after = rows[-1]
+            isolate(rows, partial(_show_stuck, store), partial(_stay_parked, store))
+
+
+def _show_stuck(store: Store, rows: Sequence[Row]) -> None:
+    with store.applying():
+        works = [
+            Work(table, row, again=True)
+            for row in retry_mapped(store, rows)
+            if (table := store.tables_by_wire.get(row.table)) is not None
+        ]
+        prune_trees(store, show_rows(store, works))
+
+
+def _stay_parked(store: Store, row: Row, error: Exception) -> None:
+    with store.applying():
+        store.write_parked({row: explain(error)})
 
 
 def hear_aliases(store: Store) -> None:

@@ -18,17 +18,25 @@ Everything here may come from a stranger: sizes are bounded, and whatever is mal
 """
 
 import json
-import math
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from changecapture.core.change import ALIVE, UNSEEN, Entry
-from changecapture.core.clock import check_stamp
+from changecapture.core.change import Entry
+from changecapture.core.entries import (
+    KEY_LENGTH,
+    TABLE_LENGTH,
+    decode_alike,
+    decode_entry,
+    decoder,
+    dump,
+    encode_entries,
+    scan,
+)
 from changecapture.core.scopes import EVERY, Scopes, load_scopes
 from changecapture.core.vector import Component, Vector, dump_vector, tree_vector
-from changecapture.core.wire import check_name, check_number, check_text
+from changecapture.core.wire import check_number, check_text
 from changecapture.errors import PeerError
 
 PROTOCOL = 1
@@ -36,8 +44,6 @@ MAX_BYTES = 64 * 1024 * 1024
 """A batch never unpacks to more: a larger one is refused unread."""
 HEAD_BYTES = 1024 * 1024
 """The first line, unpacked: two vectors."""
-KEY_LENGTH = 512
-TABLE_LENGTH = 128
 
 PassName = tuple[str, int, int]
 """(origin, epoch, pass)."""
@@ -85,19 +91,9 @@ def encode_batch(batch: Batch) -> bytes:
     for digest, vector in batch.contexts.items():
         lines.append(f'{{"context":{json.dumps(digest)},"vector":{dump_vector(vector)}}}')
     for name, digest in batch.passes.items():
-        lines.append(f'{{"pass":{_dump(name)},"context":{json.dumps(digest)}}}')
+        lines.append(f'{{"pass":{dump(name)},"context":{json.dumps(digest)}}}')
     lines.extend(encode_entries(batch.entries))
     return zlib.compress("\n".join(lines).encode(), 1)
-
-
-def encode_entries(entries: Iterable[Entry]) -> Iterable[str]:
-    """Yield two lines for each entry: its head and its columns."""
-    for e in entries:
-        texts = f"{_quote(e.scope)},{_quote(e.table)},{_quote(e.key)}"
-        yield (
-            f"[{_quote(e.origin)},{e.epoch},{e.number},{e.pass_number},{e.stamp},"
-            f'"{e.base_seen}",{texts}]\n{e.columns}'
-        )
 
 
 def decode_batch(payload: bytes) -> Batch:
@@ -110,11 +106,14 @@ def decode_batch(payload: bytes) -> Batch:
         passes: dict[PassName, str] = {}
         contexts: dict[str, Vector] = {}
         while place < len(text):
+            if text[place] == "[" and not entries and (alike := decode_alike(text[place:])):
+                entries = alike
+                break
             item, place = _read_line(text, place)
             if isinstance(item, list):
                 start = place
                 columns, place = _read_line(text, place)
-                entries.append(_decode_entry(item, text[start : place - 1], columns))
+                entries.append(decode_entry(item, text[start : place - 1], columns))
             elif "pass" in item:
                 passes[_decode_pass(item["pass"])] = check_text(item["context"])
             else:
@@ -132,7 +131,7 @@ def read_head(payload: bytes) -> Head:
         line, newline, _ = beginning.partition(b"\n")
         if not newline and len(line) == HEAD_BYTES:
             raise ValueError("the head is too long")
-        return _decode_head(_decoder.decode(line.decode()))
+        return _decode_head(decoder.decode(line.decode()))
     except (zlib.error, ValueError, TypeError, KeyError, RecursionError) as error:
         raise PeerError("malformed batch", why=f"{type(error).__name__}: {error}") from error
 
@@ -140,7 +139,7 @@ def read_head(payload: bytes) -> Head:
 def _read_line(text: str, start: int) -> tuple[Any, int]:
     """Return the value of the line that starts there, and where the next one starts."""
     try:
-        value, end = _scan(text, start)
+        value, end = scan(text, start)
     except StopIteration as error:
         raise ValueError(f"no JSON at character {error.value}") from None
     if text[end : end + 1] not in ("\n", ""):
@@ -181,32 +180,6 @@ def _decode_head(item: Any) -> Head:
     return head
 
 
-def _decode_entry(item: Sequence[Any], text: str, columns: Any) -> Entry:
-    origin, epoch, number, pass_number, stamp, base_seen, scope, table, key = item
-    if not isinstance(columns, dict):
-        raise ValueError("the columns of an entry are not an object")
-    if not isinstance(columns.get(ALIVE, True), bool):
-        raise ValueError(f"{ALIVE} is neither true nor false")
-    unseen = columns.get(UNSEEN, [])
-    if not (isinstance(unseen, list) and all(isinstance(name, str) for name in unseen)):
-        raise ValueError(f"{UNSEEN} is not a list of names")
-    if "\\u" in text:
-        _dump(columns).encode()  # half of a surrogate pair can hide in an escape
-    return Entry(
-        check_name(origin),
-        check_number(epoch),
-        check_number(number),
-        check_number(pass_number),
-        check_stamp(check_number(stamp)),
-        0 if base_seen == "0" else _signed(base_seen),
-        check_name(scope),
-        check_name(table, TABLE_LENGTH),
-        check_text(key, KEY_LENGTH),
-        text,
-        columns,
-    )
-
-
 def _decode_pass(item: Any) -> PassName:
     origin, epoch, number = item
     return check_text(origin), check_number(epoch), check_number(number)
@@ -224,33 +197,11 @@ def _check_passes(
             raise PeerError("malformed batch", why=f"the context {digest} is missing")
 
 
-def _signed(value: Any) -> int:
-    number = int(check_text(value, 20))
-    if not -(2**63) <= number < 2**63:
-        raise ValueError(f"{value} is not a signed 64-bit number")
-    return number
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _read_float(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text:.40} is beyond what a float holds")
-    return number
-
-
-_dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_quote = json.encoder.encode_basestring
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_read_float)
-_scan = json.scanner.make_scanner(_decoder)  # type: ignore[attr-defined]
-
 __all__ = [
     "KEY_LENGTH",
     "MAX_BYTES",
     "PROTOCOL",
+    "TABLE_LENGTH",
     "Batch",
     "Component",
     "Head",

@@ -18,6 +18,8 @@ NOW = (
 NEW_ORIGIN = "REPLACE(UUID(), '-', '')"
 VERSION_TABLE = "version"
 """Alembic's, without the prefix."""
+KEYS_COLLATION = "/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */"
+"""In which keys compare as bytes, spaces at the end too. Each server reads its own comment."""
 SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 """Strict: nothing is shortened silently, what does not fit is parked."""
 TRIGGER_PREFIX = "changecapture_"
@@ -276,13 +278,18 @@ def identity_text(table: SyncedTable, alias: str) -> str:
     kind = table.identity.kind
     columns = table.identity.columns
     if kind in ("uuid", "natural"):
-        return f"CONVERT({alias}.{quote(columns[0].name)} USING utf8mb4) COLLATE utf8mb4_bin"
+        return _as_key(f"{alias}.{quote(columns[0].name)}")
     if kind == "composite":
-        return key_array(columns, alias)
+        return _as_key(key_array(columns, alias))
     return (
         f"(SELECT k.row_key FROM {PREFIX}local_key AS k WHERE k.table_name = {literal(table.wire)} "
-        f"AND k.locator = {key_array(table.locator, alias)})"
+        f"AND k.locator = {_as_key(key_array(table.locator, alias))})"
     )
+
+
+def _as_key(expression: str) -> str:
+    """Return a text of any character set and collation as one that is compared with keys of ours."""
+    return f"CONVERT({expression} USING utf8mb4) COLLATE {KEYS_COLLATION}"
 
 
 def _render_history(table: SyncedTable, table_id: int, relation: str, definer: str) -> tuple[str, ...]:
@@ -304,13 +311,18 @@ def _render_history(table: SyncedTable, table_id: int, relation: str, definer: s
             wire=literal(table.wire),
             declarations=", ".join(quote(name) for name in names),
             live_columns=", ".join(_live_column(c) for c in shown),
-            image_columns=", ".join(f"JSON_VALUE(d.image, {literal(f'$.{_json_name(c)}')})" for c in shown),
+            image_columns=", ".join(map(_image_column, shown)),
             row_key=key_array(table.key_columns, "t"),
             identity=identity_text(table, "t"),
             pending_identity=_pending_identity(table),
             flagged="FALSE" if flag is None else f"t.{quote(flag.column)} <=> {literal(flag.deleted)}",
         ),
     )
+
+
+def _image_column(column: SyncedColumn) -> str:
+    """Return a column of an image, from captured and deleted_row alike, whose collations are not."""
+    return f"JSON_VALUE(d.image, {literal(f'$.{_json_name(column)}')}) COLLATE utf8mb4_bin"
 
 
 def _live_column(column: SyncedColumn) -> str:
@@ -322,9 +334,9 @@ def _live_column(column: SyncedColumn) -> str:
 def _pending_identity(table: SyncedTable) -> str:
     """Return an expression: the key of a captured row, its local key where that takes a look-up."""
     if table.identity.kind not in ("uuid", "natural"):
-        return "c.`key`"
+        return _as_key("c.`key`")
     place = [column.name for column in table.key_columns].index(table.identity.columns[0].name)
-    return f"JSON_VALUE(c.`key`, '$[{place}]')"
+    return _as_key(f"JSON_VALUE(c.`key`, '$[{place}]')")
 
 
 def history_columns(table: SyncedTable) -> tuple[SyncedColumn, ...]:

@@ -153,6 +153,7 @@ def check_server(subject: Subject) -> Iterator[Problem]:
         mend = (f"SET GLOBAL sql_mode = {literal(mode)}",)
         yield Problem("sql_mode is not strict", why, mend, "note")
     yield from _check_time_limit(store)
+    yield from _check_foreign_keys(store)
 
 
 def _check_time_limit(store: SqlStore) -> Iterator[Problem]:
@@ -162,6 +163,15 @@ def _check_time_limit(store: SqlStore) -> Iterator[Problem]:
         why = "a pass or a batch that takes longer is undone, and tried again for ever"
         mend = ("SET GLOBAL max_statement_time = 0",)
         yield Problem(f"max_statement_time is {found[0][1]} s", why, mend)
+
+
+def _check_foreign_keys(store: SqlStore) -> Iterator[Problem]:
+    """Name MySQL's new way with foreign keys (9.6 and later; decision 73), which MariaDB does not have."""
+    found = store.query("SHOW GLOBAL VARIABLES LIKE 'innodb\\_native\\_foreign\\_keys'")
+    if found and found[0][1] == "OFF":
+        why = "9.7.4 then leaves a row whose parent is gone where one key cascades and another sets NULL"
+        mend = ("set innodb_native_foreign_keys = ON in the server's configuration, and restart it",)
+        yield Problem("innodb_native_foreign_keys is OFF", why, mend)
 
 
 def check_binary_log(subject: Subject) -> Iterator[Problem]:

@@ -23,7 +23,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "site": ("SELECT", "UPDATE"),
     "synced_table": ("SELECT",),
     "captured": ("SELECT", "INSERT", "DELETE"),
-    "missed": ("SELECT", "DELETE"),
+    "missed": ("SELECT", "INSERT", "DELETE"),
     "changelog": ROWS,
     "pass": ("SELECT", "INSERT", "DELETE"),
     "context": ("SELECT", "INSERT", "DELETE"),
@@ -91,7 +91,7 @@ def _list_sequences(subject: Subject) -> list[str]:
         "JOIN pg_class s ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid AND s.relkind = 'S' "
         "JOIN pg_namespace n ON n.oid = s.relnamespace JOIN pg_class t ON t.oid = a.adrelid "
         "WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = ANY(%s::text[]) "
-        "OR t.relnamespace = 'changecapture'::regnamespace AND t.relname <> 'missed' ORDER BY 1",
+        "OR t.relnamespace = 'changecapture'::regnamespace ORDER BY 1",
         (list(subject.tables),),
     )
     return [str(name) for (name,) in rows]

@@ -231,6 +231,18 @@ class Mapping:
         return frozenset(part.table for record in self.records for part in record.local)
 
     @cached_property
+    def local_places(self) -> frozenset[Place]:
+        """Return the columns of the application, by table, that correspond to something or are carried."""
+        return frozenset(
+            Place(part.table, column)
+            for record in self.records
+            for part in record.local
+            for place in (*(pair.local for pair in record.pairs), *record.carried)
+            if place[0] == part.name
+            for column in (place[1],)
+        )
+
+    @cached_property
     def common_tables(self) -> Dict[str, str]:
         """Return {common table: scope}."""
         return {part.table: part.scope for record in self.records for part in record.common}

@@ -15,7 +15,9 @@ and the pass is rolled back (R18). Before a pass the site makes sure that it is 
 from collections.abc import Sequence
 
 from changecapture.core.change import Captured
+from changecapture.core.codec import KEY_LENGTH
 from changecapture.epochs import recall, remember
+from changecapture.faults import concerns_row, explain, isolate
 from changecapture.publish.append import append_changes
 from changecapture.publish.coalesce import coalesce
 from changecapture.publish.crossing import cross
@@ -31,18 +33,47 @@ PASS_LIMIT = 2000
 
 
 def publish(store: Store, limit: int = PASS_LIMIT) -> int:
-    """Publish one pass; return how many captured changes it took, 0 when none were waiting."""
+    """Publish one pass; return how many captured changes it took, 0 when none were waiting.
+
+    A change that cannot be published is noted as missed, and left to ``reconcile``.
+    """
     if not store.has_captured():
         return 0
     with store.lock():
         recall(store)
         store.refresh_tables()
-        with store.snapshot():
-            captured = store.read_captured(limit)
-            if captured:
-                publish_captured(store, captured)
+        try:
+            with store.snapshot():
+                captured = store.read_captured(limit)
+                if captured:
+                    publish_captured(store, captured)
+            taken = len(captured)
+        except Exception as error:
+            if not concerns_row(error):
+                raise
+            taken = _publish_apart(store, limit)
         remember(store)
-    return len(captured)
+    return taken
+
+
+def _publish_apart(store: Store, limit: int) -> int:
+    """Publish a pass in parts, what cannot be published left out."""
+
+    def publish_part(part: Sequence[Captured]) -> int:
+        with store.snapshot():
+            publish_captured(store, part)
+        return len(part)
+
+    def set_aside(item: Captured, error: Exception) -> int:
+        with store.snapshot():
+            why = f"{item.key[:KEY_LENGTH]} was not published: {': '.join(explain(error))}"
+            store.write_missed(store.tables[item.table_id].name, item.operation, why)
+            store.delete_captured([item.id])
+        return 1
+
+    with store.snapshot():
+        captured = store.read_captured(limit)
+    return sum(isolate(captured, publish_part, set_aside)) if captured else 0
 
 
 def publish_captured(store: Store, captured: Sequence[Captured]) -> None:

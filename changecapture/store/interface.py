@@ -204,6 +204,9 @@ class Store(Protocol):
     def read_departed(self, table: SyncedTable) -> list[str]:
         """Return the local keys that captured rows of a table have had: they may be gone by now."""
 
+    def write_missed(self, table: str, operation: str, reason: str) -> None:
+        """Note that a change of a table (by name) was captured and could not be published."""
+
     def delete_captured(self, ids: Sequence[int]) -> None:
         """Delete what was published; raise RetryLater when some of it is gone already."""
 
@@ -350,7 +353,7 @@ class Store(Protocol):
         """Keep what is known of the rows; ``known`` is what is kept now, None for nothing."""
 
     def append_entries(self, entries: Sequence[Entry], *, applied: bool) -> None:
-        """Append to the changelog."""
+        """Append to the changelog; raise DataError for what every peer would refuse."""
 
     def append_first(self, entries: Sequence[Entry]) -> None:
         """Append the first entries of living rows, and keep what is known of the rows by them alone."""

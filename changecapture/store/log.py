@@ -11,13 +11,14 @@ from typing import Any
 from uuid import uuid4
 
 from changecapture.core.change import Captured, Entry, Row, Version, hash_name
+from changecapture.core.clock import LATEST_STAMP
 from changecapture.core.codec import PassName
 from changecapture.core.merge import unite_versions
 from changecapture.core.rank import rank
 from changecapture.core.table import SyncedTable
 from changecapture.core.values import dump
 from changecapture.core.vector import Component, Vector, load_vector
-from changecapture.errors import ConfigError, DriftError, RetryLater
+from changecapture.errors import ConfigError, DataError, DriftError, RetryLater
 from changecapture.store.aliases import AliasStore
 from changecapture.store.bulk import chunks
 from changecapture.store.interface import Site
@@ -165,6 +166,11 @@ class LogStore(AliasStore):
         )
         return [text for row in rows for text in row if text is not None]
 
+    def write_missed(self, table: str, operation: str, reason: str) -> None:
+        """Note that a change of a table (by name) was captured and could not be published."""
+        columns = ("table_name", "operation", "reason", "missed_at")
+        self._load("missed", columns, [(table, operation, reason, self.read_clock())])
+
     def delete_captured(self, ids: Sequence[int]) -> None:
         """Delete what was published; raise RetryLater when some of it is gone already (R18)."""
         deleted = 0
@@ -254,9 +260,13 @@ class LogStore(AliasStore):
         return [Row(table, key) for key in sorted(found)]
 
     def append_entries(self, entries: Sequence[Entry], *, applied: bool) -> None:
-        """Append to the changelog."""
+        """Append to the changelog; raise DataError for what every peer would refuse."""
         if not entries:
             return
+        for entry in entries:
+            if not 0 < entry.stamp <= LATEST_STAMP:
+                why = f"{entry.stamp} is not between 1970 and 2200"
+                raise DataError(f"no peer would take a change of {entry.key} with such a stamp", why=why)
         token = self._go_on()
         self._load(
             "changelog",

@@ -44,7 +44,9 @@ TINY_VALUE = 63
 """The same where a column is a tinytext or tinyblob."""
 UNIQUE_ERRORS = (ER.DUP_ENTRY, 1586)
 REFERENCE_ERRORS = (1216, 1217, 1451, 1452)
-VALUE_ERRORS = (1048, 1264, 1265, 1292, 1364, 1366, 1406, 1411, 1416, 1425, 3819, 4025, 22001)
+VALUE_ERRORS = (1048, 1264, 1265, 1292, 1364, 1366, 1406, 1411, 1416, 1425, 1644, 3819, 4025, 22001)
+COLLATION_ERRORS = (1267, 1270, 1271, 3854, 3988)
+"""A column is compared with a text that its character set cannot hold: there is no such row."""
 READ_ONLY_ERRORS = (1290, 1792, 1836)
 FULL_ERRORS = (1021, 1026, 1114)
 BUSY_ERRORS = (1205, 1213, 3572, 1969, 3024)
@@ -112,6 +114,8 @@ class MySQLStore(SqlStore):
         text = " ".join(str(error.args[-1] if error.args else error).split())
         if code in UNIQUE_ERRORS:
             return DataError("a unique value is taken", reason="unique", why=text)
+        if code in COLLATION_ERRORS:
+            return DataError("a column's characters have no such value", reason="value", why=text)
         if code in REFERENCE_ERRORS:
             return DataError("a foreign key refuses", reason="foreign key", why=text)
         if code in VALUE_ERRORS:

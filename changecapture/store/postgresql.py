@@ -75,7 +75,7 @@ class PostgresStore(SqlStore):
             return DataError("a unique value is taken", reason="unique", why=_detail(error))
         if state in ("23503", "23001"):
             return DataError("a foreign key refuses", reason="foreign key", why=_detail(error))
-        if state[:2] in ("22", "23"):
+        if state[:2] in ("22", "23") or state == "P0001":
             return DataError("a value does not fit", reason="value", why=text)
         if state in ("42P01", "42703", "3F000", "42883"):
             mend = "run: changecapture install URL"

@@ -199,12 +199,12 @@ class RowStore(UpkeepStore):
             for key, values in group.items():
                 place = [value for value in values if value is not None]
                 condition, parameters = self._matching(table, given, [place])
-                rows = self.query(
+                rows = self._query_held(
                     f"SELECT {self._key(table)} FROM {self._quote(table.name)} AS t "
                     f"WHERE {' AND '.join([condition, *conditions])}",
                     parameters,
                 )
-                found[key].extend(text for (text,) in rows)
+                found[key].extend(text for (text,) in rows or ())
         return found
 
     def read_locators(self, table: SyncedTable, keys: Collection[str]) -> dict[str, list[Any]]:
@@ -380,15 +380,22 @@ class RowStore(UpkeepStore):
     ) -> list[tuple[Any, ...]]:
         """Return the rows at these places; a place that no such column can hold has no row."""
         condition, parameters = self._matching(table, columns, wanted)
-        try:
-            with self.savepoint() if self.in_transaction() else nullcontext():
-                return self.query(f"{select} {condition} {lock}", parameters)
-        except DataError:
-            if len(wanted) == 1:
-                return []
+        found = self._query_held(f"{select} {condition} {lock}", parameters)
+        if found is not None:
+            return found
+        if len(wanted) == 1:
+            return []
         half = len(wanted) // 2
         parts = (wanted[:half], wanted[half:])
         return [row for part in parts for row in self._select_matching(table, columns, part, select, lock)]
+
+    def _query_held(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]] | None:
+        """Return the rows of a query; None where it compares a column with what no such column can hold."""
+        try:
+            with self.savepoint() if self.in_transaction() else nullcontext():
+                return self.query(sql, parameters)
+        except DataError:
+            return None
 
 
 def _place(values: Sequence[Any]) -> str:

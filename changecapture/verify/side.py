@@ -21,6 +21,7 @@ from changecapture.core.vector import Vector
 from changecapture.errors import PeerError
 from changecapture.history import describe_state
 from changecapture.identify import find_joined, name_rows
+from changecapture.mapping.model import Place
 from changecapture.patience import patiently
 from changecapture.publish.change import Change
 from changecapture.publish.late import read_late
@@ -47,6 +48,12 @@ class Told:
 
     shown: Mapping[str, Any] | None
     why: str
+
+
+def travels(store: SqlStore, table: str, column: str) -> bool:
+    """Return whether a column is shared: of tables that a mapping brings across those that are in it."""
+    lens = store.mapping
+    return lens is None or table not in lens.local_tables or Place(table, column) in lens.local_places
 
 
 class Side(Protocol):
@@ -89,7 +96,7 @@ class StoreSide:
         """See Side."""
         patiently(partial(drain, self._store))
         shape = {
-            wire: {column.wire: (column.kind, column.type) for column in table.columns}
+            wire: {c.wire: (c.kind, c.type) for c in table.columns if travels(self._store, wire, c.wire)}
             for wire, table in self._store.tables_by_wire.items()
             if table.scope in self._scopes
         }

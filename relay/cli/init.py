@@ -33,23 +33,23 @@ url_env = "CHANGECAPTURE_URL"   # the variable that holds the URL, so that no pa
 # interfaces = []               # addresses of this machine to be found on; empty: all of them
 # service = "_sahana-sync._tcp.local."    # another one keeps an exercise apart from the real sites
 
-[history]
-# days = 30                     # changes that later ones have overtaken are kept for so long
+[metrics]                       # http://127.0.0.1:7482/metrics and /healthz, for this machine only
+port = 7482                     # without a port there are none
+# host = "127.0.0.1"
 
 [page]                          # for browsers, once `changecapture-relay password` was run
 # enabled = true
-# host = "127.0.0.1"            # this machine only: from elsewhere through ssh -L 7483:127.0.0.1:7483
+# host = "127.0.0.1"            # this machine only: from elsewhere through ssh -L
 # port = 7483
 # trust_local = false           # true: whoever is logged in on this machine needs no password
 # names = []                    # other names under which a browser may ask for it
 
-[clients]                       # programs with a token (`changecapture-relay token`)
+[clients]                       # programs with a token: changecapture-relay token add NAME
 # port = 7481                   # without a port there are none
-# host = "127.0.0.1"
+# host = "127.0.0.1"            # this machine only; any other address: TLS
 
-[metrics]                       # http://127.0.0.1:7482/metrics and /healthz, for this machine only
-port = 7482                     # without a port there are none
-# host = "127.0.0.1"
+[history]
+# days = 30                     # changes that later ones have overtaken are kept for so long
 
 [log]
 # format = "text"               # or "json": one object a line

@@ -208,7 +208,8 @@ def connect_as_application(site):
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{database}`.`{table}` TO '{APPLICATION}'@'%';"
         for table in ("pr_contact", "pr_pentity")
     )
-    site.run(f"CREATE OR REPLACE USER '{APPLICATION}'@'%' IDENTIFIED BY 'app'; {grants}")
+    account = f"'{APPLICATION}'@'%'"
+    site.run(f"DROP USER IF EXISTS {account}; CREATE USER {account} IDENTIFIED BY 'app'; {grants}")
     return connect_mysql(site.url.replace(site.url.split("//")[1].split("@")[0], f"{APPLICATION}:app"))
 
 

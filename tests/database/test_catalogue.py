@@ -18,6 +18,7 @@ from tests.support.databases import (
     DatabaseServer,
     connect_mysql,
     connect_postgresql,
+    is_mariadb,
     name_of,
     run_script,
 )
@@ -62,6 +63,10 @@ def columns_of(url: str, table: str) -> dict[str, Column]:
 
 def test_eden_reads_as_the_facts_say(server: DatabaseServer, new_database: NewDatabase) -> None:
     url = new_database(server, "eden")
+    if server.dialect == "mysql" and not is_mariadb(url):
+        pytest.skip(
+            "the facts were read on MariaDB, which tells the display width of integers; MySQL has none"
+        )
     found = read(url)
     assert (found.engine, found.database) == (server.dialect, name_of(url))
     assert_same(found, eden(server.dialect, name_of(url)))
@@ -78,6 +83,10 @@ def test_a_real_eden_is_recognised_and_planned_as_the_facts_are(
     server: DatabaseServer, new_database: NewDatabase
 ) -> None:
     url = new_database(server, "eden")
+    if server.dialect == "mysql" and not is_mariadb(url):
+        pytest.skip(
+            "the facts were read on MariaDB, which tells the display width of integers; MySQL has none"
+        )
     found = read(url)
     assert recognise(found).name == "eden"
     wanted = plan(eden(server.dialect, name_of(url)), load_profile("eden"))

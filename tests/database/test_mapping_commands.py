@@ -70,6 +70,17 @@ def test_export_of_people_at_a_site_with_a_mapping_is_refused(php, tmp_path):
     assert shown.status != 0 and "travels as rows of Eden's" in shown.err
 
 
+def test_verify_of_two_sites_with_a_mapping_compares_what_they_share(new_site, php):
+    other = new_site("mariadb", "vesuvius")
+    Vesuvius(php.url).report(AMINA, "Amina", "Haddad")
+    rest(php, other)
+    other.run(f"{UNSEEN} UPDATE person_status SET last_updated_db = '2020-01-01 10:00:00'")
+    shown = run_command("verify", php.url, other.url)
+    assert shown.status == 0, shown.out + shown.err
+    other.run(f"{UNSEEN} UPDATE person_uuid SET family_name = 'Unseen'")
+    assert run_command("verify", php.url, other.url).status == 1
+
+
 ODD = ([1, 2], {}, {"a": 1}, True, 1e308, -1, 10**30, "", "x" * 5000, "a\0b", "NULL", "9999-12-31T23:59:59")
 ODD += ("infinity", "1980-13-45", None, [["a"], "b"], [[None], {"z": 1}], "--5", "\u00b2", AMINA, "1", "3")
 

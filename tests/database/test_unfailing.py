@@ -1,12 +1,16 @@
 """Whatever happens to our objects, the application's writes go through; what was not captured is noted."""
 
 import json
+import os
+import shutil
+import subprocess
 
 import pytest
 
 from tests.support.commands import run_command
-from tests.support.databases import fetch
+from tests.support.databases import fetch, is_mariadb
 from tests.support.family import Family
+from tests.support.servers import scratch_directory
 
 
 @pytest.fixture
@@ -110,6 +114,62 @@ def test_what_was_captured_before_the_failure_is_published(url, application, pre
     assert run_command("install", url).status == 0
 
 
+@pytest.fixture
+def small_disk():
+    """A directory with 4 MB in all, which a server may use as a tablespace."""
+    if os.geteuid() != 0:
+        pytest.skip("a disk that is full has to be mounted, which only root may")
+    with scratch_directory() as directory:
+        disk = directory / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)], check=True)
+        try:
+            yield disk
+        finally:
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_writes_go_through_when_the_disk_of_our_tables_is_full(postgres, new_database, small_disk):
+    """A tablespace of their own, as a DBA may give them; PostgreSQL only."""
+    url = new_database(postgres)
+    application = Family(url)
+    application("CREATE TABLE person (uuid varchar(64) NOT NULL PRIMARY KEY, name varchar(60), age integer)")
+    assert run_command("install", url, "--profile", "generic").status == 0
+    ((data,),) = fetch(url, "SHOW data_directory")
+    os.chown(small_disk, os.stat(data).st_uid, -1)
+    application(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
+    application("ALTER TABLE changecapture.captured SET TABLESPACE small")
+    (small_disk / "rest").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    rows = ", ".join(f"('n{number}', 'N', {number})" for number in range(5000))
+    assert application(f"INSERT INTO person VALUES {rows}") == 5000
+    assert application("UPDATE person SET age = -1") == 5000
+    noted = missed(url, "changecapture.")
+    assert "No space left on device" in noted[0][2]
+    (small_disk / "rest").unlink()
+    assert run_command("reconcile", url).status == 0
+    assert fetch(url, "SELECT count(*) FROM changecapture.row_version") == [(5000,)]
+    application("ALTER TABLE changecapture.captured SET TABLESPACE pg_default")
+    application("DROP TABLESPACE small")
+    application.close()
+
+
+def test_writes_go_through_when_the_table_that_captures_is_full(mariadb, new_database):
+    """Of an engine whose tables have a largest size, where the server says 1114; MySQL only."""
+    url = new_database(mariadb)
+    application = Family(url)
+    application("CREATE TABLE person (uuid varchar(64) NOT NULL PRIMARY KEY, name varchar(60), age integer)")
+    assert run_command("install", url, "--profile", "generic").status == 0
+    application("ALTER TABLE changecapture_captured ENGINE = MyISAM, MAX_ROWS = 2, AVG_ROW_LENGTH = 1")
+    rows = ", ".join(f"('n{number}', 'N', {number})" for number in range(5000))
+    assert application(f"INSERT INTO person VALUES {rows}") == 5000
+    assert application("UPDATE person SET age = -1") == 5000
+    assert "full" in missed(url, "changecapture_")[0][2]
+    application("ALTER TABLE changecapture_captured ENGINE = InnoDB")
+    assert run_command("reconcile", url).status == 0
+    assert fetch(url, "SELECT count(*) FROM changecapture_row_version") == [(5000,)]
+    application.close()
+
+
 def test_failure_is_noted_once_a_second_however_many_rows_it_meets(url, application, prefix):
     rename(application, prefix, "captured")
     rows = ", ".join(f"('n{number}', 'N', {number})" for number in range(500))
@@ -158,8 +218,10 @@ def test_interrupted_statement_is_interrupted(url, application, server, prefix):
     rows = ", ".join(f"('n{number}', 'N', {number})" for number in range(5000))
     if server.dialect == "postgresql":
         application("SET statement_timeout = '20ms'")
-    else:
+    elif is_mariadb(url):
         application("SET max_statement_time = 0.02")
+    else:
+        pytest.skip("MySQL has no time limit for statements that write")
     with pytest.raises(Exception, match=r"(?i)timeout|max_statement_time|interrupted"):
         for _ in range(50):
             application(f"INSERT INTO person VALUES {rows}")

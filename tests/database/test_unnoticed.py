@@ -208,7 +208,10 @@ def plans(url):
         run_script(url, "ANALYZE person; ANALYZE contact")
         return [fetch(url, f"EXPLAIN (COSTS OFF) {read}") for read in READS]
     run_script(url, "ANALYZE TABLE person, contact")
-    found = [[(*row[:8], row[9]) for row in fetch(url, f"EXPLAIN {read}")] for read in READS]
+    found = [
+        [[cell for cell in row if not isinstance(cell, (int, float))] for row in fetch(url, query)]
+        for query in (f"EXPLAIN FORMAT=TRADITIONAL {read}" for read in READS)
+    ]
     return repr(found).replace(f"{name_of(url)}.", "")
 
 

@@ -1,24 +1,24 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_insert_9ab948c0` AFTER INSERT ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_insert_6c01116b` AFTER INSERT ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
             CALL `changecapture_miss_c29728d3`('gis_location', 'I', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
         VALUES (2, 'I', CONCAT('[', IFNULL(NEW.`id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_update_9ab948c0` AFTER UPDATE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_update_6c01116b` AFTER UPDATE ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT '';
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
@@ -26,13 +26,13 @@ BEGIN
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
             CALL `changecapture_miss_c29728d3`('gis_location', 'U', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         IF NOT (NEW.`name` <=> BINARY OLD.`name`) THEN
                     SET changed = CONCAT(changed, ',"name":', IFNULL(JSON_QUOTE(NEW.`name`), 'null'));
                 END IF;
@@ -131,20 +131,20 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_delete_9ab948c0` AFTER DELETE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_delete_6c01116b` AFTER DELETE ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'gis_location')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'gis_location');
             CALL `changecapture_miss_c29728d3`('gis_location', 'D', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
         VALUES (2, 'D', CONCAT('[', IFNULL(OLD.`id`, 'null'), ',', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ']'), CONCAT('{"id":', IFNULL(OLD.`id`, 'null'), ',"uuid":', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ',"name":', IFNULL(JSON_QUOTE(OLD.`name`), 'null'), ',"level":', IFNULL(JSON_QUOTE(OLD.`level`), 'null'), ',"parent":', IFNULL(OLD.`parent`, 'null'), ',"gis_feature_type":', IFNULL(OLD.`gis_feature_type`, 'null'), ',"lat":', IFNULL(CAST(OLD.`lat` AS CHAR), 'null'), ',"lon":', IFNULL(CAST(OLD.`lon` AS CHAR), 'null'), ',"radius":', IFNULL(CAST(OLD.`radius` AS CHAR), 'null'), ',"wkt":', IFNULL(JSON_QUOTE(OLD.`wkt`), 'null'), ',"inherited":', IFNULL(JSON_QUOTE(OLD.`inherited`), 'null'), ',"lat_min":', IFNULL(CAST(OLD.`lat_min` AS CHAR), 'null'), ',"lat_max":', IFNULL(CAST(OLD.`lat_max` AS CHAR), 'null'), ',"lon_min":', IFNULL(CAST(OLD.`lon_min` AS CHAR), 'null'), ',"lon_max":', IFNULL(CAST(OLD.`lon_max` AS CHAR), 'null'), ',"elevation":', IFNULL(CAST(OLD.`elevation` AS CHAR), 'null'), ',"addr_street":', IFNULL(JSON_QUOTE(OLD.`addr_street`), 'null'), ',"addr_postcode":', IFNULL(JSON_QUOTE(OLD.`addr_postcode`), 'null'), ',"start_date":', IFNULL(CONCAT('"', OLD.`start_date`, '"'), 'null'), ',"end_date":', IFNULL(CONCAT('"', OLD.`end_date`, '"'), 'null'), ',"comments":', IFNULL(JSON_QUOTE(OLD.`comments`), 'null'), ',"l5":', IFNULL(JSON_QUOTE(OLD.`l5`), 'null'), ',"l4":', IFNULL(JSON_QUOTE(OLD.`l4`), 'null'), ',"l3":', IFNULL(JSON_QUOTE(OLD.`l3`), 'null'), ',"l2":', IFNULL(JSON_QUOTE(OLD.`l2`), 'null'), ',"l1":', IFNULL(JSON_QUOTE(OLD.`l1`), 'null'), ',"l0":', IFNULL(JSON_QUOTE(OLD.`l0`), 'null'), ',"created_on":', IFNULL(CONCAT('"', REPLACE(OLD.`created_on`, ' ', 'T'), '"'), 'null'), ',"modified_on":', IFNULL(CONCAT('"', REPLACE(OLD.`modified_on`, ' ', 'T'), '"'), 'null'), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
@@ -153,7 +153,7 @@ END;
 
 CREATE OR REPLACE DEFINER = `changecapture`@`localhost` SQL SECURITY DEFINER VIEW `changecapture_gis_location_history` (`id`, `uuid`, `name`, `level`, `parent`, `gis_feature_type`, `lat`, `lon`, `radius`, `wkt`, `inherited`, `lat_min`, `lat_max`, `lon_min`, `lon_max`, `elevation`, `addr_street`, `addr_postcode`, `start_date`, `end_date`, `comments`, `l5`, `l4`, `l3`, `l2`, `l1`, `l0`, `created_on`, `modified_on`, `changed_at`, `deleted`, `origin`) AS
 WITH pending AS (
-    SELECT c.`key`, c.operation, c.image, c.captured_at, JSON_VALUE(c.`key`, '$[1]') AS identity
+    SELECT c.`key`, c.operation, c.image, c.captured_at, CONVERT(JSON_VALUE(c.`key`, '$[1]') USING utf8mb4) COLLATE /*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */ AS identity
     FROM changecapture_captured AS c
     JOIN (SELECT MAX(id) AS id FROM changecapture_captured
           WHERE table_id = 2 GROUP BY `key`) AS latest ON latest.id = c.id
@@ -166,16 +166,16 @@ FROM `gis_location` AS t
 CROSS JOIN changecapture_site AS s
 LEFT JOIN pending AS p ON p.`key` = CONCAT('[', IFNULL(t.`id`, 'null'), ',', IFNULL(JSON_QUOTE(t.`uuid`), 'null'), ']')
 LEFT JOIN changecapture_row_version AS v
-       ON v.table_name = 'gis_location' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE utf8mb4_bin
+       ON v.table_name = 'gis_location' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE /*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 UNION ALL
-SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."name"'), JSON_VALUE(d.image, '$."level"'), JSON_VALUE(d.image, '$."parent"'), JSON_VALUE(d.image, '$."gis_feature_type"'), JSON_VALUE(d.image, '$."lat"'), JSON_VALUE(d.image, '$."lon"'), JSON_VALUE(d.image, '$."radius"'), JSON_VALUE(d.image, '$."wkt"'), JSON_VALUE(d.image, '$."inherited"'), JSON_VALUE(d.image, '$."lat_min"'), JSON_VALUE(d.image, '$."lat_max"'), JSON_VALUE(d.image, '$."lon_min"'), JSON_VALUE(d.image, '$."lon_max"'), JSON_VALUE(d.image, '$."elevation"'), JSON_VALUE(d.image, '$."addr_street"'), JSON_VALUE(d.image, '$."addr_postcode"'), JSON_VALUE(d.image, '$."start_date"'), JSON_VALUE(d.image, '$."end_date"'), JSON_VALUE(d.image, '$."comments"'), JSON_VALUE(d.image, '$."l5"'), JSON_VALUE(d.image, '$."l4"'), JSON_VALUE(d.image, '$."l3"'), JSON_VALUE(d.image, '$."l2"'), JSON_VALUE(d.image, '$."l1"'), JSON_VALUE(d.image, '$."l0"'), JSON_VALUE(d.image, '$."created_on"'), JSON_VALUE(d.image, '$."modified_on"'),
+SELECT JSON_VALUE(d.image, '$."id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."uuid"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."level"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."parent"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."gis_feature_type"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."lat"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."lon"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."radius"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."wkt"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."inherited"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."lat_min"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."lat_max"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."lon_min"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."lon_max"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."elevation"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."addr_street"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."addr_postcode"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."start_date"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."end_date"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."comments"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."l5"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."l4"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."l3"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."l2"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."l1"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."l0"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."created_on"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."modified_on"') COLLATE utf8mb4_bin,
        TIMESTAMPADD(MICROSECOND, d.deleted_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, d.origin
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = 'gis_location'
   AND NOT EXISTS (SELECT 1 FROM pending AS q
                   WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.row_key)
 UNION ALL
-SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."name"'), JSON_VALUE(d.image, '$."level"'), JSON_VALUE(d.image, '$."parent"'), JSON_VALUE(d.image, '$."gis_feature_type"'), JSON_VALUE(d.image, '$."lat"'), JSON_VALUE(d.image, '$."lon"'), JSON_VALUE(d.image, '$."radius"'), JSON_VALUE(d.image, '$."wkt"'), JSON_VALUE(d.image, '$."inherited"'), JSON_VALUE(d.image, '$."lat_min"'), JSON_VALUE(d.image, '$."lat_max"'), JSON_VALUE(d.image, '$."lon_min"'), JSON_VALUE(d.image, '$."lon_max"'), JSON_VALUE(d.image, '$."elevation"'), JSON_VALUE(d.image, '$."addr_street"'), JSON_VALUE(d.image, '$."addr_postcode"'), JSON_VALUE(d.image, '$."start_date"'), JSON_VALUE(d.image, '$."end_date"'), JSON_VALUE(d.image, '$."comments"'), JSON_VALUE(d.image, '$."l5"'), JSON_VALUE(d.image, '$."l4"'), JSON_VALUE(d.image, '$."l3"'), JSON_VALUE(d.image, '$."l2"'), JSON_VALUE(d.image, '$."l1"'), JSON_VALUE(d.image, '$."l0"'), JSON_VALUE(d.image, '$."created_on"'), JSON_VALUE(d.image, '$."modified_on"'),
+SELECT JSON_VALUE(d.image, '$."id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."uuid"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."level"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."parent"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."gis_feature_type"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."lat"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."lon"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."radius"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."wkt"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."inherited"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."lat_min"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."lat_max"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."lon_min"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."lon_max"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."elevation"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."addr_street"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."addr_postcode"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."start_date"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."end_date"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."comments"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."l5"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."l4"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."l3"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."l2"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."l1"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."l0"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."created_on"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."modified_on"') COLLATE utf8mb4_bin,
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s

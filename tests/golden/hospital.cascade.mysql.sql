@@ -1,40 +1,40 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_hospital_3e5c80d4` BEFORE DELETE ON `hospital` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_hospital_819a79ce` BEFORE DELETE ON `hospital` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'hospital')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'hospital');
             CALL `changecapture_miss_c29728d3`('hospital', 'd', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL AND @@foreign_key_checks THEN
-        CALL `changecapture_delete_hospital_a725335e`(OLD.`hospital_uuid`);
+    IF NOT IFNULL(@changecapture_applying, 0) AND @@foreign_key_checks THEN
+        CALL `changecapture_delete_hospital_f0e5893e`(OLD.`hospital_uuid`);
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_update_hospital_9c876cf7` BEFORE UPDATE ON `hospital` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_update_hospital_a31fabed` BEFORE UPDATE ON `hospital` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'hospital')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'hospital');
             CALL `changecapture_miss_c29728d3`('hospital', 'u', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL AND @@foreign_key_checks AND NOT (BINARY OLD.`hospital_uuid` <=> BINARY NEW.`hospital_uuid`) THEN
-        CALL `changecapture_update_hospital_1778f45b`(OLD.`hospital_uuid`, NEW.`hospital_uuid`);
+    IF NOT IFNULL(@changecapture_applying, 0) AND @@foreign_key_checks AND NOT (BINARY OLD.`hospital_uuid` <=> BINARY NEW.`hospital_uuid`) THEN
+        CALL `changecapture_update_hospital_376f19a0`(OLD.`hospital_uuid`, NEW.`hospital_uuid`);
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_hospital_a725335e`(old_1 int(32))
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_hospital_f0e5893e`(old_1 int(32))
 MODIFIES SQL DATA
 BEGIN
     BEGIN
@@ -55,7 +55,7 @@ BEGIN
         BEGIN
             DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
             DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-            GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+            GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
             IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'person_uuid')) THEN
                 SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'person_uuid');
                 CALL `changecapture_miss_c29728d3`('person_uuid', 'u', reason);
@@ -83,7 +83,7 @@ BEGIN
     END;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_update_hospital_1778f45b`(old_1 int(32), new_1 int(32))
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_update_hospital_376f19a0`(old_1 int(32), new_1 int(32))
 MODIFIES SQL DATA
 BEGIN
     BEGIN
@@ -106,7 +106,7 @@ BEGIN
         BEGIN
             DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
             DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-            GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+            GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
             IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'person_uuid')) THEN
                 SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'person_uuid');
                 CALL `changecapture_miss_c29728d3`('person_uuid', 'u', reason);

@@ -1,22 +1,22 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_pr_group_0ee15dde` BEFORE DELETE ON `pr_group` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_pr_group_3e945cc3` BEFORE DELETE ON `pr_group` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_group')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_group');
             CALL `changecapture_miss_c29728d3`('pr_group', 'd', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL AND @@foreign_key_checks THEN
-        CALL `changecapture_delete_pr_group_27cbb40c`(OLD.`id`);
+    IF NOT IFNULL(@changecapture_applying, 0) AND @@foreign_key_checks THEN
+        CALL `changecapture_delete_pr_group_07d9e7d2`(OLD.`id`);
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_pr_group_status_18b9b1cd`(old_1 int(11))
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_pr_group_status_740942a6`(old_1 int(11))
 MODIFIES SQL DATA
 BEGIN
     BEGIN
@@ -37,7 +37,7 @@ BEGIN
         BEGIN
             DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
             DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-            GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+            GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
             IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_group')) THEN
                 SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_group');
                 CALL `changecapture_miss_c29728d3`('pr_group', 'u', reason);

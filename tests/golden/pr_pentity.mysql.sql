@@ -1,24 +1,24 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_insert_f6d64003` AFTER INSERT ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_insert_d6712718` AFTER INSERT ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
             CALL `changecapture_miss_c29728d3`('pr_pentity', 'I', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
         VALUES (3, 'I', CONCAT('[', IFNULL(NEW.`pe_id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_update_f6d64003` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_update_d6712718` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT '';
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
@@ -26,13 +26,13 @@ BEGIN
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
             CALL `changecapture_miss_c29728d3`('pr_pentity', 'U', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         IF NOT (NEW.`instance_type` <=> BINARY OLD.`instance_type`) THEN
                     SET changed = CONCAT(changed, ',"instance_type":', IFNULL(JSON_QUOTE(NEW.`instance_type`), 'null'));
                 END IF;
@@ -59,20 +59,20 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_delete_f6d64003` AFTER DELETE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_delete_d6712718` AFTER DELETE ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_pentity')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_pentity');
             CALL `changecapture_miss_c29728d3`('pr_pentity', 'D', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
         VALUES (3, 'D', CONCAT('[', IFNULL(OLD.`pe_id`, 'null'), ',', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ']'), CONCAT('{"pe_id":', IFNULL(OLD.`pe_id`, 'null'), ',"uuid":', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ',"instance_type":', IFNULL(JSON_QUOTE(OLD.`instance_type`), 'null'), ',"type":', IFNULL(JSON_QUOTE(OLD.`type`), 'null'), ',"pe_label":', IFNULL(JSON_QUOTE(OLD.`pe_label`), 'null'), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
@@ -81,7 +81,7 @@ END;
 
 CREATE OR REPLACE DEFINER = `changecapture`@`localhost` SQL SECURITY DEFINER VIEW `changecapture_pr_pentity_history` (`pe_id`, `uuid`, `instance_type`, `type`, `pe_label`, `changed_at`, `deleted`, `origin`) AS
 WITH pending AS (
-    SELECT c.`key`, c.operation, c.image, c.captured_at, JSON_VALUE(c.`key`, '$[1]') AS identity
+    SELECT c.`key`, c.operation, c.image, c.captured_at, CONVERT(JSON_VALUE(c.`key`, '$[1]') USING utf8mb4) COLLATE /*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */ AS identity
     FROM changecapture_captured AS c
     JOIN (SELECT MAX(id) AS id FROM changecapture_captured
           WHERE table_id = 3 GROUP BY `key`) AS latest ON latest.id = c.id
@@ -94,16 +94,16 @@ FROM `pr_pentity` AS t
 CROSS JOIN changecapture_site AS s
 LEFT JOIN pending AS p ON p.`key` = CONCAT('[', IFNULL(t.`pe_id`, 'null'), ',', IFNULL(JSON_QUOTE(t.`uuid`), 'null'), ']')
 LEFT JOIN changecapture_row_version AS v
-       ON v.table_name = 'pr_pentity' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE utf8mb4_bin
+       ON v.table_name = 'pr_pentity' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE /*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 UNION ALL
-SELECT JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."instance_type"'), JSON_VALUE(d.image, '$."type"'), JSON_VALUE(d.image, '$."pe_label"'),
+SELECT JSON_VALUE(d.image, '$."pe_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."uuid"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."instance_type"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."type"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."pe_label"') COLLATE utf8mb4_bin,
        TIMESTAMPADD(MICROSECOND, d.deleted_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, d.origin
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = 'pr_pentity'
   AND NOT EXISTS (SELECT 1 FROM pending AS q
                   WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.row_key)
 UNION ALL
-SELECT JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."instance_type"'), JSON_VALUE(d.image, '$."type"'), JSON_VALUE(d.image, '$."pe_label"'),
+SELECT JSON_VALUE(d.image, '$."pe_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."uuid"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."instance_type"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."type"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."pe_label"') COLLATE utf8mb4_bin,
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s

@@ -1,24 +1,24 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_insert_52c49b8f` AFTER INSERT ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_insert_11518b46` AFTER INSERT ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
             CALL `changecapture_miss_c29728d3`('pr_person', 'I', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
         VALUES (1, 'I', CONCAT('[', IFNULL(NEW.`id`, 'null'), ',', IFNULL(JSON_QUOTE(NEW.`uuid`), 'null'), ']'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_update_52c49b8f` AFTER UPDATE ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_update_11518b46` AFTER UPDATE ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT '';
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
@@ -26,13 +26,13 @@ BEGIN
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
             CALL `changecapture_miss_c29728d3`('pr_person', 'U', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         IF NOT (NEW.`pe_id` <=> OLD.`pe_id`) THEN
                     SET changed = CONCAT(changed, ',"pe_id":', IFNULL(NEW.`pe_id`, 'null'));
                 END IF;
@@ -86,20 +86,20 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_delete_52c49b8f` AFTER DELETE ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_delete_11518b46` AFTER DELETE ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-        GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+        GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_person')) THEN
             SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), 'pr_person');
             CALL `changecapture_miss_c29728d3`('pr_person', 'D', reason);
         END IF;
     END;
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
         VALUES (1, 'D', CONCAT('[', IFNULL(OLD.`id`, 'null'), ',', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ']'), CONCAT('{"id":', IFNULL(OLD.`id`, 'null'), ',"uuid":', IFNULL(JSON_QUOTE(OLD.`uuid`), 'null'), ',"pe_id":', IFNULL(OLD.`pe_id`, 'null'), ',"track_id":', IFNULL(OLD.`track_id`, 'null'), ',"location_id":', IFNULL(OLD.`location_id`, 'null'), ',"pe_label":', IFNULL(JSON_QUOTE(OLD.`pe_label`), 'null'), ',"first_name":', IFNULL(JSON_QUOTE(OLD.`first_name`), 'null'), ',"middle_name":', IFNULL(JSON_QUOTE(OLD.`middle_name`), 'null'), ',"last_name":', IFNULL(JSON_QUOTE(OLD.`last_name`), 'null'), ',"gender":', IFNULL(OLD.`gender`, 'null'), ',"date_of_birth":', IFNULL(CONCAT('"', OLD.`date_of_birth`, '"'), 'null'), ',"comments":', IFNULL(JSON_QUOTE(OLD.`comments`), 'null'), ',"created_on":', IFNULL(CONCAT('"', REPLACE(OLD.`created_on`, ' ', 'T'), '"'), 'null'), ',"modified_on":', IFNULL(CONCAT('"', REPLACE(OLD.`modified_on`, ' ', 'T'), '"'), 'null'), '}'), CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)));
@@ -108,7 +108,7 @@ END;
 
 CREATE OR REPLACE DEFINER = `changecapture`@`localhost` SQL SECURITY DEFINER VIEW `changecapture_pr_person_history` (`id`, `uuid`, `pe_id`, `track_id`, `location_id`, `pe_label`, `first_name`, `middle_name`, `last_name`, `gender`, `date_of_birth`, `comments`, `created_on`, `modified_on`, `changed_at`, `deleted`, `origin`) AS
 WITH pending AS (
-    SELECT c.`key`, c.operation, c.image, c.captured_at, JSON_VALUE(c.`key`, '$[1]') AS identity
+    SELECT c.`key`, c.operation, c.image, c.captured_at, CONVERT(JSON_VALUE(c.`key`, '$[1]') USING utf8mb4) COLLATE /*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */ AS identity
     FROM changecapture_captured AS c
     JOIN (SELECT MAX(id) AS id FROM changecapture_captured
           WHERE table_id = 1 GROUP BY `key`) AS latest ON latest.id = c.id
@@ -121,16 +121,16 @@ FROM `pr_person` AS t
 CROSS JOIN changecapture_site AS s
 LEFT JOIN pending AS p ON p.`key` = CONCAT('[', IFNULL(t.`id`, 'null'), ',', IFNULL(JSON_QUOTE(t.`uuid`), 'null'), ']')
 LEFT JOIN changecapture_row_version AS v
-       ON v.table_name = 'pr_person' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE utf8mb4_bin
+       ON v.table_name = 'pr_person' AND v.row_key = CONVERT(t.`uuid` USING utf8mb4) COLLATE /*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 UNION ALL
-SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."track_id"'), JSON_VALUE(d.image, '$."location_id"'), JSON_VALUE(d.image, '$."pe_label"'), JSON_VALUE(d.image, '$."first_name"'), JSON_VALUE(d.image, '$."middle_name"'), JSON_VALUE(d.image, '$."last_name"'), JSON_VALUE(d.image, '$."gender"'), JSON_VALUE(d.image, '$."date_of_birth"'), JSON_VALUE(d.image, '$."comments"'), JSON_VALUE(d.image, '$."created_on"'), JSON_VALUE(d.image, '$."modified_on"'),
+SELECT JSON_VALUE(d.image, '$."id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."uuid"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."pe_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."track_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."location_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."pe_label"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."first_name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."middle_name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."last_name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."gender"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."date_of_birth"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."comments"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."created_on"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."modified_on"') COLLATE utf8mb4_bin,
        TIMESTAMPADD(MICROSECOND, d.deleted_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, d.origin
 FROM changecapture_deleted_row AS d
 WHERE d.table_name = 'pr_person'
   AND NOT EXISTS (SELECT 1 FROM pending AS q
                   WHERE q.operation NOT IN ('D', 'd') AND q.identity = d.row_key)
 UNION ALL
-SELECT JSON_VALUE(d.image, '$."id"'), JSON_VALUE(d.image, '$."uuid"'), JSON_VALUE(d.image, '$."pe_id"'), JSON_VALUE(d.image, '$."track_id"'), JSON_VALUE(d.image, '$."location_id"'), JSON_VALUE(d.image, '$."pe_label"'), JSON_VALUE(d.image, '$."first_name"'), JSON_VALUE(d.image, '$."middle_name"'), JSON_VALUE(d.image, '$."last_name"'), JSON_VALUE(d.image, '$."gender"'), JSON_VALUE(d.image, '$."date_of_birth"'), JSON_VALUE(d.image, '$."comments"'), JSON_VALUE(d.image, '$."created_on"'), JSON_VALUE(d.image, '$."modified_on"'),
+SELECT JSON_VALUE(d.image, '$."id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."uuid"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."pe_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."track_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."location_id"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."pe_label"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."first_name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."middle_name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."last_name"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."gender"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."date_of_birth"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."comments"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."created_on"') COLLATE utf8mb4_bin, JSON_VALUE(d.image, '$."modified_on"') COLLATE utf8mb4_bin,
        TIMESTAMPADD(MICROSECOND, d.captured_at, TIMESTAMP'1970-01-01 00:00:00'), TRUE, s.origin
 FROM pending AS d
 CROSS JOIN changecapture_site AS s

@@ -87,7 +87,7 @@ class World:
         self.api = Api(desk=desk, peers=peers, pace=pace, log=self.log)
         self.api.calls = Calls(
             database=database,
-            polls=Polls(),
+            polls=Polls(self.clock),
             pace=pace,
             bindings=peers,
             manners=FakeManners(),

@@ -142,6 +142,12 @@ class PostgresDatabases(DatabaseServer):
             connection.execute(statement)
 
 
+def is_mariadb(url: str) -> bool:
+    """Return whether a server that speaks MySQL's protocol is MariaDB, not MySQL itself."""
+    ((version,),) = fetch(url, "SELECT VERSION()")
+    return "MariaDB" in version
+
+
 class MySQLDatabases(DatabaseServer):
     """The databases of a MySQL or MariaDB server."""
 

@@ -147,6 +147,9 @@ class FakeSite:
         vector.update({origin: number for origin, number, _ in sorted(content["entries"])})
         return replace(request, vector=json.dumps(vector))
 
+    def read_vector(self, text: str) -> dict[str, int]:
+        return json.loads(text)
+
     def check(self) -> None:
         if self.away:
             raise RetryLater("connection refused")

@@ -57,6 +57,10 @@ FROZEN = {
     "0007/mysql.up.sql": "459538be41d365186c54065b885a48343f30ff1649dac468413c24bbc95ecc03",
     "0007/postgresql.down.sql": "6c479d46224f1e785c44879e3a54c47ef5d3941e513e5ff71872656b6eac7679",
     "0007/postgresql.up.sql": "1931a26fd02e7331902a1cef49d4bc5d05ff3f6a4bd0c54463bc7b43f871c0d4",
+    "0008/mysql.down.sql": "07718f43fc149dbcfc9e216adca4adb6d6610efe56d33ab938349fbdd707b4f3",
+    "0008/mysql.up.sql": "a31fb4bbeebdaff4060ee542c140c0205878b4523cbba540582a8472e38e85cc",
+    "0008/postgresql.down.sql": "61840ca9f97b324e8d21a57914465b7a48acbb9de7b06f1ffd7017075014b57e",
+    "0008/postgresql.up.sql": "61840ca9f97b324e8d21a57914465b7a48acbb9de7b06f1ffd7017075014b57e",
 }
 GOLDEN_TABLES = {"pr_person": 1, "gis_location": 2, "pr_pentity": 3}
 

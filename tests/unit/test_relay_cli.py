@@ -29,7 +29,7 @@ def test_init_writes_what_is_read_as_the_defaults(tmp_path: Path):
 def test_what_init_leaves_as_a_comment_is_the_default(tmp_path: Path):
     file = tmp_path / "relay.toml"
     run("init", "--config", str(file), "--name", "n")
-    lines = [line.removeprefix("# ") for line in file.read_text().partition("[history]")[0].splitlines()]
+    lines = [line.removeprefix("# ") for line in file.read_text().partition("[metrics]")[0].splitlines()]
     settings = [
         line for line in lines if line.startswith(("host", "port", "enabled", "interfaces", "service"))
     ]

@@ -17,6 +17,7 @@ from relay.card import Card
 from relay.database import DatabaseAway
 from relay.load import Load, Timing
 from relay.peer import DOUBT_S, POKE_S, Peer
+from relay.pulls import Pulls
 from relay.session import MIN_WAIT_S, Poked, Session, Started, State
 from tests.support.journal import FakeJournal
 from tests.unit.relay_fake import FakeLog, FakeManners, FakePeers, FakeReactor, FakeSite, device_id, site_id
@@ -150,6 +151,7 @@ class Fixture:
             database=self.database,  # type: ignore[arg-type]
             watch=self.watch,  # type: ignore[arg-type]
             pusher=self.pusher,  # type: ignore[arg-type]
+            pulls=Pulls(self.clock),
             leaders=self.leaders,
             journal=self.journal,  # type: ignore[arg-type]
             timing=Timing(),

@@ -71,7 +71,8 @@ class NearDatabase:
 
 class Fixture:
     def __init__(self) -> None:
-        self.clock, self.log, self.polls = FakeReactor(), FakeLog(), Polls()
+        self.clock, self.log = FakeReactor(), FakeLog()
+        self.polls = Polls(self.clock)
         self.journal = FakeJournal()
         self.far, self.database = FarSite(), NearDatabase()
         self.pusher = Pusher(

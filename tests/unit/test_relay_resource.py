@@ -63,7 +63,7 @@ class Service:
     def __init__(self, clock: Any) -> None:
         self.site = FakeSite(A)
         self.database = DirectDatabase(self.site)
-        self.polls = Polls()
+        self.polls = Polls(clock)
         self.peers = FakePeers({DEVICE})
         self.heard: list[str] = []
         self.journal = FakeJournal()

@@ -45,7 +45,7 @@ class Fixture:
         self.peers: dict[Address, FakePeer] = {}
         self.holding: set[str] = set()
         self.log = FakeLog()
-        self.roster = Roster(self.make, holds_poll=self.holding.__contains__, log=self.log)
+        self.roster = Roster(self.make, hears=self.holding.__contains__, log=self.log)
 
     def make(self, _: Roster, address: Address, device: str | None) -> FakePeer:
         self.peers[address] = FakePeer(address, announced=device, device=device)

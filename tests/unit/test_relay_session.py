@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from relay.messages import ASK_NOW
 from relay.session import (
     ASK_S,
     LISTEN_S,
@@ -130,6 +131,13 @@ def test_a_peer_that_only_says_ask_again_cannot_keep_us_running():
         assert play(session, Woken(), now=0.1) == (Pull(PEER, LISTEN_S),)
     assert play(session, Answered(b""), now=0.1) == (Sleep(MIN_WAIT_S),)
     assert play(session, Woken(), now=2) == (Pull(PEER, LISTEN_S),)
+
+
+def test_a_peer_with_news_of_its_own_is_asked_again_at_once_and_cannot_keep_us_running():
+    session = listening()
+    for _ in range(MAX_QUICK - 1):
+        assert play(session, Answered(ASK_NOW), now=0.1) == (Pull(PEER, LISTEN_S),)
+    assert play(session, Answered(ASK_NOW), now=0.1) == (Sleep(MIN_WAIT_S),)
 
 
 def test_a_peer_that_sends_nothing_and_never_ends_cannot_keep_us_running():

@@ -1,5 +1,7 @@
 -- Capture of one table: thin triggers that write changecapture_captured and nothing else.
 -- Twin: ../postgresql/capture.sql. Holes: see ../README.md.
+-- MySQL prepares a trigger's expressions once for many sessions, and took `@variable IS NULL` for what it
+-- was in the first: a session's variable stands in a function.
 -- INSERT .. VALUES inside IF, never INSERT .. SELECT: that would hold the AUTO-INC lock to the end of
 -- the application's statement. Names end in a fingerprint of all that is here.
 
@@ -9,7 +11,7 @@
 CREATE DEFINER = {{definer}} TRIGGER {{trigger}} AFTER INSERT ON {{table}} FOR EACH ROW
 BEGIN
 {{unfailing}}
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, transaction_id, captured_at)
         VALUES ({{table_id}}, 'I', {{new_key}}, CONNECTION_ID(), {{now}});
@@ -26,7 +28,7 @@ CREATE DEFINER = {{definer}} TRIGGER {{trigger}} AFTER UPDATE ON {{table}} FOR E
 BEGIN
     DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT '';
 {{unfailing}}
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
 {{changes}}
         IF NOT ({{same_key}}) THEN
             INSERT INTO changecapture_captured
@@ -54,7 +56,7 @@ END
 CREATE DEFINER = {{definer}} TRIGGER {{trigger}} AFTER DELETE ON {{table}} FOR EACH ROW
 BEGIN
 {{unfailing}}
-    IF @changecapture_applying IS NULL THEN
+    IF NOT IFNULL(@changecapture_applying, 0) THEN
         INSERT INTO changecapture_captured
             (table_id, operation, `key`, image, transaction_id, captured_at)
         VALUES ({{table_id}}, 'D', {{old_key}}, {{image}}, CONNECTION_ID(), {{now}});
@@ -70,7 +72,7 @@ DECLARE EXIT HANDLER FOR SQLEXCEPTION
 BEGIN
     DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    GET DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
+    GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
     IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), {{name}})) THEN
         SET @changecapture_missed = CONCAT(UNIX_TIMESTAMP(), {{name}});
         CALL {{procedure}}({{name}}, {{operation}}, reason);

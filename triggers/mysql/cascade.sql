@@ -13,7 +13,7 @@
 CREATE DEFINER = {{definer}} TRIGGER {{trigger}} BEFORE DELETE ON {{table}} FOR EACH ROW
 BEGIN
 {{unfailing}}
-    IF @changecapture_applying IS NULL AND @@foreign_key_checks THEN
+    IF NOT IFNULL(@changecapture_applying, 0) AND @@foreign_key_checks THEN
 {{call}}
     END IF;
 END
@@ -26,7 +26,7 @@ END
 CREATE DEFINER = {{definer}} TRIGGER {{trigger}} BEFORE UPDATE ON {{table}} FOR EACH ROW
 BEGIN
 {{unfailing}}
-    IF @changecapture_applying IS NULL AND @@foreign_key_checks AND NOT ({{unchanged}}) THEN
+    IF NOT IFNULL(@changecapture_applying, 0) AND @@foreign_key_checks AND NOT ({{unchanged}}) THEN
 {{call}}
     END IF;
 END

@@ -1,7 +1,9 @@
 -- The fixed objects: what the relay keeps in the application's database.
 -- Twin: ../postgresql/schema.sql (same statements, same order, same columns).
 -- Indexes stand inside their tables, so that a killed installation can be run again.
--- Times are microseconds since 1970 UTC. Keys compare as bytes.
+-- Times are microseconds since 1970 UTC. Keys compare as bytes, spaces at the end too: each server reads
+-- its own comment, which names its NO PAD collation. captured and missed, which the application writes, hold no
+-- keys to compare.
 
 -- statement: site
 -- One row: who this site is, and the last name that it gave. definer: whose rights MySQL's
@@ -15,7 +17,7 @@ CREATE TABLE IF NOT EXISTS changecapture_site (
     profile       longtext     NOT NULL,
     definer       varchar(16)  NOT NULL,
     installed_at  bigint       NOT NULL
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: synced_table
 -- One row for each table that is or was synced: its installed definition (core/table.py, as JSON).
@@ -27,7 +29,7 @@ CREATE TABLE IF NOT EXISTS changecapture_synced_table (
     active        smallint     NOT NULL DEFAULT 1,
     backfilled    smallint     NOT NULL DEFAULT 0,
     backfill_key  longtext
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: captured
 -- The queue that the triggers write, in the transaction of the change. Emptied by publish.
@@ -70,7 +72,7 @@ CREATE TABLE IF NOT EXISTS changecapture_changelog (
     applied       smallint     NOT NULL,
     UNIQUE KEY changelog_name (origin, epoch, `number`),
     KEY changelog_row (table_name, row_key)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: pass
 -- What the author of a pass had seen, as the digest of a vector in context.
@@ -81,13 +83,13 @@ CREATE TABLE IF NOT EXISTS changecapture_pass (
     `context` varchar(64) NOT NULL,
     PRIMARY KEY (origin, epoch, `pass`),
     KEY pass_context (`context`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: context
 CREATE TABLE IF NOT EXISTS changecapture_context (
     `context` varchar(64) NOT NULL PRIMARY KEY,
     `vector` longtext    NOT NULL
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: vector
 -- Of each origin, epoch and scope this site holds every entry up to number.
@@ -97,7 +99,7 @@ CREATE TABLE IF NOT EXISTS changecapture_vector (
     scope   varchar(64) NOT NULL,
     `number` bigint      NOT NULL,
     PRIMARY KEY (origin, epoch, scope)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: row_version
 -- What this site knows of each row; never dropped, not for deleted rows either.
@@ -109,7 +111,7 @@ CREATE TABLE IF NOT EXISTS changecapture_row_version (
     alive       smallint     NOT NULL,
     seen        bigint       NOT NULL,
     PRIMARY KEY (table_name, row_key)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: deleted_row
 -- The last image of each deleted row, for people: audit and the history views. Never merged.
@@ -120,7 +122,7 @@ CREATE TABLE IF NOT EXISTS changecapture_deleted_row (
     origin      varchar(64)  NOT NULL,
     deleted_at  bigint       NOT NULL,
     PRIMARY KEY (table_name, row_key)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: local_key
 -- The keys that we gave to rows whose table has no identity of its own.
@@ -130,7 +132,7 @@ CREATE TABLE IF NOT EXISTS changecapture_local_key (
     row_key     varchar(512) NOT NULL,
     PRIMARY KEY (table_name, locator),
     UNIQUE KEY local_key_row (table_name, row_key)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: parked
 -- Rows that are alive in the log but cannot be shown here, and why.
@@ -141,7 +143,7 @@ CREATE TABLE IF NOT EXISTS changecapture_parked (
     detail      longtext     NOT NULL,
     parked_at   bigint       NOT NULL,
     PRIMARY KEY (table_name, row_key)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: waiting
 -- References that wait for the row that they name: column_name is NULL here, or its row is parked.
@@ -153,7 +155,7 @@ CREATE TABLE IF NOT EXISTS changecapture_waiting (
     target_key    varchar(512) NOT NULL,
     PRIMARY KEY (table_name, row_key, column_name),
     KEY waiting_target (target_table, target_key)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: conflict
 -- Concurrent values that lost, kept for a person to see. Values are canonical JSON.
@@ -171,7 +173,7 @@ CREATE TABLE IF NOT EXISTS changecapture_conflict (
     found_at     bigint       NOT NULL,
     resolved_at  bigint,
     KEY conflict_row (table_name, row_key)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: peer
 -- How far the pull from each peer has come: position and end in its changelog, target the vector that
@@ -184,7 +186,7 @@ CREATE TABLE IF NOT EXISTS changecapture_peer (
     target        longtext    NOT NULL,
     contact_at    bigint      NOT NULL,
     received      bigint      NOT NULL
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: meeting
 -- What is known of a peer from meeting it. mark: the stretch of its log in which the last pull ended
@@ -197,7 +199,7 @@ CREATE TABLE IF NOT EXISTS changecapture_meeting (
     clock_offset  bigint,
     clock_error   bigint,
     clock_at      bigint
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: life
 -- One row: of the site's present epoch, up to which number entries may have left the site, and up to
@@ -208,7 +210,7 @@ CREATE TABLE IF NOT EXISTS changecapture_life (
     shipped    bigint   NOT NULL,
     corrected  bigint   NOT NULL,
     copied_at  bigint
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: contested
 -- Names of this site that were given twice, in two of its lives: what each meant is published anew.
@@ -218,7 +220,7 @@ CREATE TABLE IF NOT EXISTS changecapture_contested (
     `number` bigint     NOT NULL,
     digest  varchar(64) NOT NULL,
     PRIMARY KEY (origin, epoch, `number`, digest)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: stretch
 -- Parts of the changelog, each written through one connection: after which position it begins, and what
@@ -226,7 +228,7 @@ CREATE TABLE IF NOT EXISTS changecapture_contested (
 CREATE TABLE IF NOT EXISTS changecapture_stretch (
     begins_after  bigint      NOT NULL PRIMARY KEY,
     token         varchar(64) NOT NULL
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: compaction
 -- One row: up to which position rows were compacted, the latest position that an entry was given up for,
@@ -236,14 +238,14 @@ CREATE TABLE IF NOT EXISTS changecapture_compaction (
     scanned   bigint   NOT NULL,
     reached   bigint   NOT NULL,
     swept_at  bigint   NOT NULL
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: tide
 -- How far the changelog reached when: how old an entry is here, whatever its stamp says.
 CREATE TABLE IF NOT EXISTS changecapture_tide (
     `position` bigint NOT NULL PRIMARY KEY,
     noted_at   bigint NOT NULL
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: exchange_log
 -- One row for each exchange with a peer that carried entries or failed, under the same uuid at both ends.
@@ -259,7 +261,7 @@ CREATE TABLE IF NOT EXISTS changecapture_exchange_log (
     started_at  bigint       NOT NULL,
     ended_at    bigint       NOT NULL,
     outcome     varchar(255) NOT NULL
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: sync_instance
 -- What each peer says of itself: name, owner, contact and url for people; shape: which tables and columns it
@@ -273,7 +275,7 @@ CREATE TABLE IF NOT EXISTS changecapture_sync_instance (
     shape        varchar(64)  NOT NULL,
     last_update  bigint,
     sync_count   bigint       NOT NULL DEFAULT 0
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: key_alias
 -- Keys that are one row, seeded at several sites: each with the name of the row, the smallest of them.
@@ -283,7 +285,7 @@ CREATE TABLE IF NOT EXISTS changecapture_key_alias (
     name        varchar(512) NOT NULL,
     PRIMARY KEY (table_name, row_key),
     KEY key_alias_name (table_name, name)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: mapping
 -- The mapping between the application's tables and the common ones, as it was installed; no row where there is none.
@@ -291,7 +293,7 @@ CREATE TABLE IF NOT EXISTS changecapture_mapping (
     id    int        NOT NULL PRIMARY KEY,
     name  varchar(255) NOT NULL,
     text  longtext   NOT NULL
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: mapped_row
 -- Which record (by its key) a common row hangs on that refers to it.
@@ -301,7 +303,7 @@ CREATE TABLE IF NOT EXISTS changecapture_mapped_row (
     record      varchar(512) NOT NULL,
     PRIMARY KEY (table_name, row_key),
     KEY mapped_row_record (record)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */
 
 -- statement: shortened
 -- Values that a column of the application shows cut to its length; whole, they are in the changelog.
@@ -312,4 +314,4 @@ CREATE TABLE IF NOT EXISTS changecapture_shortened (
     whole        longtext     NOT NULL,
     noted_at     bigint       NOT NULL,
     PRIMARY KEY (table_name, row_key, column_name)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=/*M!100203 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */

@@ -14,6 +14,7 @@ from relay.load import Timing
 from relay.pace import Pace
 from relay.peer import Peer
 from relay.polls import Polls
+from relay.pulls import Pulls
 from relay.push import Pusher
 from relay.roster import Roster
 from relay.session import Session
@@ -78,11 +79,12 @@ class Relay:
         self._log = Silent(world.mistakes)
         self.database = database = SimDatabase(host, self._log)
         self.client: Any = SimClient(host)
-        self.polls = Polls()
+        self.polls = Polls(world.clock)
+        self.pulls = Pulls(world.clock)
         journal: Any = FakeJournal()
         self.journal = journal
         self.watch = Watch(database, news=self._news, clock=world.clock, rng=rng, log=self._log)
-        self.roster = Roster(self._make_peer, holds_poll=self.polls.holds, log=self._log)
+        self.roster = Roster(self._make_peer, hears=self.polls.hears, log=self._log)
         self.calls = Calls(
             database=database,
             polls=self.polls,
@@ -133,6 +135,7 @@ class Relay:
             database=self.database,
             watch=self.watch,
             pusher=pusher,
+            pulls=self.pulls,
             leaders=roster,
             **common,
         )

@@ -1,0 +1,2 @@
+-- Nothing: with the collation of earlier revisions keys that differ by a space at the end would clash, and
+-- earlier programs work with this one.

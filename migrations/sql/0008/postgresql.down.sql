@@ -1,0 +1,1 @@
+-- Nothing: here keys compare as bytes.

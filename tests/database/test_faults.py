@@ -1,0 +1,156 @@
+"""One row that cannot be written, or raises what nobody foresaw, stops neither its batch nor its site."""
+
+from dataclasses import replace
+
+import pytest
+
+from changecapture.apply import retry
+from changecapture.core.clock import LATEST_STAMP
+from changecapture.errors import DataError
+from changecapture.reconcile import reconcile
+from tests.database.test_hostile_peer import Peer, send
+from tests.database.test_store_contract import entry, place, store  # noqa: F401
+from tests.support import family
+from tests.support.databases import run_script
+from tests.support.sites import Site, assert_in_step, exchange
+
+NARROW = (
+    "CREATE TABLE k (code varchar(40) PRIMARY KEY, s varchar(20), par varchar(40),"
+    " FOREIGN KEY (par) REFERENCES k (code)) ENGINE=InnoDB CHARSET={0};"
+    "CREATE TABLE q (id int AUTO_INCREMENT PRIMARY KEY, uuid varchar(64) NOT NULL UNIQUE, s varchar(20),"
+    " k varchar(40), UNIQUE (s), FOREIGN KEY (k) REFERENCES k (code)) ENGINE=InnoDB CHARSET={0};"
+    "CREATE TABLE c (a varchar(20), b varchar(20), n int, PRIMARY KEY (a, b)) ENGINE=InnoDB CHARSET={0}"
+)
+WIDE = {"latin1": "\u0628", "utf8mb3": "\U0001f600"}
+"""A text that a character set cannot hold."""
+
+SIGNAL = {
+    "postgresql": (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.note = 'bad' THEN "
+        "RAISE EXCEPTION 'not here' USING ERRCODE = '{0}'; END IF; RETURN NEW; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON parent FOR EACH ROW EXECUTE FUNCTION refuse()",
+        "P0001",
+        "ZZ001",
+    ),
+    "mariadb": (
+        "CREATE TRIGGER refuse_i BEFORE INSERT ON parent FOR EACH ROW IF NEW.note = 'bad' THEN "
+        "SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = {0}, MESSAGE_TEXT = 'not here'{1} END IF",
+        "1644",
+        "31001",
+    ),
+}
+"""An application's trigger that refuses a value: with the code that is meant for it, and with any other."""
+
+
+@pytest.mark.parametrize("what", ["key", "part of a key", "reference", "required uuid", "unique value"])
+@pytest.mark.parametrize("charset", WIDE)
+def test_text_that_a_character_set_cannot_hold_stops_nothing(narrow, charset, what):
+    site, peer = narrow(charset), Peer(f"far {charset} {what}")
+    text = WIDE[charset]
+    bad = {
+        "key": ("k", text, {"@alive": True, "s": "x"}),
+        "part of a key": ("c", f'["{text}","b"]', {"@alive": True, "n": 1}),
+        "reference": ("k", "a", {"@alive": True, "par": text}),
+        "required uuid": ("q", text, {"@alive": True, "k": text}),
+        "unique value": ("q", "u", {"@alive": True, "s": text}),
+    }[what]
+    good = f"good {what}"
+    send(site, peer, peer.entry(*bad), peer.entry("k", good, {"@alive": True}))
+    send(site, peer, peer.entry(*bad), peer.entry("k", good + " 2", {"@alive": True}))
+    found = site.fetch("SELECT code FROM k WHERE code LIKE %s", [f"{good}%"])
+    assert {code for (code,) in found} == {good, good + " 2"}
+    assert bad[1] in {key for (key,) in site.fetch("SELECT row_key FROM {p}changelog")}
+    listed = site.fetch("SELECT reason FROM {p}parked WHERE row_key = %s", [bad[1]])
+    assert {reason for (reason,) in listed} <= {"value", "key"}
+    assert bool(listed) != (what == "reference")
+
+
+@pytest.fixture(scope="module")
+def narrow(mariadb):
+    """Sites of columns in a narrow character set, one for each."""
+
+    made = {}
+
+    def find(charset):
+        if charset not in made:
+            url = mariadb.create_database(f"cc_narrow_{charset}")
+            run_script(url, NARROW.format(charset))
+            made[charset] = Site(url, "generic")
+        site = made[charset]
+        site.run("DELETE FROM q")
+        site.fetch("SELECT 1")
+        return site
+
+    yield find
+    for charset, site in made.items():
+        site.close()
+        mariadb.drop_database(f"cc_narrow_{charset}")
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def refusing(request, new_tables):
+    """Make a site whose application refuses notes, and a peer that sends one such."""
+
+    def make(code):
+        script, *codes = SIGNAL[request.param]
+        site = new_tables(request.param, family.script(request.param))
+        statement = script.format(codes[code], ";")
+
+        run_script(site.url, statement)
+        return site
+
+    return make
+
+
+@pytest.mark.parametrize(("code", "reason"), [(0, "value"), (1, "fault")], ids=["refusal", "unforeseen"])
+def test_row_that_the_application_refuses_is_parked_and_shown_once_it_does_not(refusing, code, reason):
+    site, peer = refusing(code), Peer()
+    names = [f"p{number}" for number in range(9)]
+    entries = [
+        peer.entry("parent", name, {"@alive": True, "note": "bad" if name == "p4" else "good"}, base=0)
+        for name in names
+    ]
+    taken = send(site, peer, *entries, target={("evil", 1, "all"): 9})
+    assert (taken.entries, taken.parked, taken.last) == (9, 1, True)
+    assert set(site.family.shown("parent")) == set(names) - {"p4"}
+    assert site.fetch("SELECT row_key, reason FROM {p}parked") == [("p4", reason)]
+    assert site.store.read_vector()["evil", 1, "all"] == 9
+    assert retry(site.store) == 1
+    send(
+        site,
+        peer,
+        peer.entry("parent", "p4", {"boss": None}),
+        peer.entry("parent", "later", {"@alive": True}),
+    )
+    assert "later" in site.family.shown("parent")
+    site.run(
+        "DROP TRIGGER refuse ON parent" if site.store.engine == "postgresql" else "DROP TRIGGER refuse_i"
+    )
+    assert retry(site.store) == 0
+    assert site.family.shown("parent")["p4"] == "bad"
+
+
+def test_change_that_cannot_be_published_is_noted_and_left_to_reconcile(families):
+    here, there = families
+    here.family.add_parent("before")
+    here.family.add_parent("broken")
+    column = here.store.key_column
+    here.store.execute(
+        f"UPDATE {here.prefix}captured SET {column} = '[damaged' WHERE {column} LIKE '%broken%'"
+    )
+    here.family.add_parent("after")
+    exchange(here, there)
+    assert set(there.family.shown("parent")) == {"before", "after"}
+    ((table, reason),) = here.fetch("SELECT table_name, reason FROM {p}missed")
+    assert table == "parent" and "[damaged was not published: fault: " in reason
+    reconcile(here.store)
+    assert here.fetch("SELECT 1 FROM {p}missed") == []
+    exchange(here, there)
+    assert_in_step(here, there)
+
+
+@pytest.mark.parametrize("stamp", [0, -1, LATEST_STAMP + 1])
+def test_no_code_of_ours_writes_a_stamp_that_peers_refuse(store, stamp):  # noqa: F811
+
+    with pytest.raises(DataError, match="no peer would take"):
+        store.append_entries([replace(entry(), stamp=stamp)], applied=True)
