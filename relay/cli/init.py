@@ -34,6 +34,20 @@ url_env = "CHANGECAPTURE_URL"   # the variable that holds the URL, so that no pa
 port = 7482                     # without a port there are none
 # host = "127.0.0.1"
 
+[page]                          # for browsers, once `changecapture-relay password` was run
+# enabled = true
+# host = "127.0.0.1"            # this machine only: from elsewhere through ssh -L
+# port = 7483
+# trust_local = false           # true: whoever is logged in on this machine needs no password
+# names = []                    # other names under which a browser may ask for it
+
+[clients]                       # programs with a token: changecapture-relay token add NAME
+# port = 7481                   # without a port there are none
+# host = "127.0.0.1"            # this machine only; any other address: TLS
+
+[history]
+# days = 30                     # changes that later ones have overtaken are kept for so long
+
 [log]
 # format = "text"               # or "json": one object a line
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from changecapture.core.scopes import Scopes
 from changecapture.errors import ConfigError
 from relay.cli import main
-from relay.config import RelayConfig, read_config
+from relay.config import TYPES, RelayConfig, read_config
 from relay.orders import read_modules, tell_modules
 
 
@@ -38,6 +38,12 @@ def test_what_init_leaves_as_a_comment_is_the_default(tmp_path: Path):
     known = RelayConfig("n", "")
     assert tables["listen"] == {"host": known.host, "port": known.port}
     assert tables["discovery"]["service"] == known.service and tables["discovery"]["enabled"]
+
+
+def test_init_names_every_table_of_the_configuration(tmp_path: Path):
+    file = tmp_path / "relay.toml"
+    run("init", "--config", str(file), "--name", "n")
+    assert [name for name in TYPES if f"[{name}]" not in file.read_text()] == []
 
 
 def test_init_overwrites_nothing(tmp_path: Path):
