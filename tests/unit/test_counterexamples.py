@@ -141,6 +141,25 @@ def test_r4_row_that_is_moved_to_a_deleted_parent_leaves(families):
         assert site.family.shown("child") == {}
 
 
+def test_r4_row_that_leaves_with_its_parent_is_not_parked_when_its_deletion_had_been_waiting(families):
+    a, b, *_ = families
+    for key in "pq":
+        a.family.add_parent(key)
+    a.family.add_child("k", "p")
+    a.family.add_toy("bear", "k")
+    meet(a, b)
+    b.family.delete("toy", "bear")
+    a.store.busy = {Row("toy", "bear")}
+    send(b, a)
+    assert a.parked() == {Row("toy", "bear"): "busy"}
+    a.store.busy = set()
+    b.family.delete("parent", "q")
+    a.family("UPDATE child SET must = (SELECT id FROM parent WHERE uuid = 'q')")
+    meet(a, b)
+    for site in (a, b):
+        assert site.parked() == {Row("child", "k"): "reference"}
+
+
 def test_r4_new_child_leaves_with_its_parent_in_one_batch(families):
     a, b, c, _ = families
     a.family.add_parent("p")
