@@ -3,7 +3,8 @@
 One small file for each database: the last name that was given, and the digest of what it meant. A database
 that does not hold that entry is not the one that was written to: it was restored from a backup, or copied
 from elsewhere. The file may lag behind (a crash, another program that wrote), which proves nothing; it is
-never ahead of what is durable in the database. A file that is gone or torn says nothing.
+never ahead of what is durable in the database, and outlives a power cut as the database does. A file that is
+gone or torn says nothing.
 """
 
 import json
@@ -63,9 +64,12 @@ class Memo:
     def _write_file(self, remembered: Remembered) -> None:
         fresh = self._path.with_suffix(f".{os.getpid()}")
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(asdict(remembered)), encoding="utf-8")
-        # Not synced to disk: after a power cut the file may be older than the database, never torn.
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(remembered)))
+            file.flush()
+            os.fsync(file.fileno())
         fresh.replace(self._path)
+        _sync_directory(self._path.parent)
 
     def _read_file(self) -> Remembered | None:
         try:
@@ -94,6 +98,17 @@ def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
         return SYSTEM
     state = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "changecapture"
+
+
+def _sync_directory(path: Path) -> None:
+    """Let a rename in a directory outlive a power cut; Windows does so unasked, and opens no directory."""
+    if os.name == "nt":
+        return
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _unusable(path: Path, error: OSError) -> ConfigError:

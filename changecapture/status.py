@@ -8,7 +8,7 @@ too, so that a difference of two is right whatever this machine's clock says.
 from dataclasses import dataclass
 
 from changecapture.core.table import digest_shape
-from changecapture.core.vector import Component
+from changecapture.core.vector import Component, Vector
 from changecapture.store.interface import Exchanged
 from changecapture.store.sqlstore import SqlStore
 
@@ -108,17 +108,27 @@ class Status:
     @property
     def held(self) -> tuple[Held, ...]:
         """Return the vector by origin and epoch."""
-        numbers: dict[tuple[str, int], int] = {}
-        for (origin, epoch, _), number in self.vector.items():
-            numbers[origin, epoch] = max(number, numbers.get((origin, epoch), 0))
-        return tuple(Held(*name, number) for name, number in sorted(numbers.items()))
+        return sum_up(self.vector)
 
 
-def read_status(store: SqlStore) -> Status:
-    """Return how the site stands; raise ConfigError when nothing is installed."""
+def sum_up(vector: Vector) -> tuple[Held, ...]:
+    """Return a vector by origin and epoch."""
+    numbers: dict[tuple[str, int], int] = {}
+    for (origin, epoch, _), number in vector.items():
+        numbers[origin, epoch] = max(number, numbers.get((origin, epoch), 0))
+    return tuple(Held(*name, number) for name, number in sorted(numbers.items()))
+
+
+def read_status(store: SqlStore, *, counted: bool = True) -> Status:
+    """Return how the site stands; raise ConfigError when nothing is installed.
+
+    ``counted``: whether tables that grow without bound are counted. Else ``entries`` is what the vector says,
+    compacted ones included, and ``deleted_rows`` 0.
+    """
     with store.snapshot():
         site = store.read_site()
         tables, to_backfill = _read_tables(store)
+        vector = store.read_vector()
         captured, oldest = store.query(f"SELECT count(*), min(captured_at) FROM {store.prefix}captured")[0]
         return Status(
             database=str(store.url),
@@ -132,12 +142,12 @@ def read_status(store: SqlStore) -> Status:
             captured=int(captured),
             oldest_captured_at=None if oldest is None else int(oldest),
             missed=_read_missed(store),
-            entries=_count(store, "changelog"),
-            vector=store.read_vector(),
+            entries=_count(store, "changelog") if counted else sum(held.number for held in sum_up(vector)),
+            vector=vector,
             parked=_read_parked(store),
             waiting=_count(store, "waiting"),
             conflicts=_count(store, "conflict WHERE resolved_at IS NULL"),
-            deleted_rows=_count(store, "deleted_row"),
+            deleted_rows=_count(store, "deleted_row") if counted else 0,
             peers=_read_peers(store),
             instances=_read_instances(store),
             exchanges=tuple(store.read_exchanges(LAST_EXCHANGES)),

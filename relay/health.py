@@ -58,7 +58,7 @@ class Sample:
 
 HELP = {
     "up": "1 while the database can be used",
-    "entries": "Entries in the changelog",
+    "entries": "Entries of all sites that this one holds, compacted ones included",
     "captured": "Changes that are captured and not yet published",
     "lag_seconds": "Age of the oldest change that is captured and not yet published",
     "parked": "Rows that cannot be shown here, by reason",

@@ -12,6 +12,7 @@ import re
 import struct
 from base64 import b64decode
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
@@ -148,7 +149,22 @@ def _match(form: re.Pattern[str], value: Any, digits: int | None) -> None:
             raise ValueError(f"the column keeps {digits} digits of the second of {value}")
 
 
+def check_form(kind: str, value: Any) -> None:
+    """Raise ValueError for what no site can have had in a column of that kind: dates that no calendar has."""
+    forms = {"date": _MOMENT, "datetime": _MOMENT, "instant": _MOMENT, "time": _TIME}
+    if kind not in forms:
+        return
+    _match(forms[kind], value, None)
+    plain = re.match(r"(\d{4})-(\d\d)-(\d\d)(?!.*BC)", value)
+    if kind != "time" and plain and all(int(part) for part in plain.groups()):
+        date(
+            *map(int, plain.groups())
+        )  # with a zero in it it is MySQL's way to say that part of it is unknown
+
+
 def _date(value: Any) -> Any:
+    if type(value) is not str:
+        raise ValueError(f"{value!r:.80} is no date")
     day, time, rest = value.partition("T")
     if time and rest != "00:00:00":
         raise ValueError(f"the column keeps the day only of {value!r:.80}")

@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from changecapture.core.change import Entry
-from changecapture.core.clock import next_stamp
+from changecapture.core.clock import LATEST_STAMP, next_stamp
 from changecapture.core.merge import Cell, merge_entries, read_columns
 from changecapture.core.vector import Vector, covers_name
-from changecapture.record.model import Record
+from changecapture.record.model import Record, show_time
+
+DAY = 86_400_000_000
+"""Microseconds: no stamp that a person writes is further ahead of this site's clock."""
 
 
 @dataclass(slots=True)
@@ -48,7 +51,7 @@ def decide(
     """Return what is to be written of a record.
 
     ``entries``: all that is here of its row; ``held``: this site's vector; ``seen``: what the file's site
-    held.
+    held. Raises ValueError for a stamp that is no time of now or before: it would win over all that comes.
     """
     merged = merge_entries(entries)
     said: dict[str, list[tuple[int, Any]]] = {}
@@ -58,6 +61,7 @@ def decide(
         named[entry.name] = columns
         for column, value in columns.items():
             said.setdefault(column, []).append((entry.stamp, value))
+    ahead = now + DAY
     latest = max((entry.stamp for entry in entries), default=0)
     found = Decided()
     for column, value in record.cells.items():
@@ -76,6 +80,10 @@ def decide(
             edited = True
         edited = edited or (cell is not None and cell.entry.stamp == stamp)
         stamp += edited
+        if stamp > LATEST_STAMP or (name is None and stamp > ahead):
+            raise ValueError(
+                f"{column} is of {show_time(stamp - edited)}: nothing later could be written after it"
+            )
         found.write(stamp, column, value)
         if cell is None or cell.value == value:
             continue

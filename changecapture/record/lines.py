@@ -9,7 +9,7 @@ Only table, uuid and fields are needed of a record that was written by hand.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
 from changecapture.core.values import dump
@@ -58,8 +58,8 @@ def read_lines(file: TextIO) -> tuple[Head, Items]:
     """Return the head and what follows."""
     place = file.tell()
     try:
-        first = json.loads(file.readline(LONGEST))
-        head = load_head(first) if "changecapture" in first else None
+        first = read_json(file.readline(LONGEST))
+        head = load_head(first) if isinstance(first, dict) and "changecapture" in first else None
     except ValueError:
         head = None
     if head is None:
@@ -76,7 +76,7 @@ def _read_records(file: TextIO, whole: bool) -> Items:
         number += 1
         place = f"record {number}"
         try:
-            item = json.loads(line)
+            item = read_json(line)
             if isinstance(item, dict) and "records" in item:
                 ended = True
                 number -= 1
@@ -113,7 +113,7 @@ def load_record(item: Mapping[str, Any], place: str) -> Record:
         Record(
             item["table"].lower(),
             item["uuid"],
-            {name.lower(): value for name, value in fields.items()},
+            _unite(((name.lower(), value) for name, value in fields.items()), "one column"),
             not deleted,
             read_written(item.get("stamp") or "", item.get("entry") or ""),
             load_apart(item.get("apart", {})),
@@ -148,10 +148,35 @@ def dump_head(head: Head) -> dict[str, Any]:
     }
 
 
-def load_head(item: Mapping[str, Any]) -> Head:
+def read_json(text: str | bytes) -> Any:
+    """Return what a JSON text says. Raises ValueError, also where a name stands twice in an object."""
+    try:
+        return json.loads(text, object_pairs_hook=_unite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _unite(pairs: Iterable[tuple[str, Any]], what: str = "one name") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name:.60} stands there twice: {what} has one value")
+        found[name] = value
+    return found
+
+
+def load_head(item: Any) -> Head:
     """Return what ``dump_head`` wrote. Raises ValueError."""
-    if item["changecapture"] != VERSION:
-        raise ValueError(f"it is of version {item['changecapture']}, this program reads {VERSION}")
+    if not isinstance(item, dict) or item.get("changecapture") != VERSION:
+        version = item.get("changecapture") if isinstance(item, dict) else item
+        raise ValueError(f"it is of version {version!r:.40}, this program reads {VERSION}")
+    try:
+        return _load_head(item)
+    except (TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"its head cannot be read: {error}") from None
+
+
+def _load_head(item: Mapping[str, Any]) -> Head:
     return Head(
         str(item.get("instance", "")),
         int(item.get("epoch", 0)),

@@ -9,16 +9,19 @@ since what is here is not written again.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from changecapture.apply import apply_entries, drain, retry
 from changecapture.bridge import crossing_tables
 from changecapture.core import values
 from changecapture.core.change import ALIVE, Entry, Row, Version, hash_name
+from changecapture.core.fit import check_form
 from changecapture.core.group import complete
 from changecapture.core.merge import Cell, Conflict, merge_entries
-from changecapture.core.table import SyncedTable
+from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.core.vector import Vector, digest_vector, load_vector
 from changecapture.errors import ConfigError, PeerError
@@ -27,7 +30,7 @@ from changecapture.patience import patiently
 from changecapture.publish.home import LARGEST_ROW
 from changecapture.record.decide import Decided, decide
 from changecapture.record.lines import read_lines
-from changecapture.record.model import Head, Items, Record, Refused
+from changecapture.record.model import Head, Items, Record, Refused, read_boolean
 from changecapture.record.sheets import read_sheets
 from changecapture.record.xml import read_xml
 from changecapture.store.sqlstore import SqlStore
@@ -168,7 +171,11 @@ def take_records(
         held, now = store.read_vector() if lost else {}, store.read_clock()
         for row, table, record in named:
             known = [entry for entry, _ in entries.get(row, ())]
-            found = decide(record, known, held, seen, table.scope, now)
+            try:
+                found = decide(record, known, held, seen, table.scope, now)
+            except ValueError as error:
+                counts.refuse(record.place, str(error))
+                continue
             if not lost:
                 found.drop_older(known)
             counts.older += found.older
@@ -216,16 +223,48 @@ def _name(store: SqlStore, batch: Sequence[Record], loaded: Loaded) -> list[tupl
 
 def _fit(table: SyncedTable, record: Record, loaded: Loaded) -> Record:
     """Return a record with canonical values: people write times and numbers in several ways."""
-    kinds = {c.wire: c.kind for c in table.columns if c.reference is None}
+    own = {c.wire: c for c in table.columns if c.reference is None}
     here = {column.wire for column in table.columns}
+    unsynced = {c.wire for c in table.key_columns} | {name.lower() for name, _ in table.fill}
+    unsynced |= {table.deleted_flag.column.lower()} if table.deleted_flag is not None else set()
+    if wrong := sorted((unsynced - here) & record.values.keys()):
+        raise ValueError(
+            f"{', '.join(wrong)} cannot be written so: a row is named by uuid, deleted by deleted"
+        )
     loaded.carried |= {f"{table.wire}.{name}" for name in record.values if name not in here}
     given = {
-        name: values.canonical(kinds[name], value) if name in kinds and not isinstance(value, dict) else value
+        name: _read(own[name], value) if name in own and not isinstance(value, dict) else value
         for name, value in record.values.items()
     }
     if len(dump(given)) > LARGEST_ROW:
         raise ValueError("it is too large to travel")
     return Record(record.table, record.key, given, record.alive, record.written, record.apart, record.place)
+
+
+def _read(column: SyncedColumn, value: Any) -> Any:
+    """Return a canonical value of what a person or a program wrote. Raises ValueError."""
+    if value is None:
+        return None
+    try:
+        if column.kind == "boolean" or (column.type == "tinyint(1)" and not _is_number(value)):
+            return int(read_boolean(str(value)))
+        if column.kind == "integer" and Decimal(str(value)) % 1:
+            raise ValueError(f"{value!r:.40} is not a whole number")
+        if isinstance(value, bool):
+            raise ValueError("true and false are no value of such a column: write it as a text or a number")
+        read = values.canonical(column.kind, value)
+        check_form(column.kind, read)
+        return read
+    except (ValueError, ArithmeticError, TypeError) as error:
+        raise ValueError(f"{column.wire}: {_explain(error)}") from None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _explain(error: Exception) -> str:
+    return str(error) if isinstance(error, ValueError) else "it is no number"
 
 
 def _note_parked(store: SqlStore, places: dict[Row, str], loaded: Loaded) -> None:

@@ -17,6 +17,7 @@ FORMATS = ("json", "xml", "csv")
 COLUMN_LENGTH = 64
 NUMERIC = frozenset(("integer", "boolean", "float64", "float32"))
 """Kinds whose values are numbers in JSON."""
+TRUE, FALSE = ("1", "true", "t", "yes", "y"), ("0", "false", "f", "no", "n")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -128,9 +129,19 @@ def _read_name(text: str) -> Name:
     try:
         name = Name.from_text(text)
         check_text(name.origin)
+        if not (0 < name.epoch < 1 << 63 and 0 < name.number < 1 << 63):
+            raise ValueError
     except ValueError:
         raise ValueError(f"{text!r:.80} is not the name of an entry (instance/epoch/number)") from None
     return name
+
+
+def read_boolean(text: str) -> bool:
+    """Return what a person or a program wrote for true or false. Raises ValueError."""
+    word = text.strip().lower()
+    if word not in TRUE + FALSE:
+        raise ValueError(f"{text!r:.40} is neither true nor false")
+    return word in TRUE
 
 
 def check_record(record: Record) -> Record:

@@ -3,14 +3,16 @@
 A row's own columns stand behind ours: ``@uuid``, ``@entry``, ``@stamp``, ``@deleted``, ``@apart`` (JSON, as
 in lines.py), ``@instance``. Only ``@uuid`` is needed. An empty cell is NULL. What a cell cannot say begins
 with a backslash: ``\\empty`` is empty text, ``\\absent`` a value that nobody has written, ``\\json ..`` a
-value as JSON; a text that begins with a backslash gets another. ``export.json`` is the head. UTF-8, commas;
-read with semicolons too, as spreadsheets write them where a comma stands in numbers.
+value as JSON, ``\\text ..`` a text that a spreadsheet would compute (``=1``, ``+963 11``); a text that begins
+with a backslash gets another. ``export.json`` is the head. UTF-8, commas; read with semicolons too, as
+spreadsheets write them where a comma stands in numbers.
 """
 
 import csv
 import io
 import json
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,7 +21,7 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 from changecapture.core.values import dump
 from changecapture.errors import ConfigError
-from changecapture.record.lines import dump_apart, dump_head, load_apart, load_head
+from changecapture.record.lines import dump_apart, dump_head, load_apart, load_head, read_json
 from changecapture.record.model import (
     NUMERIC,
     Column,
@@ -28,14 +30,19 @@ from changecapture.record.model import (
     Record,
     Refused,
     check_record,
+    read_boolean,
     read_written,
     show_time,
 )
 
 HEAD = "export.json"
 OURS = ("@uuid", "@instance", "@entry", "@stamp", "@deleted", "@apart")
-ABSENT, EMPTY, AS_JSON = "\\absent", "\\empty", "\\json "
+ABSENT, EMPTY, AS_JSON, AS_TEXT = "\\absent", "\\empty", "\\json ", "\\text "
+FORMULAS = ("=", "+", "-", "@", "\t")
+"""What a spreadsheet computes, or makes a number of, begins so."""
 LONGEST = 64 * 1024 * 1024
+DAMAGED = (BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
+"""What an archive raises that is damaged, encrypted, or packed in a way that is not known here."""
 
 Kinds = Callable[[str, str], str]
 """Of a table and a column, by wire name, to the kind of its values here, '' where it is not here."""
@@ -66,9 +73,9 @@ class SheetsForm:
         """See Form."""
         name = record.written.name
         ours = [
-            record.key,
-            name.origin if name else "",
-            str(name or ""),
+            _show_text(record.key),
+            _show_text(name.origin if name else ""),
+            _show_text(str(name or "")),
             show_time(record.written.stamp),
             "" if record.alive else "true",
             dump(dump_apart(record)) if record.apart else "",
@@ -92,8 +99,14 @@ def show_cell(kind: str, value: Any) -> str:
     if number and kind in NUMERIC:
         return dump(value)
     if isinstance(value, str) and kind not in NUMERIC and "\0" not in value and "\r" not in value:
-        return EMPTY if not value else f"\\{value}" if value[0] == "\\" else value
+        return _show_text(value) or EMPTY
     return AS_JSON + dump(value)
+
+
+def _show_text(text: str) -> str:
+    if text.startswith(FORMULAS):
+        return AS_TEXT + text
+    return f"\\{text}" if text.startswith("\\") else text
 
 
 def read_cell(kind: str, text: str) -> Any:
@@ -103,7 +116,9 @@ def read_cell(kind: str, text: str) -> Any:
     if text == EMPTY:
         return ""
     if text.startswith(AS_JSON):
-        return json.loads(text[len(AS_JSON) :])
+        return read_json(text[len(AS_JSON) :])
+    if text.startswith(AS_TEXT):
+        return text[len(AS_TEXT) :]
     if text.startswith("\\\\"):
         return text[1:]
     if text.startswith("\\"):
@@ -139,27 +154,37 @@ def read_sheets(path: Path, kinds: Kinds) -> tuple[Head, Items]:
     csv.field_size_limit(min(LONGEST, sys.maxsize))
     if path.is_dir():
         names = sorted(file.name for file in path.iterdir() if file.suffix == ".csv")
+        _check_names(path, names, (path / HEAD).exists())
         return _read_head(path / HEAD), _read_tables(names, lambda name: (path / name).open("rb"), kinds)
     try:
         archive = ZipFile(path)
         names = sorted(name for name in archive.namelist() if name.endswith(".csv"))
-        head = load_head(json.loads(archive.read(HEAD))) if HEAD in archive.namelist() else Head()
-    except (BadZipFile, ValueError) as error:
+        head = load_head(read_json(archive.read(HEAD))) if HEAD in archive.namelist() else Head()
+    except (*DAMAGED, ValueError) as error:
         raise ConfigError(f"{path} is no archive of an export", why=str(error)) from None
+    _check_names(path, names, HEAD in archive.namelist())
     return head, _read_tables(names, archive.open, kinds)
+
+
+def _check_names(path: Path, names: list[str], whole: bool) -> None:
+    if not names and not whole:
+        raise ConfigError(f"{path} holds no table", why="a table is a file that ends in .csv")
 
 
 def _read_head(path: Path) -> Head:
     try:
-        return load_head(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Head()
-    except (ValueError, KeyError, AttributeError) as error:
+        return load_head(read_json(path.read_text(encoding="utf-8"))) if path.exists() else Head()
+    except ValueError as error:
         raise ConfigError(f"{path} cannot be read", why=str(error)) from None
 
 
 def _read_tables(names: list[str], open_file: Callable[[str], IO[bytes]], kinds: Kinds) -> Items:
     for name in names:
-        with open_file(name) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-            yield from _read_table(name, text, kinds)
+        try:
+            with open_file(name) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+                yield from _read_table(name, text, kinds)
+        except DAMAGED as error:
+            yield Refused(name, f"the rest of the file cannot be read: {error}")
 
 
 def _read_table(name: str, text: TextIO, kinds: Kinds) -> Items:
@@ -190,9 +215,10 @@ def _read_row(table: str, columns: list[str], cells: list[str], place: str, kind
         for column, text in row.items():
             if text != ABSENT:
                 values[column] = read_cell(kinds(table, column), text)
-        written = read_written(ours["@stamp"], ours["@entry"])
-        apart = load_apart(json.loads(ours["@apart"])) if ours["@apart"] else {}
-        alive = ours["@deleted"].strip().lower() in ("", "0", "false", "f")
-        return check_record(Record(table, ours["@uuid"], values, alive, written, apart, place))
+        written = read_written(ours["@stamp"], read_cell("text", ours["@entry"]) or "")
+        apart = load_apart(read_json(ours["@apart"])) if ours["@apart"] else {}
+        alive = not (ours["@deleted"].strip() and read_boolean(ours["@deleted"]))
+        key = read_cell("text", ours["@uuid"]) or ""
+        return check_record(Record(table, key, values, alive, written, apart, place))
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         return Refused(place, str(error))

@@ -23,6 +23,7 @@ from changecapture.record.model import (
     Refused,
     Written,
     check_record,
+    read_boolean,
     read_time,
     read_written,
     show_time,
@@ -187,8 +188,13 @@ class _Reader:
                 self._field, self._text = attributes, []
             case [_]:
                 raise ConfigError(f"the file holds <{name}>", why="an export begins with <changecapture>")
-            case _:
+            case ["changecapture", "table", "record", *_]:
                 self._wrong = self._wrong or f"<{name}> has no place there"
+            case ["changecapture", other] | ["changecapture", "table", other]:
+                place = f"after record {self._number}"
+                self._found.append(
+                    Refused(place, f"<{other:.40}> has no place there: what it holds is not read")
+                )
 
     def _characters(self, text: str) -> None:
         if len(self._path) == 4:
@@ -227,7 +233,7 @@ class _Reader:
                 stamp = given["existence-stamp"]
                 self._apart[ALIVE] = read_written(stamp, given.get("existence-entry", ""))
             written = read_written(given.get("stamp", ""), given.get("entry", ""))
-            alive = not _read_boolean(given.get("deleted", "false"))
+            alive = not read_boolean(given.get("deleted", "false"))
             record = Record(
                 self._table, given.get("uuid", ""), self._values, alive, written, self._apart, place
             )
@@ -237,7 +243,7 @@ class _Reader:
 
 
 def _read_value(given: Mapping[str, str], text: str) -> Any:
-    if _read_boolean(given.get("null", "false")):
+    if read_boolean(given.get("null", "false")):
         return None
     match given.get("type", "text"):
         case "text":
@@ -251,12 +257,6 @@ def _read_value(given: Mapping[str, str], text: str) -> Any:
             return json.loads(text)
         case kind:
             raise ValueError(f"{kind:.40} is no type")
-
-
-def _read_boolean(text: str) -> bool:
-    if text not in ("true", "false", "1", "0"):
-        raise ValueError(f"{text:.40} is neither true nor false")
-    return text in ("true", "1")
 
 
 def _read_head(given: Mapping[str, str]) -> Head:

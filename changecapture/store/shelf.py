@@ -56,8 +56,16 @@ class ShelfStore(LogStore):
 
     def read_stuck(self, after: Row | None, limit: int) -> list[Row]:
         """Return rows worth another try, in order, after a row: parked ones, and waiting ones whose
-        target is alive."""
+        target is alive.
+
+        Who is parked for a reference waits for that; but if it was shown before, what came since may have
+        deleted it.
+        """
         table, key = after or ("", "")
+        entry = (
+            f"EXISTS (SELECT 1 FROM {self.prefix}changelog c WHERE c.table_name = parked.table_name "
+            "AND c.row_key = parked.row_key AND c.applied = "
+        )
         ready = (
             f"SELECT w.table_name, w.row_key FROM {self.prefix}waiting w "
             f"JOIN {self.prefix}row_version v ON v.table_name = w.target_table "
@@ -66,8 +74,8 @@ class ShelfStore(LogStore):
             "AND p.row_key = w.target_key WHERE p.row_key IS NULL"
         )
         rows = self.query(
-            f"SELECT table_name, row_key FROM (SELECT table_name, row_key FROM {self.prefix}parked "
-            f"WHERE reason <> 'reference' UNION {ready}) AS stuck "
+            f"SELECT table_name, row_key FROM (SELECT table_name, row_key FROM {self.prefix}parked parked "
+            f"WHERE reason <> 'reference' OR ({entry}0) AND {entry}1)) UNION {ready}) AS stuck "
             "WHERE table_name > %s OR (table_name = %s AND row_key > %s) "
             f"ORDER BY table_name, row_key LIMIT {limit}",
             (table, table, key),

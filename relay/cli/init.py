@@ -16,6 +16,9 @@ TEMPLATE = """\
 name = "{name}"                 # what people at other sites read
 # state = "{state}"             # directory of this site's key and of whom it trusts: for its owner alone,
                                 # in no backup that others can read; beside this file
+# owner = "Red Cross"           # these three are shown at paired sites, to people
+# contact = "ann@example.org"
+# url = "http://10.8.0.1/eden"  # where the application is
 
 [database]
 url_env = "CHANGECAPTURE_URL"   # the variable that holds the URL, so that no password stands in a file
@@ -33,6 +36,20 @@ url_env = "CHANGECAPTURE_URL"   # the variable that holds the URL, so that no pa
 [metrics]                       # http://127.0.0.1:7482/metrics and /healthz, for this machine only
 port = 7482                     # without a port there are none
 # host = "127.0.0.1"
+
+[page]                          # for browsers, once `changecapture-relay password` was run
+# enabled = true
+# host = "127.0.0.1"            # this machine only: from elsewhere through ssh -L
+# port = 7483
+# trust_local = false           # true: whoever is logged in on this machine needs no password
+# names = []                    # other names under which a browser may ask for it
+
+[clients]                       # programs with a token: changecapture-relay token add NAME
+# port = 7481                   # without a port there are none
+# host = "127.0.0.1"            # this machine only; any other address: TLS
+
+[history]
+# days = 30                     # changes that later ones have overtaken are kept for so long
 
 [log]
 # format = "text"               # or "json": one object a line

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from changecapture.status import read_status
+from tests.support.databases import run_script
 from tests.support.pairing import pair_all
 from tests.support.patience import Patience
 from tests.support.relays import Relay
@@ -87,3 +89,12 @@ def test_a_web_page_cannot_read_the_metrics_under_a_name_of_its_own(tmp_path, st
     relay = start(Relay("lonely", "postgresql://u:p@127.0.0.1:1/d", tmp_path, peers=()))
     started.append(relay)
     assert ask(relay, "/metrics", host="evil.example.org")[0] == 403
+
+
+def test_what_the_metrics_read_counts_no_changelog(home):
+    for number in range(3):
+        home.family.add_parent(f"p{number}")
+    home.publish()
+    run_script(home.url, f"DELETE FROM {home.prefix}changelog")
+    assert read_status(home.store, counted=False).entries == 3
+    assert read_status(home.store).entries == 0

@@ -1,4 +1,4 @@
-"""Whole sites: whatever people do and however the sites meet, they end equal (machine.py).
+"""Whole sites: whatever people do and however the sites meet, they end equal (machine/).
 
 Hundreds of runs in memory, some on real servers of both engines; thousands and more with `make test-all`.
 """
@@ -9,7 +9,11 @@ from itertools import count
 
 import pytest
 
-from tests.property.machine import PEOPLE, PROFILE, FamilyMachine, PeopleMachine, SeedsMachine, run_machine
+from tests.property.machine.base import run_machine
+from tests.property.machine.families import FamilyMachine
+from tests.property.machine.lives import LivesMachine
+from tests.property.machine.people import PEOPLE, PROFILE, PeopleMachine
+from tests.property.machine.seeds import SeedsMachine
 from tests.support import family, seeds
 from tests.support.databases import run_script
 from tests.support.memory import MemorySite
@@ -74,6 +78,14 @@ def test_sites_that_seed_the_same_end_equal_in_memory():
     run_machine(SeedsMachine, memory_sites(seeds.TABLES, seeds.PROFILE), examples=60, steps=30)
 
 
+def test_sites_with_several_lives_end_equal_in_memory(flagged):
+    run_machine(LivesMachine, memory_sites(PEOPLE, flagged), examples=60, steps=30)
+
+
+def test_sites_with_several_lives_end_equal(real_sites, flagged):
+    run_machine(LivesMachine, real_sites(PEOPLE, flagged), examples=3, steps=15)
+
+
 def test_sites_with_people_and_items_end_equal(real_sites, flagged):
     run_machine(PeopleMachine, real_sites(PEOPLE, flagged), examples=8, steps=20)
 
@@ -95,6 +107,16 @@ def test_sites_with_families_end_equal_in_memory_for_a_long_time():
 @pytest.mark.long
 def test_sites_that_seed_the_same_end_equal_in_memory_for_a_long_time():
     run_machine(SeedsMachine, memory_sites(seeds.TABLES, seeds.PROFILE), examples=3000, steps=50)
+
+
+@pytest.mark.long
+def test_sites_with_several_lives_end_equal_in_memory_for_a_long_time(flagged):
+    run_machine(LivesMachine, memory_sites(PEOPLE, flagged), examples=3000, steps=50)
+
+
+@pytest.mark.long
+def test_sites_with_several_lives_end_equal_for_a_long_time(real_sites, flagged):
+    run_machine(LivesMachine, real_sites(PEOPLE, flagged), examples=60, steps=40)
 
 
 @pytest.mark.long

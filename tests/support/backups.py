@@ -5,9 +5,10 @@ from itertools import count
 from typing import Any
 
 from changecapture.memo import Memo
-from tests.support.databases import DatabaseServer, dialect_of, name_of, run_client
+from tests.support.databases import DatabaseServer, dialect_of, name_of, run_client, run_script
 from tests.support.dumps import run_postgres, run_script_file
-from tests.support.sites import Site
+from tests.support.memory import MemorySite
+from tests.support.sites import AnySite, Site
 
 _numbers = count(1)
 
@@ -55,6 +56,27 @@ def dump(url: str) -> str:
         return run_postgres("pg_dump", url)
     options = ["--routines", "--triggers", "--single-transaction", "--hex-blob"]
     return run_client("mariadb-dump", url, options).decode()
+
+
+def back_up(site: AnySite) -> Any:
+    """Return a backup of a site, wherever its database is."""
+    if isinstance(site, MemorySite):
+        return site.store.dump()
+    assert isinstance(site, Site)
+    return dump(site.url)
+
+
+def put_back(site: AnySite, backup: Any) -> None:
+    """Put a backup, of this site or another on such a server, in the place of a site's database."""
+    if isinstance(site, MemorySite):
+        site.restore(backup)
+        return
+    assert isinstance(site, Site)
+    site.close()
+    if dialect_of(site.url) == "postgresql":
+        run_script(site.url, "DROP SCHEMA changecapture CASCADE; DROP SCHEMA public CASCADE")
+        run_script(site.url, "CREATE SCHEMA public")
+    run_script_file(site.url, backup)
 
 
 def reread(memo: Any) -> Memo:

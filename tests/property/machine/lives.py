@@ -1,0 +1,66 @@
+"""Databases that are put back or copied, beside all that happens to people and items."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from changecapture.epochs import renew
+from changecapture.errors import PeerError
+from tests.property.machine.base import places
+from tests.property.machine.people import PeopleMachine
+from tests.support.backups import back_up, put_back
+from tests.support.ledger import LogLedger
+from tests.support.memory import KeptMemo
+
+
+class LivesMachine(PeopleMachine):
+    """Sites that lose a part of their past, or all of it."""
+
+    refusals = (PeerError,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backups: dict[int, tuple[Any, bool]] = {}
+        self.restored: set[int] = set()
+        self.copies = 0
+        for site in self.sites:
+            site.store.memo = KeptMemo()
+
+    @rule(place=places)
+    def back_up(self, place):
+        self.backups.setdefault(place, (back_up(self.sites[place]), place in self.upgraded))
+
+    @rule(place=places, remembered=st.booleans())
+    def restore_backup(self, place, remembered):
+        """The memo tells the relay at once, or is lost as well: then the others tell it."""
+        if place in self.backups:
+            memo = self.sites[place].store.memo.reread() if remembered else KeptMemo()
+            backup, upgraded = self.backups[place]
+            self.replace(place, backup, upgraded, memo)
+            self.restored.add(place)
+
+    @rule(source=places, to=places)
+    def clone(self, source, to):
+        """A site is lost, and set up anew from a copy of another, which is made a site of its own.
+
+        Not one that gave names in two lives: nobody could tell any more what it meant by them.
+        """
+        left, right = self.sites[source], self.sites[to]
+        if source != to and to not in self.restored and left.store.engine == right.store.engine:
+            self.copies += 1
+            self.replace(to, back_up(left), source in self.upgraded, KeptMemo())
+            renew(right.store, f"copy{self.copies}")
+            self.backups.pop(to, None)
+
+    def replace(self, place, backup, upgraded, memo):
+        put_back(self.sites[place], backup)
+        self.sites[place].store.memo = memo
+        (self.upgraded.add if upgraded else self.upgraded.discard)(place)
+        self.lost = True
+
+    def judge(self):
+        if self.lost:
+            LogLedger().check(self.sites, whole=self.whole)
+        else:
+            super().judge()
