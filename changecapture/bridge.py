@@ -14,7 +14,14 @@ from changecapture.core.change import Entry, Row
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.fit import text_length
 from changecapture.core.table import Identity, SyncedTable
-from changecapture.mapping.difference import Difference, Known, find_difference, merge_known, read_parts
+from changecapture.mapping.difference import (
+    Difference,
+    Known,
+    derived_key,
+    find_difference,
+    merge_known,
+    read_parts,
+)
 from changecapture.mapping.lens import Parts, get, local_key, put, shorten
 from changecapture.mapping.model import KEY, Record
 from changecapture.mapping.model import Mapping as Lens
@@ -182,7 +189,10 @@ def common_rows(lens: Lens, subject: Subject, hung: Mapping[str, Iterable[Row]])
     record = lens.records[subject.kind]
     tables = {part.table for part in record.common if part.parent}
     own = [Row(part.table, subject.key) for part in record.thing]
-    return [*own, *(row for row in hung.get(subject.key, ()) if row.table in tables)]
+    # What was made for the record may have moved to another one: then it is not to be written again.
+    made = [p for p in record.common if p.parent and (p is record.root or p.latest is not None)]
+    rows = [*own, *(Row(part.table, derived_key(part, subject.key)) for part in made)]
+    return list(dict.fromkeys([*rows, *(row for row in hung.get(subject.key, ()) if row.table in tables)]))
 
 
 def find_common_rows(store: Store, lens: Lens, subjects: Collection[Subject]) -> dict[Subject, list[Row]]:

@@ -132,6 +132,8 @@ def find_difference(
             continue
         own = derived_key(part, key) if part.latest is not None else chosen[part.name]
         row = known.get((part.table, own), UNKNOWN)
+        if row.alive and part.parent and part.record_key(row.values) != key:
+            own, row = derived_key(part, f"{key} {now_text}"), UNKNOWN
         if now is not None:
             special = {KEY: key, NOW: _later(now_text, part, known.get((part.table, chosen[part.name])))}
         if now is None:

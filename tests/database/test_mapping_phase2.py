@@ -203,3 +203,18 @@ def test_a_contact_that_stands_twice_in_eden_is_deleted_whole(old, eden):
     run(old, "DELETE FROM contact")
     rest(old, eden)
     assert eden.fetch(CONTACTS) == [] and old.fetch("SELECT count(*) FROM contact") == [(0,)]
+
+
+def test_a_contact_that_is_given_anew_after_it_was_edited_elsewhere_is_a_second_one(old, eden):
+    report(old, NADIA, "Nadia Karimi", "Karimi", "mis")
+    run(old, f"INSERT INTO contact VALUES ('{NADIA}', 'pmob', '111')")
+    rest(old, eden)
+    eden.run("UPDATE pr_contact SET value = '222'")
+    rest(old, eden)
+    run(old, f"INSERT INTO contact VALUES ('{NADIA}', 'pmob', '111')")
+    rest(old, eden)
+    assert eden.fetch(CONTACTS) == [(NADIA, "SMS", "111"), (NADIA, "SMS", "222")]
+    assert old.fetch("SELECT contact_value FROM contact ORDER BY 1") == [("111",), ("222",)]
+    run(old, "DELETE FROM contact WHERE contact_value = '111'")
+    rest(old, eden)
+    assert eden.fetch(CONTACTS) == [(NADIA, "SMS", "222")]
