@@ -106,18 +106,22 @@ class Crossing:
         self.store, self.lens, self.unshown = store, lens, set(unshown)
         hung = _read_hanging(store, lens, merging)
         before = store.read_records(common)
-        store.write_mapped(hung)
         records = {row: {before.get(row), hung.get(row)} - {None} for row in common}
         subjects = _find_subjects(lens, records)
         for row in unshown:
             subjects |= dict.fromkeys(local_subjects(lens, row))
-        self._rows = find_common_rows(store, lens, subjects)
         self._works = _local_works(store, lens, subjects)
+        # A row that moves to another record was the old one's until it is merged: only then is that kept.
+        self._rows = find_common_rows(store, lens, subjects)
         self._hold()
         busy = {s.key for s in subjects if any(w.parked is not None for w in self._works[s].values())}
         self.held = {row for row in merging if busy and busy & {row.key, *records[row]}}
         self._free = [subject for subject in subjects if subject.key not in busy]
         self._merging = {row: found for row, found in merging.items() if row not in self.held}
+        before_merging = find_common_rows(store, lens, subjects)
+        store.write_mapped({row: key for row, key in hung.items() if row in self._merging})
+        after_merging = find_common_rows(store, lens, subjects)
+        self._rows = {s: list(dict.fromkeys([*before_merging[s], *after_merging[s]])) for s in subjects}
         self._widths = read_widths(store, lens)
         kin = {Row(table, row.key) for row in self._merging for table in lens.kin(row.table)}
         own = {row for subject in self._free for row in self._rows[subject]}

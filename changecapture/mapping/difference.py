@@ -65,17 +65,22 @@ def choose(record: Record, key: str, known: Dict[tuple[str, str], Known]) -> dic
         if not part.parent:
             chosen[part.name] = key
             continue
-        fitting = [
-            (table, own)
-            for (table, own), row in known.items()
-            if table == part.table and row.alive and _fits(part, key, row)
-        ]
+        fitting = _fitting(part, key, known)
         if part.latest is not None and fitting:
-            column = part.latest
-            chosen[part.name] = max(fitting, key=lambda place: known[place].orders[column])[1]
+            table, column = part.table, part.latest
+            chosen[part.name] = max(fitting, key=lambda own: known[table, own].orders[column])
         else:
-            chosen[part.name] = min(own for _, own in fitting) if fitting else derived_key(part, key)
+            chosen[part.name] = min(fitting) if fitting else derived_key(part, key)
     return chosen
+
+
+def _fitting(part: Common, key: str, known: Dict[tuple[str, str], Known]) -> list[str]:
+    """Return the keys of the rows that could stand for a part."""
+    return [
+        own
+        for (table, own), row in known.items()
+        if table == part.table and row.alive and _fits(part, key, row)
+    ]
 
 
 def _fits(part: Common, key: str, row: Known) -> bool:
@@ -89,9 +94,12 @@ def _fits(part: Common, key: str, row: Known) -> bool:
 def read_parts(record: Record, key: str, known: Dict[tuple[str, str], Known]) -> Parts:
     """Return the common rows that stand for the parts of a record."""
     parts: Parts = {}
-    for name, own in choose(record, key, known).items():
-        row = known.get((record.tables[name], own))
-        parts[name] = dict(row.values) if row is not None and row.alive else None
+    chosen = choose(record, key, known)
+    for part in record.common:
+        row = known.get((part.table, chosen[part.name]), UNKNOWN)
+        # A row that was made for this record may have moved to another one.
+        here = row.alive and (not part.parent or _fits(part, key, row))
+        parts[part.name] = dict(row.values) if here else None
     return parts
 
 
@@ -127,8 +135,10 @@ def find_difference(
         if now is not None:
             special = {KEY: key, NOW: _later(now_text, part, known.get((part.table, chosen[part.name])))}
         if now is None:
-            if before is not None and row.alive:
-                yield Difference(part, own, False, {})
+            gone = _fitting(part, key, known) if part is record.root and part.parent else [own]
+            for each in gone if before is not None else ():
+                if known.get((part.table, each), UNKNOWN).alive:
+                    yield Difference(part, each, False, {})
         elif before is None or not row.alive:
             if before is not None and _same(now, before):
                 continue

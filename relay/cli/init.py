@@ -16,6 +16,9 @@ TEMPLATE = """\
 name = "{name}"                 # what people at other sites read
 # state = "{state}"             # directory of this site's key and of whom it trusts: for its owner alone,
                                 # in no backup that others can read; beside this file
+# owner = "Red Cross"           # these three are shown at paired sites, to people
+# contact = "ann@example.org"
+# url = "http://10.8.0.1/eden"  # where the application is
 
 [database]
 url_env = "CHANGECAPTURE_URL"   # the variable that holds the URL, so that no password stands in a file

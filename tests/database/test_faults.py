@@ -1,5 +1,6 @@
 """One row that cannot be written, or raises what nobody foresaw, stops neither its batch nor its site."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -73,7 +74,7 @@ def narrow(mariadb):
 
     def find(charset):
         if charset not in made:
-            url = mariadb.create_database(f"cc_narrow_{charset}")
+            url = mariadb.create_database(f"cc_{os.getpid()}_narrow_{charset}")
             run_script(url, NARROW.format(charset))
             made[charset] = Site(url, "generic")
         site = made[charset]
@@ -84,7 +85,7 @@ def narrow(mariadb):
     yield find
     for charset, site in made.items():
         site.close()
-        mariadb.drop_database(f"cc_narrow_{charset}")
+        mariadb.drop_database(f"cc_{os.getpid()}_narrow_{charset}")
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])

@@ -261,3 +261,27 @@ def test_notes_travel_both_ways(php, py):
     found = php.fetch("SELECT note, note_about_p_uuid FROM person_notes ORDER BY note")
     assert found == [("is in camp 4", AMINA), ("seen near the river", AMINA)]
     rest(php, py)
+
+
+def test_a_note_or_contact_that_moves_to_another_person_leaves_the_first(php, py):
+    vesuvius = Vesuvius(php.url)
+    vesuvius.run("INSERT INTO person_uuid (p_uuid) VALUES ('3')")
+    vesuvius.report(AMINA, "Amina", "Haddad")
+    add_person(py, OMAR)
+    rest(php, py)
+    add_note(py, AMINA, "urn:uuid:n", 2, "is in camp 4")
+    py.run(
+        "INSERT INTO pr_contact (uuid, pe_id, contact_method, value, deleted) "
+        f"SELECT 'urn:uuid:c', pe_id, 'SMS', '111', 'F' FROM pr_pentity WHERE uuid = '{AMINA}'"
+    )
+    rest(php, py)
+    assert vesuvius.search(AMINA)[3] == "fnd"
+    for table in ("pr_note", "pr_contact"):
+        py.run(
+            f"UPDATE {table} SET pe_id = (SELECT pe_id FROM pr_pentity WHERE uuid = '{OMAR}') "
+            "WHERE uuid IN ('urn:uuid:n', 'urn:uuid:c')"
+        )
+    rest(php, py)
+    assert (vesuvius.search(AMINA)[3], vesuvius.search(OMAR)[3]) == ("mis", "fnd")
+    assert php.fetch("SELECT p_uuid, contact_value FROM contact") == [(OMAR, "111")]
+    assert php.fetch("SELECT note_about_p_uuid FROM person_notes") == [(OMAR,)]

@@ -173,3 +173,33 @@ def test_members_of_groups_and_residents_of_camps_travel_both_ways(old, eden):
     assert old.fetch("SELECT x_uuid FROM resource_to_shelter") == [(NADIA,)]
     assert eden.fetch(members) == [(NADIA, "ab12-g-1")]
     assert old.parked() == {} and eden.parked() == {}
+
+
+def test_a_contact_that_is_edited_in_eden_again_and_again_stays_one(old, eden):
+    report(old, NADIA, "Nadia Karimi", "Karimi", "mis")
+    rest(old, eden)
+    eden.run(
+        "INSERT INTO pr_contact (uuid, pe_id, contact_method, value, deleted) "
+        f"SELECT 'urn:uuid:c', pe_id, 'SMS', '111', 'F' FROM pr_pentity WHERE uuid = '{NADIA}'"
+    )
+    rest(old, eden)
+    for method, value in (("SMS", "222"), ("EMAIL", "222"), ("EMAIL", "a@b.c"), ("SMS", "111")):
+        eden.run(f"UPDATE pr_contact SET contact_method = '{method}', value = '{value}'")
+        rest(old, eden)
+        assert eden.fetch(CONTACTS) == [(NADIA, method, value)]
+        kind = {"SMS": "pmob", "EMAIL": "email"}[method]
+        assert old.fetch("SELECT opt_contact_type, contact_value FROM contact") == [(kind, value)]
+
+
+def test_a_contact_that_stands_twice_in_eden_is_deleted_whole(old, eden):
+    report(old, NADIA, "Nadia Karimi", "Karimi", "mis")
+    rest(old, eden)
+    for number in (1, 2):
+        eden.run(
+            "INSERT INTO pr_contact (uuid, pe_id, contact_method, value, deleted) "
+            f"SELECT 'urn:uuid:{number}', pe_id, 'SMS', '111', 'F' FROM pr_pentity WHERE uuid = '{NADIA}'"
+        )
+    rest(old, eden)
+    run(old, "DELETE FROM contact")
+    rest(old, eden)
+    assert eden.fetch(CONTACTS) == [] and old.fetch("SELECT count(*) FROM contact") == [(0,)]

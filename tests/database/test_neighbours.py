@@ -1,18 +1,20 @@
 """Real relays that all know each other: each entry comes to each site about once, whoever could send it."""
 
+import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.support.link import Link
 from tests.support.pairing import pair_all
 from tests.support.patience import Patience
-from tests.support.relays import Relay
+from tests.support.relays import PEER, Relay
 from tests.support.sites import Site
 
 BOUND_S = 90.0
-ROWS = 3000
+ROWS = 2000
 MOST = 1.1
 """Entries that come to a site, by those that it lacks."""
 
@@ -74,3 +76,35 @@ def test_who_joins_gets_what_two_neighbours_have_about_once(camp: Camp):
     camp.relays[2].stop()
     print(f"{camp.received(2)} entries came to who lacked {ROWS}")
     assert camp.received(2) <= MOST * ROWS
+
+
+@pytest.mark.long
+def test_a_peer_behind_a_slow_link_holds_up_no_other(new_site, tmp_path: Path):
+    hub, slow, quick = (new_site(kind, "family") for kind in ("postgresql", "mariadb", "postgresql"))
+    rng = random.Random(1)
+    rows = [(f"w{n}", rng.randbytes(100).hex()) for n in range(ROWS)]
+    with hub.family.connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO word (text, note) VALUES (%s, %s)", rows)
+    patience = Patience()
+    with ExitStack() as stack:
+        link = stack.enter_context(Link(rate=3000))
+
+        def start(name: str, site: Site, *ports: int) -> Relay:
+            relay = Relay(name, site.url, tmp_path, peers=ports)
+            stack.callback(relay.stop)
+            return relay
+
+        called, late, soon = start("hub", hub), start("slow", slow, link.port), start("quick", quick)
+        pair_all(called, late, soon)
+        called.start()
+        called.wait_for("listening on", patience)
+        link.target = called.port
+        late.start()
+        patience.wait(lambda: link.back.carried > 12_000, "the slow link to be busy", BOUND_S, 0.05)
+        soon.config.write_text(soon.config.read_text() + PEER.format(port=called.port))
+        soon.start()
+        patience.wait(lambda: len(quick.family.rows("SELECT 1 FROM word")) == ROWS, "all", BOUND_S, 0.05)
+        hub.family.add_parent("fresh")
+        patience.wait(lambda: "fresh" in quick.family.shown("parent"), "the fresh one", BOUND_S, 0.02)
+        assert "fresh" not in slow.family.shown("parent")
+        assert len(slow.family.rows("SELECT 1 FROM word")) < ROWS

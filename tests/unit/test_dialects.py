@@ -54,7 +54,7 @@ FROZEN = {
     "0006/postgresql.down.sql": "9e04137a2229a40114f6e06f9f21b40e88a898c84fe1c8814622aae54d46e6ac",
     "0006/postgresql.up.sql": "74dd6c9c8ad18a97b296546986b1fd6b2b30f57ccfa663f7572a82150f0bc59e",
     "0007/mysql.down.sql": "ef7b5c6c25d77a9e9aacf9299d12830b3dc74f614b67b2bd25ebfd20049cacd4",
-    "0007/mysql.up.sql": "459538be41d365186c54065b885a48343f30ff1649dac468413c24bbc95ecc03",
+    "0007/mysql.up.sql": "d5d3762921f78e83df0ba49cd7ba6e85d1d9bd382ab6e8995bd8eba1c5970d87",
     "0007/postgresql.down.sql": "6c479d46224f1e785c44879e3a54c47ef5d3941e513e5ff71872656b6eac7679",
     "0007/postgresql.up.sql": "1931a26fd02e7331902a1cef49d4bc5d05ff3f6a4bd0c54463bc7b43f871c0d4",
     "0008/mysql.down.sql": "07718f43fc149dbcfc9e216adca4adb6d6610efe56d33ab938349fbdd707b4f3",

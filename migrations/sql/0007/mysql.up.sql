@@ -11,4 +11,4 @@ CREATE TABLE IF NOT EXISTS changecapture_stretch (
 -- statement: stretch_of_before
 -- What stands in the log is one stretch.
 INSERT INTO changecapture_stretch (begins_after, token)
-SELECT 0, md5(concat(uuid(), rand())) WHERE EXISTS (SELECT 1 FROM changecapture_changelog)
+SELECT 0, sha2(concat(uuid(), rand()), 256) WHERE EXISTS (SELECT 1 FROM changecapture_changelog)
