@@ -16,6 +16,7 @@ from statistics import median_low
 from changecapture.apply import drain, retry
 from changecapture.core.change import Row, Version
 from changecapture.core.clock import next_stamp
+from changecapture.epochs import recall
 from changecapture.identify import find_joined
 from changecapture.store.interface import Met, Stamped, Store
 
@@ -57,16 +58,25 @@ def learn_offset(store: Store, latest: Met) -> int | None:
     return middle
 
 
-def correct_stamps(store: Store, offset: int) -> int:
+def correct_own_stamps(store: Store, offset: int) -> int:
+    """Do as ``correct_stamps``, unasked, to what was published since this program opened the database: a backup that was put
+    back before may not know what it has shipped, and an earlier start may have had another clock."""
+    with store.lock():
+        recall(store)
+    epoch, number = (0, 0) if store.memo is None else store.memo.begun
+    return correct_stamps(store, offset, number if epoch == store.read_site().epoch else 0)
+
+
+def correct_stamps(store: Store, offset: int, above: int = 0) -> int:
     """Stamp anew what has not left the site: our clock was behind by ``offset`` microseconds (ahead, where
-    it is negative). Return how many entries that were."""
+    it is negative). Of the present epoch, only numbers above ``above``. Return how many entries that were."""
     with store.lock():
         drain(store)
         site = store.read_site()
         store.make_life(site.epoch)
         with store.snapshot():
             life = store.hold_life()
-            first = max(life["shipped"], life["corrected"])
+            first = max(life["shipped"], life["corrected"], above)
             done, after = 0, first
             while entries := store.read_numbered(site.origin, site.epoch, after, CHUNK):
                 after = entries[-1].number

@@ -54,7 +54,7 @@ def recall(store: Store) -> None:
         return
     known, site = memo.remembered, store.read_site()
     if known is None:
-        remember(store)
+        _begin(store)
         return
     same = (known.origin, known.epoch) == (site.origin, site.epoch)
     if memo.trusted and same and site.last_number >= known.number:
@@ -62,7 +62,15 @@ def recall(store: Store) -> None:
     held = _holds(store, known) if known.number else same
     if not held and (site.last_number or known.origin == site.origin):
         begin_epoch(store)
+    _begin(store)
+
+
+def _begin(store: Store) -> None:
+    """Remember where the database stands before this program publishes anything."""
     remember(store)
+    if store.memo is not None:
+        site = store.read_site()
+        store.memo.begun = (site.epoch, site.last_number)
 
 
 def remember(store: Store) -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import Any
 
-from changecapture.clocks import correct_stamps, describe_offset, judge_clock, learn_offset
+from changecapture.clocks import correct_own_stamps, describe_offset, judge_clock, learn_offset
 from changecapture.core.change import digest_entry
 from changecapture.core.codec import PROTOCOL
 from changecapture.core.table import digest_shape
@@ -144,7 +144,7 @@ def _look_at_clock(store: Store, met: Met, *, fresh: bool) -> list[str]:
     told = [f"the clock of {met.site} is {describe_offset(ahead)} ours"]
     offset = learn_offset(store, met)
     if offset is not None:
-        number = correct_stamps(store, offset)
+        number = correct_own_stamps(store, offset)
         told.append(
             f"the clock of this site is {describe_offset(-offset)} that of its peers: set it; "
             f"{number} changes that nobody has yet were stamped anew"

@@ -41,6 +41,9 @@ class Memo:
         self._known: Remembered | None = None
         self.trusted = False
         """Whether the database was found, in this process, to be the one that is remembered."""
+        self.begun = (0, 0)
+        """The epoch and the last number that it had when it was: up to there a backup that holds the same
+        last name may have been put back, and what it says of what was shipped may be too little."""
 
     @property
     def remembered(self) -> Remembered | None:

@@ -11,7 +11,7 @@ from itertools import count, pairwise
 import pytest
 
 from changecapture.apply import apply_entries, retry
-from changecapture.clocks import correct_stamps
+from changecapture.clocks import correct_own_stamps, correct_stamps
 from changecapture.compact import compact
 from changecapture.core.change import ALIVE, Row
 from changecapture.core.clock import LATEST_STAMP
@@ -528,6 +528,23 @@ def test_r15_stamps_that_have_left_the_site_stay(people):
     before = a.fetch("SELECT stamp FROM {p}changelog")
     assert correct_stamps(a.store, 1000 * SECOND) == 0
     assert a.fetch("SELECT stamp FROM {p}changelog") == before
+
+
+def test_r15_backup_that_holds_the_last_name_but_not_that_it_was_shipped_is_not_stamped_anew(people):
+    """Its memo finds nothing amiss: what was there when the program began stays, what came later does not."""
+    a, b, *_ = people
+    a.store.memo = KeptMemo()
+    write_item(a, "shipped")
+    a.publish()
+    backup = a.store.dump()
+    send(a, b)
+    put_back(a, backup, a.store.memo.reread())
+    assert correct_own_stamps(a.store, -1000 * SECOND) == 0
+    write_item(a, "of this start")
+    assert correct_own_stamps(a.store, -1000 * SECOND) == 1
+    meet(a, b)
+    stamps = "SELECT origin, epoch, number, stamp FROM {p}changelog ORDER BY 1, 2, 3"
+    assert a.fetch(stamps) == b.fetch(stamps)
 
 
 def test_r17_update_and_delete_of_one_pass_keep_what_was_updated(people):
