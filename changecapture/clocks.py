@@ -59,8 +59,11 @@ def learn_offset(store: Store, latest: Met) -> int | None:
 
 
 def correct_own_stamps(store: Store, offset: int) -> int:
-    """Do as ``correct_stamps``, unasked, to what was published since this program opened the database: a backup that was put
-    back before may not know what it has shipped, and an earlier start may have had another clock."""
+    """Do as ``correct_stamps``, unasked, to what was published since this program opened the database.
+
+    A backup that was put back before may not know what it has shipped, and an earlier start may have had
+    another clock.
+    """
     with store.lock():
         recall(store)
     epoch, number = (0, 0) if store.memo is None else store.memo.begun

@@ -246,7 +246,7 @@ MUTATIONS = (
     Mutation(
         "R15: what was shipped keeps its stamp",
         CLOCKS,
-        'first = max(life["shipped"], life["corrected"])',
+        'first = max(life["shipped"], life["corrected"], above)',
         'first = life["corrected"]',
     ),
     Mutation("R15: rows are shown by corrected stamps", CLOCKS, "    if done:\n        retry(store)\n", ""),
