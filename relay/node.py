@@ -43,8 +43,8 @@ class Node:
         if not self._lock.take():
             raise ConfigError(
                 f"another program works with {directory}",
-                why="it is a relay that does not answer, or a command that has not ended",
-                mend="wait for its end, or end it",
+                why="a relay runs here already, or a command has not ended",
+                mend="changecapture-relay peers asks the relay; end it before another is started",
             )
         self.identity = load_identity(directory)
         self.peers = Peers(directory, self.identity.device)

@@ -84,28 +84,35 @@ def show_conflict(id_: int, url: str | None, as_json: bool) -> None:
 @command.command("resolve")
 @click.argument("id_", metavar="ID", type=int)
 @url_argument
-@click.option("--keep", "choice", flag_value="keep", help="What is shown is right.")
-@click.option("--take", "choice", flag_value="take", help="Write the lost value, at every site.")
+@click.option("--keep", is_flag=True, help="What is shown is right.")
+@click.option("--take", is_flag=True, help="Write the lost value, at every site.")
 @click.option("--value", metavar="JSON", help="Write another value, as JSON: '\"text\"', 12, null.")
 @json_option
-def resolve_conflict(id_: int, url: str | None, choice: str | None, value: str | None, as_json: bool) -> int:
+def resolve_conflict(
+    id_: int, url: str | None, keep: bool, take: bool, value: str | None, as_json: bool
+) -> int:
     """Decide a conflict. What is written is an ordinary change of this site, and wins everywhere.
 
     The exit status is 1 when the row cannot be shown at the moment: the decision stands, and waits.
     """
     from changecapture.review import find_conflict, keep_shown, write_value
 
-    if (choice is None) == (value is None):
-        raise ConfigError("what is right was not said", mend="give one of --keep, --take and --value JSON")
+    if keep + take + (value is not None) != 1:
+        what = (
+            "what is right was not said"
+            if not keep and not take and value is None
+            else "more than one was said"
+        )
+        raise ConfigError(what, mend="give one of --keep, --take and --value JSON")
     wanted = None if value is None else _read_value(value)
     with opened(url) as store:
         conflict = find_conflict(store, id_)
         if conflict.resolved_at is not None:
             raise ConfigError(f"conflict {id_} is resolved", mend="change the row in the application")
-        if choice == "keep":
+        if keep:
             shown = keep_shown(store, conflict)
         else:
-            shown = write_value(store, conflict, json.loads(conflict.lost_value) if choice else wanted)
+            shown = write_value(store, conflict, json.loads(conflict.lost_value) if take else wanted)
     if as_json:
         click.echo(json.dumps({"conflict": id_, "shown": shown}))
     else:

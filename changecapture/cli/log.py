@@ -72,7 +72,7 @@ def command(
                 break
             time.sleep(POLL_SECONDS)
         if not as_json:
-            _print(store, page)
+            _print(store, page, table)
 
 
 def _print_json(store: "SqlStore", told: "Told") -> None:
@@ -91,9 +91,11 @@ def _cells(told: "Told") -> tuple[str, ...]:
     return show_time(entry.stamp), WHAT[told.operation] + held, entry.table, entry.key, entry.origin, shown
 
 
-def _print(store: "SqlStore", page: "list[Told]") -> None:
+def _print(store: "SqlStore", page: "list[Told]", table: str | None) -> None:
     if page:
         print_table("Changes", HEADS, [_cells(told) for told in page])
+    elif table is not None and table not in store.tables_by_wire:
+        click.echo(f"no changes: no table {table} is synced here (see: changecapture plan URL)")
     else:
         click.echo("no changes")
     waiting = store.count_captured()

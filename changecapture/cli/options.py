@@ -31,6 +31,16 @@ def find_url(text: str | None) -> DatabaseURL:
     return parse_url(given)
 
 
+def confirm(question: str) -> bool:
+    """Ask; raise ConfigError where nobody answers, as in a script."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort as error:
+        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise ConfigError("the question was not answered", mend="add --yes to go on without it") from error
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from changecapture.cli.conflicts import opened
-from changecapture.cli.options import json_option, url_argument
+from changecapture.cli.options import confirm, json_option, url_argument
 from changecapture.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,5 +46,5 @@ def renew(url: str | None, yes: bool, as_json: bool) -> None:
 
 def _confirm(store: "SqlStore", yes: bool) -> None:
     name = store.read_site().origin
-    if not yes and not click.confirm(f"{store.url} shall no longer be site {name}?", err=True):
+    if not yes and not confirm(f"{store.url} shall no longer be site {name}?"):
         raise ConfigError("nothing was changed")

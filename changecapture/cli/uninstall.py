@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from changecapture.cli.exits import DONE, NO
-from changecapture.cli.options import find_url, json_option, url_argument
+from changecapture.cli.options import confirm, find_url, json_option, url_argument
 from changecapture.cli.output import count
-from changecapture.errors import ChangeCaptureError, ConfigError
+from changecapture.errors import ChangeCaptureError
 
 if TYPE_CHECKING:
     from changecapture.config import DatabaseURL
@@ -51,12 +51,7 @@ def _report(database: "DatabaseURL", removed: bool, as_json: bool, what: str) ->
 def _confirm(database: "DatabaseURL") -> bool:
     click.echo(f"This takes change capture away from {database}. Lost for good:", err=True)
     click.echo(f"  {_describe_loss(database)}", err=True)
-    try:
-        return click.confirm("Go on?", err=True)
-    except click.Abort as error:
-        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
-        raise ConfigError("the question was not answered", mend="add --yes to go on without it") from error
+    return confirm("Go on?")
 
 
 def _describe_loss(database: "DatabaseURL") -> str:

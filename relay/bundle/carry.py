@@ -103,6 +103,8 @@ def import_bundle(site: Site, file: IO[bytes], report: Report) -> Imported:
     What came before the place where it was changed is genuine, and stays.
     """
     header, content = read_header(file)
+    if header.sender == site.identity.device:
+        raise PeerError("the bundle was made by this device: carry it to the site that it is for")
     peer = site.peers.get(header.sender)
     if peer is None:
         raise PeerError(

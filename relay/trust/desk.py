@@ -14,7 +14,7 @@ from relay.clock import Clock, Timer, cancel
 from relay.messages import NAME_LIMIT, clean
 from relay.trust.code import make_code
 from relay.trust.identity import SHORT
-from relay.trust.pairing import AGAIN, WRONG, Shower
+from relay.trust.pairing import AGAIN, NO_CODE, WRONG, Shower
 from relay.trust.peers import Paired, Peers
 
 OPEN_S = 600.0
@@ -64,7 +64,7 @@ class Desk:
         """Take a guess; see ``relay.trust.pairing``."""
         shower = self._shower
         if shower is None or self._done is None:
-            raise PeerError("no code is shown here")
+            raise PeerError(NO_CODE, mend=AGAIN)
         self._expire(GUESS_S, f"device {device[:SHORT]} has guessed and gone away")
         try:
             return list(shower.answer(device, message, clean(name, NAME_LIMIT)))
@@ -76,7 +76,7 @@ class Desk:
         """Take the proof that the guess was right; pair."""
         shower = self._shower
         if shower is None or device != shower.guesser:
-            raise PeerError("no code is shown here")
+            raise PeerError(NO_CODE, mend=AGAIN)
         if not shower.confirm(device, proof):
             self._end(ConfigError(WRONG, why=f"device {device[:SHORT]} has tried", mend=AGAIN))
             return False

@@ -20,6 +20,7 @@ from spake2.ed25519_basic import NotOnCurve
 from changecapture.errors import PeerError
 
 WRONG = "the code was wrong, or somebody stands between the two machines"
+NO_CODE = "no code is shown there: it was used, or is older than ten minutes"
 AGAIN = "ask for a new code with: changecapture-relay pair"
 
 
