@@ -23,6 +23,9 @@ FORM = "postgresql://user:password@host:port/database or mysql://user:password@h
 QUOTE = "in a password write / as %2F, @ as %40, : as %3A, # as %23, ? as %3F, % as %25"
 
 
+LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseURL:
     """A parsed database URL. ``options`` are the query parameters, passed to the driver."""
@@ -38,6 +41,11 @@ class DatabaseURL:
     def __str__(self) -> str:
         """Return the URL without its password: fit for messages."""
         return f"{self.engine}://{self.user}@{self.host}:{self.port}/{self.database}"
+
+    @property
+    def place(self) -> tuple[str, str, int, str]:
+        """Return what two URLs of one database have in common, however each names this machine."""
+        return self.engine, "local" if self.host in LOCAL else self.host, self.port, self.database
 
 
 def parse_url(text: str, environ: Mapping[str, str] = os.environ) -> DatabaseURL:

@@ -313,12 +313,20 @@ def _check_apart(sites: list[RelayConfig]) -> None:
     for what, values in (
         ("name", [site.name for site in sites]),
         ("state", [site.state for site in sites]),
-        ("url", [site.url for site in sites if site.url]),
+        ("url", [_place(site.url) for site in sites if site.url]),
         ("port", [site.port for site in sites if site.port]),
         ("clients_port", [site.clients.port for site in sites if site.clients and site.clients.port]),
     ):
         if len(set(values)) < len(values):
             raise ConfigError(f"two [[database]] have the same {what}", why="each is a site of its own")
+
+
+def _place(url: str) -> object:
+    """Return which database a URL names; one that is wrong is told when it is opened."""
+    try:
+        return parse_url(url).place
+    except ConfigError:
+        return url
 
 
 def _check_names(tables: Mapping[str, Any]) -> None:

@@ -18,7 +18,6 @@ EPILOG = """\b
 Example:
   changecapture sync env:CAMP_URL mysql://eden:secret@headquarters/eden
 """
-LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 @click.command("sync", epilog=EPILOG)
@@ -34,7 +33,7 @@ def command(first: str, second: str | None, as_json: bool) -> int:
     CHANGECAPTURE_URL.
     """
     left, right = find_url(first if second else None), find_url(second or first)
-    if _place(left) == _place(right):
+    if left.place == right.place:
         raise ConfigError(f"both URLs name one database, {left}", mend="name the other site's database")
     return report(*_synchronise(left, right), as_json=as_json)
 
@@ -70,10 +69,6 @@ def _explain(left: "Status", right: "Status") -> str:
 def _describe(status: "Status") -> str:
     parked = count(sum(status.parked.values()), "row")
     return f"{count(status.entries, 'entry')}, {parked} parked, {count(status.conflicts, 'conflict')}"
-
-
-def _place(url: "DatabaseURL") -> tuple[str, str, int, str]:
-    return url.engine, "local" if url.host in LOCAL else url.host, url.port, url.database
 
 
 def _synchronise(left: "DatabaseURL", right: "DatabaseURL") -> tuple[int, "Status", "Status"]:

@@ -195,6 +195,7 @@ def test_each_of_several_databases_is_a_site_with_its_own_name_state_and_port():
         ({"name": "b", "port": 7480}, "two [[database]] have the same port"),
         ({"name": "b", "port": 1, "state": "north-eden.state"}, "two [[database]] have the same state"),
         ({"name": "b", "port": 1, "url": "postgresql://h/eden"}, "two [[database]] have the same url"),
+        ({"name": "b", "port": 1, "url": "postgresql://me@h:5432/eden?a=b"}, "have the same url"),
         ({"name": "b", "port": 1, "host": "x"}, "[[database]] host is not known"),
     ],
 )
