@@ -63,6 +63,7 @@ def write_lines(site: Site, first: int, last: int) -> None:
     site.family(f"INSERT INTO line (note) VALUES {values}")
 
 
+@pytest.mark.long
 def test_who_joins_gets_what_two_neighbours_have_about_once(camp: Camp):
     write_lines(camp.sites[0], 0, ROWS)
     camp.start(0)

@@ -125,6 +125,7 @@ def test_stamp_of_the_future_is_not_taken_into_our_name(families):
     assert stamp <= here.store.read_clock() + 60_000_000
 
 
+@pytest.mark.long
 def test_peer_that_says_that_everything_differs_is_not_followed_for_ever():
     class Liar:
         def ask_nodes(self, prefixes):

@@ -34,14 +34,9 @@ WRITE_S = 0.02
 MOST_WRITES = 60
 """Between two kills: a moment at random."""
 SETTLE_S, LOOK_S = 180.0, 0.2
-APPLYING = (
-    "hold_rows",
-    "insert_columns",
-    "append_first",
-    "write_versions",
-    "append_entries",
-    "write_progress",
-)
+APPLYING = ("hold_rows", "update_rows", "write_versions", "append_entries", "write_progress")
+APPLYING_NEW = ("insert_columns", "append_first")
+"""Where nothing but rows that nobody knows arrives."""
 
 
 class Place:
@@ -136,6 +131,21 @@ def test_kill_within_apply_loses_and_doubles_nothing(empty, kind):
         assert store.done
         place.recover()
     check(empty, expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kill_within_apply_of_new_rows_loses_and_doubles_nothing(empty, kind):
+    place, source = empty[kind], empty[other_kind(kind)]
+    for moment in APPLYING_NEW:
+        source.site.family.add_parent(moment)
+        store = InterruptedStore(place.site.store, moment, place.server.kill)
+        with pytest.raises(RetryLater):
+            pull(source.site.store, store)
+        assert store.done
+        place.recover()
+    exchange(source.site, place.site)
+    assert_in_step(source.site, place.site)
+    assert set(place.site.family.shown("parent")) == set(APPLYING_NEW)
 
 
 @pytest.mark.parametrize("kind", KINDS)
