@@ -94,7 +94,13 @@ def import_(config_file: Path, site: str | None, receipt: Path | None, as_json: 
             return 0
         taken = import_bundle(here, source, lambda done: progress("changes taken", done, 0))
         place = receipt or file.with_name(file.name + RECEIPT)
-        _write(place, make_receipt(here, taken.sender))
+        try:
+            _write(place, make_receipt(here, taken.sender))
+        except ConfigError as error:
+            mend = (
+                "what was imported stands; changecapture bundle receipt --for PEER FILE writes it elsewhere"
+            )
+            raise ConfigError(error.what, why=error.why, mend=mend) from error
     if as_json:
         click.echo(json.dumps(_describe(taken, place)))
     else:
@@ -158,14 +164,11 @@ def _reading(file: Path) -> Iterator[Any]:
 
 
 def _write(file: Path, content: bytes) -> None:
-    try:
-        file.write_bytes(content)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {file}",
-            why=error.strerror or str(error),
-            mend="what was imported stands; changecapture bundle receipt --for PEER FILE writes it elsewhere",
-        ) from error
+    from relay.bundle.keep import names_receipt
+    from relay.bundle.place import written_whole
+
+    with written_whole(file, "receipt", names_receipt) as receipt:
+        receipt.write(content)
 
 
 def _take_receipt(here: "Site", content: bytes, as_json: bool) -> str:

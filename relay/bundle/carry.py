@@ -7,7 +7,6 @@ backup was restored there) refuses it. How far a bundle was taken is kept as the
 own, so one that was cut goes on, and the pull over the network stays where it is.
 """
 
-import os
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,7 +27,8 @@ from changecapture.store.interface import Direction, Exchanged
 from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import BUNDLE, PullRequest, answer, receive
 from relay.bundle.keep import Keep, Receipt, write_receipt
-from relay.bundle.seal import KIND, CutShort, Header, Writer, open_chunks, read_header
+from relay.bundle.place import written_whole
+from relay.bundle.seal import CutShort, Header, Writer, is_bundle, open_chunks, read_header
 from relay.trust.identity import SHORT, Identity
 from relay.trust.peers import Paired, Peers
 
@@ -79,20 +79,10 @@ def export_bundle(site: Site, peer: Paired, path: Path, report: Report) -> Expor
     began, bundle = store.read_clock(), uuid4().hex
     while patiently(partial(publish, store)):
         pass
-    part = path.with_name(f"{path.name}.part")
-    try:
-        _check_place(path)
-        with part.open("wb") as file:
-            writer = Writer(file, site.identity, device=peer.device, key=key, bundle=bundle)
-            entries = _write_batches(store, writer, peer, receipt, report)
-            file.flush()
-            os.fsync(file.fileno())
-            size = file.tell()
-        part.replace(path)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}", why=error.strerror or str(error)) from error
-    finally:
-        part.unlink(missing_ok=True)
+    with written_whole(path, "bundle", is_bundle) as file:
+        writer = Writer(file, site.identity, device=peer.device, key=key, bundle=bundle)
+        entries = _write_batches(store, writer, peer, receipt, report)
+        size = file.tell()
     _note(store, bundle, _name_site(peer, receipt) or peer.device, "out", entries, size, began)
     return Exported(bundle, entries, size, None if receipt is None else receipt.serial)
 
@@ -178,15 +168,6 @@ def _write_batches(
         request = replace(request, epoch=made.epoch, after=made.position, end=made.end, mark=made.mark)
         report(entries)
     return entries
-
-
-def _check_place(path: Path) -> None:
-    """Refuse to write over what is no bundle."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        if file.read(len(KIND)) != KIND:
-            raise ConfigError(f"{path} is there, and is no bundle", mend="name another file")
 
 
 def _take_chunks(

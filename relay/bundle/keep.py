@@ -133,6 +133,11 @@ def is_receipt(content: bytes) -> bool:
     return content.lstrip().startswith(b"{")
 
 
+def names_receipt(content: bytes) -> bool:
+    """Return whether the beginning of a file says that it is a receipt."""
+    return is_receipt(content) and KIND.encode() in content
+
+
 def read_receipt(content: bytes, own: str) -> Receipt:
     """Return the receipt in a text, its signature proved; raise PeerError, also when it is for others."""
     try:

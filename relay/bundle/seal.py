@@ -88,11 +88,16 @@ class Writer:
         self._number += 1
 
 
+def is_bundle(content: bytes) -> bool:
+    """Return whether the beginning of a file is that of a bundle, of this version or of another."""
+    return content.startswith(KIND)
+
+
 def read_header(file: IO[bytes]) -> tuple[Header, bytes]:
     """Return the header of a bundle, its signature proved, and its bytes; raise PeerError."""
     found = file.read(len(MAGIC))
     if found != MAGIC:
-        if found.startswith(KIND):
+        if is_bundle(found):
             raise PeerError("the bundle was made by another version of changecapture")
         raise PeerError("this file is no bundle")
     (length,) = _LENGTH.unpack(file.read(_LENGTH.size).ljust(_LENGTH.size, b"\xff"))

@@ -225,6 +225,7 @@ def test_what_is_not_taken_from_a_peer_is_refused_and_a_receipt_leaves_it_out(de
     camp.peers.change(city.identity.device, accept=Scopes(frozenset({scope})))
     city.done("export", "--for", "camp", stick)
     assert "not taken from city" in camp.refused(stick)
+    stick.unlink()
     camp.done("receipt", "--for", "city", stick)
     city.done("import", stick)
     stick.unlink()
@@ -262,6 +263,7 @@ def test_key_that_is_not_known_is_asked_for_and_comes_with_a_receipt(desks, stic
     city.peers.change(camp.identity.device, key="")
     outcome = city.bundle("export", "--for", "camp", stick)
     assert outcome.status == 2 and "the key of camp" in outcome.err
+    stick.unlink()
     camp.done("receipt", "--for", "city", stick)
     city.done("import", stick)
     stick.unlink()
