@@ -263,7 +263,6 @@ def test_key_that_is_not_known_is_asked_for_and_comes_with_a_receipt(desks, stic
     city.peers.change(camp.identity.device, key="")
     outcome = city.bundle("export", "--for", "camp", stick)
     assert outcome.status == 2 and "the key of camp" in outcome.err
-    stick.unlink()
     camp.done("receipt", "--for", "city", stick)
     city.done("import", stick)
     stick.unlink()
