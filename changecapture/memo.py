@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from changecapture.config import DatabaseURL
+from changecapture.durable import sync_directory
 from changecapture.errors import ConfigError
 
 VARIABLE = "CHANGECAPTURE_STATE"
@@ -72,7 +73,7 @@ class Memo:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
-        _sync_directory(self._path.parent)
+        sync_directory(self._path.parent)
 
     def _read_file(self) -> Remembered | None:
         try:
@@ -101,17 +102,6 @@ def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
         return SYSTEM
     state = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "changecapture"
-
-
-def _sync_directory(path: Path) -> None:
-    """Let a rename in a directory outlive a power cut; Windows does so unasked, and opens no directory."""
-    if os.name == "nt":
-        return
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _unusable(path: Path, error: OSError) -> ConfigError:

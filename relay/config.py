@@ -193,17 +193,6 @@ def read_config(
     return read_program(path, environ, database=database).find(site)
 
 
-def make_config(
-    tables: Mapping[str, Any],
-    environ: Mapping[str, str],
-    path: Path = Path("relay.toml"),
-    *,
-    database: bool = True,
-) -> RelayConfig:
-    """Return the only site in parsed TOML; raise ConfigError. ``path``: where it stands."""
-    return make_program(tables, environ, path, database=database).find(None)
-
-
 def make_program(
     tables: Mapping[str, Any],
     environ: Mapping[str, str],

@@ -6,10 +6,10 @@ has four fields: it is read and written here, a library would be more to keep th
 """
 
 import json
-import math
 import xmlrpc.client
 from typing import Any, Protocol
 
+from changecapture.core.entries import decoder
 from changecapture.errors import PeerError
 from relay import messages
 
@@ -73,7 +73,7 @@ class JsonForm:
     def read(self, body: bytes) -> tuple[Any, Any, Any]:
         """See Form."""
         try:
-            call = _decoder.decode(body.decode())
+            call = decoder.decode(body.decode())
             if b"\\u" in body:
                 json.dumps(
                     call, ensure_ascii=False
@@ -109,17 +109,3 @@ def _narrow(value: Any) -> Any:
 
 def _is_xml(character: str) -> bool:
     return (character >= " " or character in "\t\n\r") and character not in "\ufffe\uffff"
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _read_float(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text:.40} is beyond what a float holds")
-    return number
-
-
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_read_float)

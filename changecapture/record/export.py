@@ -117,13 +117,13 @@ def _write_table(store: SqlStore, table: SyncedTable, wanted: Wanted, out: Form)
     written = 0
     for record in read_records(store, table, wanted):
         if not written:
-            out.begin_table(table.wire, table.scope, describe_columns(store, table))
+            out.begin_table(table.wire, table.scope, describe_columns(table))
         out.write(record)
         written += 1
     return written
 
 
-def describe_columns(store: SqlStore, table: SyncedTable) -> dict[str, Column]:
+def describe_columns(table: SyncedTable) -> dict[str, Column]:
     """Return what a file says of the columns of a table, by wire name."""
     return {
         column.wire: Column(

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import IO
 
+from changecapture.durable import sync_directory
 from changecapture.errors import ConfigError
 
 LOCK = "lock"
@@ -72,20 +73,9 @@ def write_private(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise ConfigError(f"cannot write {path}", why=error.strerror or str(error)) from error
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make a rename durable, where the system can."""
-    if sys.platform == "win32":
-        return
-    number = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 class Lock:

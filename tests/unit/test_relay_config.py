@@ -6,14 +6,14 @@ import pytest
 
 from changecapture.errors import ConfigError
 from relay.address import Address, is_loopback, own_addresses, parse_address
-from relay.config import make_config, make_program, read_config
+from relay.config import make_program, read_config
 
 SITE = {"name": "north"}
 DATABASE = {"url": "postgresql://u:secret@127.0.0.1/eden"}
 
 
 def make(**tables: object):
-    return make_config({"site": SITE, "database": DATABASE} | tables, {})
+    return make_program({"site": SITE, "database": DATABASE} | tables, {}).find(None)
 
 
 def test_a_whole_file_is_read(tmp_path: Path):
@@ -96,7 +96,7 @@ def test_what_is_wrong_is_named_in_one_line(tables, message):
 
 
 def test_the_database_is_not_asked_for_where_it_is_not_needed():
-    assert make_config({"site": SITE}, {}, database=False).url == ""
+    assert make_program({"site": SITE}, {}, database=False).find(None).url == ""
 
 
 @pytest.mark.parametrize("host", ["*", "0.0.0.0", "::"])
@@ -224,4 +224,4 @@ def test_metrics_and_clients_are_for_this_machine_unless_another_address_is_name
 def test_a_log_is_text_or_json():
     assert make_program({"site": SITE, "database": DATABASE, "log": {"format": "json"}}, {}).log == "json"
     with pytest.raises(ConfigError, match="text or json"):
-        make_config({"site": SITE, "database": DATABASE, "log": {"format": "xml"}}, {})
+        make_program({"site": SITE, "database": DATABASE, "log": {"format": "xml"}}, {}).find(None)
