@@ -112,8 +112,10 @@ class Link:
         rate: float | None = None,
         delay_s: float = 0.0,
         cut_every_s: float | None = None,
+        listener: socket.socket | None = None,
     ) -> None:
-        """``target`` may be set later; ``rate``: bytes a second each way; ``delay_s``: one way."""
+        """``target`` may be set later; ``rate``: bytes a second each way; ``delay_s``: one way; ``listener``:
+        where it begins, if not on a free port."""
         self.target = target
         self.delay_s = delay_s
         self.there, self.back = Lane(rate), Lane(rate)
@@ -123,7 +125,7 @@ class Link:
         self.cuts = 0
         self._cut_every_s = cut_every_s
         self._open: dict[asyncio.Task[None], Connection] = {}
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=64)
         self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
         self._loop = asyncio.new_event_loop()

@@ -3,13 +3,17 @@
 Needs root and iproute2. What runs within reaches the other machine and nothing else.
 """
 
+import ctypes
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from threading import Thread
 
+CLONE_NEWNET = 0x40000000
 _numbers = count(1)
 
 
@@ -51,6 +55,39 @@ class Machine:
         """Pull the interface down."""
         self.ip("link", "set", self.INTERFACE, "down")
 
+    def forget_ipv6(self) -> None:
+        """Have addresses of IPv4 alone."""
+        _run(*self.within, "sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=1")
+
+    def slow(self, kilobits: int) -> None:
+        """Send no more than so much a second."""
+        bound = f"rate {kilobits}kbit burst 8kb latency 400ms"
+        _run("tc", "-n", self.name, "qdisc", "add", "dev", self.INTERFACE, "root", "tbf", *bound.split())
+
+    def listen(self, port: int) -> socket.socket:
+        """Return a socket that listens here on 127.0.0.1, and is read by whoever has it."""
+        made: list[socket.socket] = []
+
+        def enter() -> None:
+            libc = ctypes.CDLL(None, use_errno=True)
+            with open(f"/var/run/netns/{self.name}") as namespace:
+                if libc.setns(namespace.fileno(), CLONE_NEWNET) == 0:
+                    made.append(socket.create_server(("127.0.0.1", port), backlog=64))
+
+        # Of a thread of its own: it does not come back.
+        thread = Thread(target=enter)
+        thread.start()
+        thread.join()
+        if not made:
+            raise NetworkError(f"{self.name} cannot be entered")
+        return made[0]
+
+    def sent(self) -> int:
+        """Return how many bytes its interface has sent."""
+        path = f"/sys/class/net/{self.INTERFACE}/statistics/tx_bytes"
+        ended = subprocess.run([*self.within, "cat", path], capture_output=True, text=True, check=True)
+        return int(ended.stdout)
+
 
 def why_no_namespaces() -> str:
     """Return why there can be no namespaces here, '' when there can be."""
@@ -90,6 +127,10 @@ def _namespace(name: str) -> Iterator[None]:
 
 def run_ip(*arguments: str) -> None:
     """Run ``ip``; raise NetworkError."""
-    ended = subprocess.run(["ip", *arguments], capture_output=True, text=True)
+    _run("ip", *arguments)
+
+
+def _run(*command: str) -> None:
+    ended = subprocess.run(command, capture_output=True, text=True)
     if ended.returncode:
-        raise NetworkError(f"ip {' '.join(arguments)}: {ended.stderr.strip()}")
+        raise NetworkError(f"{' '.join(command)}: {ended.stderr.strip()}")
