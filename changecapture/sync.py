@@ -111,6 +111,8 @@ class Received:
     last: bool
     carried: int = 0
     """Entries in the batch, known ones included."""
+    brought: int = 0
+    """Parts of the vector that were not known here (``Terms.room``)."""
 
 
 def next_request(store: Store, peer: str, terms: Terms = NO_TERMS) -> PullRequest:
@@ -247,6 +249,7 @@ def receive(store: Store, peer: str, payload: bytes, terms: Terms = NO_TERMS, wa
             )
     _check_own(store, batch)
     _check_scopes(store, batch, terms)
+    _check_room(store, batch, terms)
     with store.lock():
         return _apply(store, rename_contested(store, batch), progress, met)
 
@@ -262,6 +265,24 @@ def _check_scopes(store: Store, batch: Batch, terms: Terms) -> None:
             f"the other site sends modules that are not taken from it: {', '.join(sorted(refused))}",
             mend="changecapture-relay limit --accept says which are",
         )
+
+
+def _check_room(store: Store, batch: Batch, terms: Terms) -> None:
+    """Refuse more origins than are taken from one peer: every site has to know each of them for ever."""
+    brought = _count_new(store, batch.head.target)
+    if terms.room is not None and brought > terms.room:
+        raise PeerError(
+            f"the other site brings {brought} origins and modules that nobody here knew, "
+            f"and {terms.room} are taken from it",
+            why="it invents them, or more sites than usual stand behind it",
+            mend="if it is to be trusted: a greater [limits] origins in the relay's configuration",
+        )
+
+
+def _count_new(store: Store, target: Vector) -> int:
+    """Return how many parts of a vector are not in ours."""
+    held = store.read_vector()
+    return sum(component not in held for component in target)
 
 
 def _check_own(store: Store, batch: Batch) -> None:
@@ -306,6 +327,7 @@ def _apply(store: Store, renamed: Renamed, progress: Progress, met: Met) -> Rece
     idle = met.mark == head.mark and _is_idle(store, progress, after, target)
     if not entries and head.last and idle:
         return Received(0, 0, 0, True)
+    brought = _count_new(store, target) if head.last else 0
     total = Applied(0, 0, 0)
     parts = [entries[i : i + APPLY_ENTRIES] for i in range(0, len(entries), APPLY_ENTRIES)]
     for number, part in enumerate(parts or [[]], start=1):
@@ -321,7 +343,7 @@ def _apply(store: Store, renamed: Renamed, progress: Progress, met: Met) -> Rece
             total.applied + done.applied,
             total.parked + done.parked,
         )
-    return Received(total.entries, total.applied, total.parked, head.last, len(entries))
+    return Received(total.entries, total.applied, total.parked, head.last, len(entries), brought)
 
 
 def _is_idle(store: Store, before: Progress, after: Progress, target: Vector) -> bool:

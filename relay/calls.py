@@ -28,6 +28,9 @@ class Bindings(Protocol):
     def terms(self, device: str) -> Terms:
         """Return what may be exchanged with it."""
 
+    def note_brought(self, device: str, number: int) -> None:
+        """It has brought so many parts of vectors that nobody here knew."""
+
 
 class Manners(Protocol):
     """Knows what to tell of trust when greeting (``relay.trust.hello``)."""
@@ -119,6 +122,7 @@ class Calls:
         except PeerError as error:
             self._journal.broken(exchange, site, "in", str(error))
             raise
+        self._bindings.note_brought(device, received.brought)
         self._journal.note(
             exchange,
             site,

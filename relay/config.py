@@ -72,6 +72,7 @@ from changecapture.errors import ConfigError
 from relay.address import ANY, Address, normal_host, parse_address
 from relay.card import FIELD_LIMIT, Card
 from relay.messages import NAME_LIMIT, clean
+from relay.trust.peers import MOST_BROUGHT
 
 TYPES: dict[str, dict[str, type]] = {
     "site": {"name": str, "owner": str, "contact": str, "url": str, "state": str},
@@ -80,6 +81,7 @@ TYPES: dict[str, dict[str, type]] = {
     "discovery": {"enabled": bool, "interfaces": list, "service": str},
     "history": {"days": int},
     "peer": {"address": str},
+    "limits": {"origins": int},
     "log": {"format": str},
     "metrics": {"host": str, "port": int},
     "clients": {"host": str, "port": int},
@@ -122,6 +124,8 @@ class RelayConfig:
     owner: str = ""
     contact: str = ""
     site_url: str = ""
+    most_brought: int = MOST_BROUGHT
+    """See relay.trust.peers."""
     clients: Address | None = None
     """Where programs with a token may call; None: nowhere."""
 
@@ -243,6 +247,7 @@ def _make_site(
         owner=_line(site, "owner"),
         contact=_line(site, "contact"),
         site_url=_line(site, "url"),
+        most_brought=_count("[limits] origins", _table(tables, "limits").get("origins", MOST_BROUGHT)),
         clients=_local(tables, "clients"),
     )
 
@@ -460,6 +465,12 @@ def _days(history: Mapping[str, Any]) -> int:
     if not 0 <= days <= 36_500:
         raise ConfigError("[history] days cannot be used", why="it must be 0 to 36500")
     return days
+
+
+def _count(place: str, number: int) -> int:
+    if not 0 <= number <= 10**9:
+        raise ConfigError(f"{place} cannot be used", why="it must be 0 to 1000000000")
+    return number
 
 
 def _peer(peer: Mapping[str, Any]) -> Address:

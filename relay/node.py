@@ -47,7 +47,7 @@ class Node:
                 mend="changecapture-relay peers asks the relay; end it before another is started",
             )
         self.identity = load_identity(directory)
-        self.peers = Peers(directory, self.identity.device)
+        self.peers = Peers(directory, self.identity.device, config.most_brought)
         self.hello = Hello(self.identity, self.peers)
         self.tokens = Tokens(directory)
         self.pace = Pace(reactor)

@@ -320,6 +320,7 @@ class Peer:
         except BaseException:
             self._drop_ahead()
             raise
+        self._peers.note_brought(self._known, received.brought)
         self._journal.note(
             self._exchange,
             site,

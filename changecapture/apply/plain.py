@@ -23,7 +23,7 @@ from changecapture.core.fit import Fit, find_key_fit
 from changecapture.core.merge import read_columns
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.wire import check_text
-from changecapture.errors import DataError, RetryLater
+from changecapture.errors import DataError, RetryLater, Unwritable
 from changecapture.store.interface import Store
 
 Column = Sequence[Any]
@@ -142,8 +142,8 @@ def _write_alike(
         if any(here):
             with store.savepoint():
                 store.insert_columns(table, list(columns), list(columns.values()))
-    except (Unfit, DataError, RetryLater):
-        if not store.in_transaction():
+    except (Unfit, DataError, RetryLater) as error:
+        if isinstance(error, Unwritable) or not store.in_transaction():
             raise
         plain.left += entries
         return

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from changecapture.core.change import Entry, Row, Version
 from changecapture.core.merge import Decision
 from changecapture.core.table import SyncedTable
-from changecapture.errors import DataError, RetryLater
+from changecapture.errors import DataError, RetryLater, Unwritable
 from changecapture.store.interface import Store
 
 BUSY, REFERENCE = "busy", "reference"
@@ -70,7 +70,8 @@ def attempt(
     except DataError as error:
         parked = Parked(error.reason, str(error))
     except RetryLater as error:
-        if not store.in_transaction():
+        # A disk that is full is about no row: all of it waits.
+        if isinstance(error, Unwritable) or not store.in_transaction():
             raise
         parked = Parked(BUSY, str(error))
     if len(works) == 1:

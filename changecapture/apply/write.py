@@ -12,7 +12,7 @@ from changecapture.apply.match import UNIQUE, match_rows, park_clashing
 from changecapture.apply.work import BUSY, Parked, Work, attempt, by_table
 from changecapture.core.change import Row
 from changecapture.core.table import SyncedColumn, SyncedTable
-from changecapture.errors import DataError, RetryLater
+from changecapture.errors import DataError, RetryLater, Unwritable
 from changecapture.store.interface import Store
 
 OTHER = Parked("", "")
@@ -54,8 +54,8 @@ def _insert_ready(
         with store.savepoint():
             write(works)
         refused: dict[Row, Parked] = {}
-    except (DataError, RetryLater):
-        if not store.in_transaction():
+    except (DataError, RetryLater) as error:
+        if isinstance(error, Unwritable) or not store.in_transaction():
             raise
         # Perhaps the application has such a row, which was not looked for.
         hold_present(store, [work for work in works if is_new(work)])

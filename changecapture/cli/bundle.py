@@ -143,7 +143,7 @@ def opened(config_file: Path, site: str | None) -> Iterator["Site"]:
     config = read_config(config_file, site=site)
     url = parse_url(config.url)
     identity = load_identity(open_state(config.state))
-    peers = Peers(config.state, identity.device)
+    peers = Peers(config.state, identity.device, config.most_brought)
     keep = Keep(config.state, peers)
     with keep.held():
         store = open_store(url, memo=find_memo(url, config.state))

@@ -77,6 +77,8 @@ class Terms:
     send: Scopes = EVERY
     accept: Scopes = EVERY
     offered: Scopes = EVERY
+    room: int | None = None
+    """How many parts of vectors that nobody here knew the other may still bring; None: any number."""
 
     @property
     def asked(self) -> Scopes:

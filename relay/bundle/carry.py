@@ -185,8 +185,10 @@ def _take_chunks(
             scopes = _check_begin(store, taken.sender, head)
             taken.known = covers_vector(store.read_vector(), head.target)
         if not taken.known and _line_up(store, greeting.site, head):
-            terms = Terms(accept=taken.sender.accept, offered=scopes)
+            room = site.keep.room(taken.sender.device)
+            terms = Terms(accept=taken.sender.accept, offered=scopes, room=room)
             got = patiently(partial(receive, store, greeting.site, payload, terms, BUNDLE))
+            site.keep.note_brought(taken.sender.device, got.brought)
             taken.entries, taken.applied = taken.entries + got.entries, taken.applied + got.applied
             taken.parked += got.parked
             report(taken.entries)

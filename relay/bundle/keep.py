@@ -90,6 +90,18 @@ class Keep:
         if kept["sites"].get(site) != device:
             self._write({**kept, "sites": {**kept["sites"], site: device}})
 
+    def room(self, device: str) -> int:
+        """Return how many parts of vectors that nobody here knew a device may still bring, in files too."""
+        left = self._peers.terms(device).room or 0
+        return max(0, left - self._read()["brought"].get(device, 0))
+
+    def note_brought(self, device: str, number: int) -> None:
+        """A device has brought so many in a file."""
+        if number:
+            kept = self._read()
+            brought = kept["brought"].get(device, 0) + number
+            self._write({**kept, "brought": {**kept["brought"], device: brought}})
+
     def next_serial(self) -> int:
         """Return a serial for a receipt of ours."""
         kept = self._read()
@@ -100,7 +112,7 @@ class Keep:
     def _read(self) -> dict[str, Any]:
         content = read_private(self._path)
         try:
-            kept: dict[str, Any] = {"serial": 0, "receipts": {}, "sites": {}}
+            kept: dict[str, Any] = {"serial": 0, "receipts": {}, "sites": {}, "brought": {}}
             return kept if content is None else {**kept, **json.loads(content)}
         except (ValueError, TypeError) as error:
             raise ConfigError(

@@ -51,6 +51,9 @@ port = 7482                     # without a port there are none
 [history]
 # days = 30                     # changes that later ones have overtaken are kept for so long
 
+[limits]
+# origins = 5000                # that nobody here knew one peer may bring: sites, programs, by module
+
 [log]
 # format = "text"               # or "json": one object a line
 

@@ -24,12 +24,16 @@ FILE = "peers.json"
 NOTHING = Scopes(but=False)
 MAX_SITES = 16
 """That one device may speak for."""
+MOST_BROUGHT = 5000
+"""Parts of vectors (a site, or a program that writes at one, in one epoch and one module) that nobody here
+knew and one device may bring in all: each is in every vector of every site from then on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paired:
     """A device that may be spoken with. ``send`` and ``accept``: which modules it gets, and may bring;
-    ``heard``: the serial of its last introduction; ``key``: its public key (base64), once it has greeted."""
+    ``heard``: the serial of its last introduction; ``key``: its public key (base64), once it has greeted;
+    ``brought``: how many parts of vectors that nobody here knew came from it."""
 
     device: str
     name: str
@@ -41,6 +45,7 @@ class Paired:
     accept: Scopes = EVERY
     heard: int = 0
     key: str = ""
+    brought: int = 0
 
     @property
     def label(self) -> str:
@@ -54,8 +59,9 @@ Hear = Callable[[Paired | None, Paired | None], None]
 class Peers:
     """All paired devices."""
 
-    def __init__(self, directory: Path, own: str) -> None:
-        """``own``: this device, which is never its own peer."""
+    def __init__(self, directory: Path, own: str, most_brought: int = MOST_BROUGHT) -> None:
+        """``own``: this device, which is never its own peer; ``most_brought``: see MOST_BROUGHT."""
+        self._most_brought = most_brought
         self._path = directory / FILE
         self.own = own
         self.serial, self._paired = _read(self._path)
@@ -105,7 +111,13 @@ class Peers:
         peer = self._paired.get(device)
         if peer is None:
             return Terms(NOTHING, NOTHING, NOTHING)
-        return Terms(peer.send, peer.accept, self.offered.get(device, NOTHING))
+        room = max(0, self._most_brought - peer.brought)
+        return Terms(peer.send, peer.accept, self.offered.get(device, NOTHING), room)
+
+    def note_brought(self, device: str, number: int) -> None:
+        """A device has brought so many parts of vectors that nobody here knew."""
+        if number and device in self._paired:
+            self.change(device, brought=self._paired[device].brought + number)
 
     def claim(self, device: str, site: str) -> None:
         """Bind a site to a device; raise PeerError when it is another's, or the device not paired."""

@@ -1,9 +1,11 @@
 """Sites for the tests of this folder: installed once, emptied after each test."""
 
 import os
+import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from tests.support import estate, family, seeds, vesuvius
 from tests.support.databases import DatabaseServer, run_script
 from tests.support.schemas import build_database
+from tests.support.servers import scratch_directory
 from tests.support.sites import EDEN_TABLES, Site
 
 APPLICATIONS = {
@@ -162,3 +165,18 @@ def new_tables(request: pytest.FixtureRequest) -> Iterator[NewTables]:
     made = NewTables(lambda kind: request.getfixturevalue(fixtures[kind]))
     yield made
     made.close()
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A directory with 32 MB in all, which a server may use as a tablespace."""
+    if os.geteuid() != 0:
+        pytest.skip("a disk that is full has to be mounted, which only root may")
+    with scratch_directory() as directory:
+        disk = directory / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "none", str(disk)], check=True)
+        try:
+            yield disk
+        finally:
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)

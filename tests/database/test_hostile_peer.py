@@ -8,6 +8,7 @@ import pytest
 
 from changecapture.core.change import Entry
 from changecapture.core.codec import Batch, Head, encode_batch
+from changecapture.core.scopes import Terms
 from changecapture.core.vector import digest_vector
 from changecapture.errors import PeerError
 from changecapture.sync import receive
@@ -251,4 +252,25 @@ def test_change_forged_under_our_own_name_stops_nobody(new_tables, kind):
     )
     site.run("INSERT INTO t (code, n) VALUES ('mine', 3)")
     send(site, honest, honest.entry("t", "y", {"@alive": True}))
+    assert site.fetch("SELECT count(*) FROM t WHERE code = 'y'") == [(1,)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_origins_that_a_peer_invents_are_taken_up_to_what_is_left_for_it(new_tables, kind):
+    site = new_tables(kind, SQL[kind])
+    evil = Peer("evil")
+
+    def bring(first, last, room):
+        target = {(f"invented {n}", 1, "all"): 1 for n in range(first, last)}
+        return receive(site.store, evil.site, evil.batch(target=target), Terms(room=room))
+
+    assert bring(0, 10, 10).brought == 10
+    before = site.store.read_vector()
+    with pytest.raises(
+        PeerError, match=r"brings 11 origins and modules that nobody here knew, and 10 are taken"
+    ):
+        bring(10, 21, 10)
+    assert site.store.read_vector() == before and len(before) == 10
+    honest = Peer("honest")
+    send(site, honest, honest.entry("t", "y", {"@alive": True}), target={("honest", 1, "all"): 1})
     assert site.fetch("SELECT count(*) FROM t WHERE code = 'y'") == [(1,)]

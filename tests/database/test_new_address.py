@@ -1,5 +1,6 @@
 """A machine that gets another address while much is being moved: two relays with their databases, in network
-namespaces. The databases are those of the session: each namespace reaches its own through a port of 127.0.0.1.
+namespaces. The databases are those of the session: each namespace reaches its own through a port of its
+127.0.0.1.
 """
 
 import random

@@ -3,14 +3,12 @@
 import json
 import os
 import shutil
-import subprocess
 
 import pytest
 
 from tests.support.commands import run_command
 from tests.support.databases import fetch, is_mariadb
 from tests.support.family import Family
-from tests.support.servers import scratch_directory
 
 
 @pytest.fixture
@@ -112,21 +110,6 @@ def test_what_was_captured_before_the_failure_is_published(url, application, pre
     application("UPDATE contact SET uuid = 'a2'")
     assert fetch(url, f"SELECT count(*) FROM {prefix}captured") == [(1,)]
     assert run_command("install", url).status == 0
-
-
-@pytest.fixture
-def small_disk():
-    """A directory with 4 MB in all, which a server may use as a tablespace."""
-    if os.geteuid() != 0:
-        pytest.skip("a disk that is full has to be mounted, which only root may")
-    with scratch_directory() as directory:
-        disk = directory / "disk"
-        disk.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)], check=True)
-        try:
-            yield disk
-        finally:
-            subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_writes_go_through_when_the_disk_of_our_tables_is_full(postgres, new_database, small_disk):

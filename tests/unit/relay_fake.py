@@ -42,12 +42,16 @@ class FakePeers:
     paired: set[str] = field(default_factory=set)
     sites: dict[str, str] = field(default_factory=dict)
     own: str = "0" * 64
+    brought: dict[str, int] = field(default_factory=dict)
 
     def is_paired(self, device: str) -> bool:
         return device in self.paired
 
     def terms(self, device: str) -> Terms:
         return NO_TERMS
+
+    def note_brought(self, device: str, number: int) -> None:
+        self.brought[device] = self.brought.get(device, 0) + number
 
     def claim(self, device: str, site: str) -> None:
         if self.sites.setdefault(site, device) != device:
@@ -215,7 +219,7 @@ class FakeConnection:
         with self.site.lock:
             new = [tuple(e) for e in content["entries"] if tuple(e) not in self.site.changelog]
             self.site.changelog.extend(new)
-        return Received(len(new), len(new), 0, content["last"], len(content["entries"]))
+        return Received(len(new), len(new), 0, content["last"], len(content["entries"]), len(new))
 
     def compact(self, keep: int) -> Step | None:
         self.site.check()

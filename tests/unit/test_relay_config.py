@@ -225,3 +225,9 @@ def test_a_log_is_text_or_json():
     assert make_program({"site": SITE, "database": DATABASE, "log": {"format": "json"}}, {}).log == "json"
     with pytest.raises(ConfigError, match="text or json"):
         make_program({"site": SITE, "database": DATABASE, "log": {"format": "xml"}}, {}).find(None)
+
+
+def test_what_a_peer_may_bring_is_bounded_unless_told_otherwise():
+    assert (make().most_brought, make(limits={"origins": 7}).most_brought) == (5000, 7)
+    with pytest.raises(ConfigError, match=r"\[limits\] origins cannot be used"):
+        make(limits={"origins": -1})

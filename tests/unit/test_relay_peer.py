@@ -92,7 +92,7 @@ class ScriptedDatabase:
 
     async def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         self.receiving.append(payload)
-        return Received(3, 2, 1, True)
+        return Received(3, 2, 1, True, brought=4)
 
 
 class FakeWatch:
@@ -174,7 +174,8 @@ def test_a_whole_round_goes_by_itself():
     f.meet()
     assert f.other.calls == ["hello", "pull", "pull"]
     assert f.database.receiving == [b"one"]
-    assert f.watch.told == [(B, Received(3, 2, 1, True))]
+    assert f.watch.told == [(B, Received(3, 2, 1, True, brought=4))]
+    assert f.peers.brought == {DEVICE: 4}
     assert f.leaders.leading == [B]
     assert f.log.lines[0] == ("info", "received 3 changes from south (applied 2, parked 1)")
 

@@ -292,6 +292,10 @@ class ApiTest(SynchronousTestCase):
         assert self.push(b"") == asks(A)
         assert self.received == [] and self.heard == []
 
+    def test_what_it_brings_that_nobody_knew_is_counted(self):
+        self.push(self.payload("one", "two"))
+        assert list(self.peers.brought.values()) == [2]
+
     def test_what_is_pushed_is_received_before_it_is_acknowledged(self):
         wants = PullRequest(**json.loads(self.push(self.payload("one", "two"))))
         assert self.site.texts == {"one", "two"} and json.loads(wants.vector) == {B: 2}

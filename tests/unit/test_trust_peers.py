@@ -110,3 +110,12 @@ def test_a_damaged_list_is_one_line(state: Path, content: bytes):
 def test_what_a_later_version_keeps_beside_it_is_read_over(state: Path):
     write_private(state / FILE, b'{"peers":[{"device":"%s","name":"x","new":1}]}' % ONE.encode())
     assert open_peers(state).all() == [Paired(ONE, "x")]
+
+
+def test_what_a_device_may_bring_that_nobody_knew_ends_and_does_not_begin_anew_with_a_restart(state: Path):
+    open_peers(state, Paired(ONE, "north"), Paired(TWO, "south"))
+    peers = Peers(state, OWN, most_brought=10)
+    peers.note_brought(ONE, 7)
+    assert (peers.terms(ONE).room, peers.terms(TWO).room) == (3, 10)
+    peers.note_brought(ONE, 5)
+    assert Peers(state, OWN, most_brought=10).terms(ONE).room == 0
