@@ -25,6 +25,8 @@ ROW_WAIT_MS = 200
 """At most a fifth of deadlock_timeout: it is never the application that a deadlock kills."""
 DIRECT_TYPES = ("character", "numeric", "timestamp", "time", "interval", "bit")
 CONNECT_SECONDS = 10
+LIMITS = "('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')"
+"""Of time; not every version has each."""
 
 
 class PostgresStore(SqlStore):
@@ -60,6 +62,8 @@ class PostgresStore(SqlStore):
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET client_min_messages = warning")
         connection.execute("SET extra_float_digits = 1")
+        # Limits that the database sets are meant for the application.
+        connection.execute(f"SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN {LIMITS}")
         # Everything here is found by an index. Tables that grow from nothing have no statistics yet:
         # left alone the planner sorts the whole changelog for each batch, and prepared plans stay bad.
         connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off")
