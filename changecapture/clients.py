@@ -22,8 +22,9 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from changecapture.apply import apply_entries, drain
+from changecapture.apply import apply_own, drain
 from changecapture.apply.localise import find_fits
+from changecapture.author import Author
 from changecapture.core.alias import read_alias
 from changecapture.core.change import ALIVE, Entry, Row
 from changecapture.core.clock import next_stamp
@@ -32,10 +33,11 @@ from changecapture.core.fit import Fit, text_length
 from changecapture.core.merge import merge_entries
 from changecapture.core.scopes import Scopes, Terms
 from changecapture.core.table import SyncedColumn, SyncedTable
-from changecapture.core.values import canonical, dump
-from changecapture.core.vector import Vector, covers_name, digest_vector, dump_vector, load_vector
+from changecapture.core.values import canonical
+from changecapture.core.vector import Vector, covers_name, dump_vector, load_vector
 from changecapture.core.wire import check_number, check_text
 from changecapture.errors import PeerError
+from changecapture.identify import find_joined
 from changecapture.store.interface import Store
 from changecapture.sync import PullRequest, answer
 
@@ -190,20 +192,9 @@ def put_changes(
     seen = load_vector(load_since(since).vector)
     with store.lock():
         drain(store)
-        site, vector = store.read_site(), store.read_vector()
-        origin, epoch = name_origin(site.origin, client), site.epoch
-        used = max((n for (o, e, _), n in vector.items() if (o, e) == (origin, epoch)), default=0)
-        entries = _make_entries(store, read, seen, (origin, epoch, used))
-        context = {c: min(n, vector.get(c, 0)) for c, n in seen.items() if c[:2] != (origin, epoch)}
-        digest = digest_vector(context)
-        raised = {(e.origin, e.epoch, e.scope): e.number for e in entries}
-        done = apply_entries(
-            store,
-            entries,
-            {(origin, epoch, used + 1): digest},
-            {digest: context},
-            lambda: store.write_vector(raised),
-        )
+        author = Author(store, name_origin(store.read_site().origin, client), seen)
+        _write(store, author, read, seen)
+        done = apply_own(store, author)
     return {"taken": done.entries, "shown": done.applied, "parked": done.parked}
 
 
@@ -214,52 +205,21 @@ class _Put:
     columns: dict[str, Any]
     stamp: int | None
 
-    @property
-    def deletes(self) -> bool:
-        return not self.columns[ALIVE]
 
-
-def _make_entries(
-    store: Store, puts: Sequence[_Put], seen: Vector, names: tuple[str, int, int]
-) -> list[Entry]:
-    """Return the entries of each change, a delete's for each key of a joined row (decision 39); in the
-    transaction of the writer."""
-    origin, epoch, used = names
-    joined = store.read_names({put.row for put in puts})
+def _write(store: Store, author: Author, puts: Sequence[_Put], seen: Vector) -> None:
+    """Write the changes of a client, who has seen what he was told, with stamps later than that."""
+    joined = find_joined(store, {put.row for put in puts})
     places = [joined.get(put.row, put.row) for put in puts]
-    members, known = store.read_members(set(places)), store.read_row_entries(set(places))
-    versions, now = store.read_versions(set(places)), store.read_clock()
-    made: dict[Row, list[Entry]] = {}
-    entries: list[Entry] = []
-    for put, place in zip(puts, places, strict=True):
-        before = [entry for entry, _ in known.get(place, ())]
+    known, versions = store.read_row_entries(set(places)), store.read_versions(set(places))
+    now = store.read_clock()
+    for put, row in zip(puts, places, strict=True):
+        before = [entry for entry, _ in known.get(row, ())]
         told = [e for e in before if covers_name(seen, e.origin, e.epoch, e.scope, e.number)]
-        own = made.setdefault(place, [])
-        version = versions.get(place)
+        latest = max((entry.stamp for entry in told), default=0)
         # Nobody writes in the future; and what was seen is older than what is written after it.
-        last = max((e.stamp for e in (*told, *own)), default=0)
-        stamp = next_stamp(min(now, now if put.stamp is None else put.stamp), last)
-        base = version.seen if version is not None and len(told) == len(before) and not own else 0
-        columns = dump(_complete(put, [*before, *own]))
-        for key in members.get(place, [put.row.key]) if put.deletes else [put.row.key]:
-            number = used + 1 + len(entries)
-            row = put.row.table, key
-            entries.append(
-                Entry(origin, epoch, number, used + 1, stamp, base, put.table.scope, *row, columns)
-            )
-            own.append(entries[-1])
-    return entries
-
-
-def _complete(put: _Put, before: Sequence[Entry]) -> dict[str, Any]:
-    """Return the columns of a change with all of each group that it writes a column of."""
-    columns, merged = dict(put.columns), merge_entries(before)
-    for group in put.table.groups:
-        if any(name in put.columns for name in group):
-            for name in group:
-                if name not in columns and name in merged:
-                    columns[name] = merged[name].value
-    return dict(sorted(columns.items()))
+        stamp = next_stamp(min(now, now if put.stamp is None else put.stamp), latest)
+        base = versions[row].seen if row in versions and len(told) == len(before) else 0
+        author.say(put.table, row, put.columns, stamp=stamp, base=base, known=before)
 
 
 def _read_change(store: Store, number: int, change: Any, accept: Scopes) -> _Put:
