@@ -72,6 +72,10 @@ class Author:
         ]
         self.number = self.entries[-1].number if self.entries else self.number
 
+    def said(self, row: Row) -> Sequence[Entry]:
+        """Return what ``say`` has written of a row."""
+        return self._said[row]
+
     def say(
         self,
         table: SyncedTable,
