@@ -75,7 +75,8 @@ class RowStore(UpkeepStore):
             table, local_keys, ", ".join(asked), " ".join(joins)
         ):
             values = dict(zip(wires, rest, strict=True))
-            values.update((wire, json.loads(values[wire])) for wire in texts)
+            for wire in texts:
+                values[wire] = json.loads(values[wire])
             if nameless is not None:
                 late = json.loads(text)
                 values.update((wire, v) for wire, v in json.loads(nameless).items() if late[wire] is None)
