@@ -185,7 +185,8 @@ def test_age_is_told_by_its_largest_unit(microseconds, words):
     assert describe_age(microseconds) == words
 
 
-UNFINISHED = "not equal: postgresql://site/eden is not installed to the end (run: changecapture install URL)"
+UNFINISHED = "not equal: postgresql://site/city is not installed to the end (run: changecapture install URL)"
+PARKED = "2 rows parked in postgresql://site/eden (see: changecapture parked list URL)"
 SITE = Status(
     database="postgresql://site/eden",
     site="a",
@@ -213,8 +214,8 @@ SITE = Status(
 @pytest.mark.parametrize(
     ("other", "status", "last"),
     [
-        (SITE, 0, "equal"),
-        (replace(SITE, parked={}, conflicts=0), 0, "equal"),
+        (SITE, 1, f"in step, but: {PARKED}; {PARKED.replace('eden', 'city')}"),
+        (replace(SITE, parked={}, conflicts=0), 1, f"in step, but: {PARKED}"),
         (replace(SITE, vector={}), 1, "not equal: each holds changes that the other has not"),
         (
             replace(SITE, vector={("a", 1, "pr"): 2}),
@@ -227,7 +228,7 @@ SITE = Status(
     ],
 )
 def test_sites_are_in_step_when_they_hold_the_same_and_nothing_came_meanwhile(capsys, other, status, last):
-    assert report(5, SITE, other) == status
+    assert report(5, SITE, replace(other, database="postgresql://site/city")) == status
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "5 entries travelled"
     assert lines[1] == "postgresql://site/eden: 3 entries, 2 rows parked, 1 conflict"
