@@ -104,14 +104,19 @@ def find_traces(url: DatabaseURL) -> bool:
         store.close()
 
 
-def uninstall(url: DatabaseURL) -> None:
-    """Take everything of ours away: triggers first, then all that was captured and received."""
+def uninstall(url: DatabaseURL) -> list[str]:
+    """Take everything of ours away: triggers first, then all that was captured and received.
+
+    Return the accounts that had rights on it: they stay, as other databases may need them.
+    """
     store = open_store(url, installed=False)
     try:
+        given = account.list_given(store)
         with store.lock():
             migrate(url, "base")
     finally:
         store.close()
+    return given
 
 
 def migrate(url: DatabaseURL, revision: str = "head") -> None:

@@ -193,12 +193,13 @@ def introduce(left: Store, right: Store) -> list[str]:
 
 def check_shared(left: SqlStore, right: SqlStore) -> None:
     """Refuse two sites of which neither could show a row of the other: their logs would be mixed for good."""
-    if exchanged_tables(left) & exchanged_tables(right):
+    ours, theirs = exchanged_tables(left), exchanged_tables(right)
+    if not ours or not theirs or ours & theirs:  # without any the installation has not come to its end
         return
     raise ConfigError(
         f"{left.url} and {right.url} have no table in common",
         why="these are two applications, and no mapping that is installed stands between them",
-        mend="correct the URL that is wrong, or install the mapping: changecapture install URL --mapping NAME",
+        mend="correct the URL, or install a mapping: changecapture install URL --mapping NAME",
     )
 
 

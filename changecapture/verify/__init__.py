@@ -44,8 +44,9 @@ class Differing:
 
 @dataclass(slots=True)
 class Verified:
-    """``tables``: how many both sites have. ``rows``: shown at the left. ``bytes``: what a link between the two would have carried to find the
-    differences. ``apart``: tables or columns that one side alone has. ``repaired``: rows shipped."""
+    """``tables``: how many both sites have. ``rows``: shown at the left. ``bytes``: what a link between the
+    two would have carried to find the differences. ``apart``: tables or columns that one side alone has.
+    ``repaired``: rows shipped."""
 
     tables: int = 0
     rows: int = 0

@@ -60,8 +60,8 @@ port = 7482                     # without a port there are none
 """
 NEXT = """\
 wrote {path}
-next: set CHANGECAPTURE_URL, `changecapture install`, `changecapture-relay run`, and at each two sites \
-`changecapture-relay pair`"""
+next: set CHANGECAPTURE_URL, then `changecapture install`, `changecapture-relay password` (for the page in a
+browser), `changecapture-relay run`; and for each two sites, once, `changecapture-relay pair`"""
 
 
 @click.command()
