@@ -45,7 +45,7 @@ def opened(url: str | None) -> Iterator["SqlStore"]:
         store.close()
 
 
-@command.command("list")
+@command.command("list", epilog=EPILOG)
 @url_argument
 @click.option("--all", "resolved", is_flag=True, help="Those that are resolved as well.")
 @json_option
@@ -64,7 +64,7 @@ def list_conflicts(url: str | None, resolved: bool, as_json: bool) -> None:
         click.echo("no conflicts")
 
 
-@command.command("show")
+@command.command("show", epilog=EPILOG)
 @click.argument("id_", metavar="ID", type=int)
 @url_argument
 @json_option
@@ -83,7 +83,7 @@ def show_conflict(id_: int, url: str | None, as_json: bool) -> None:
         say(f"{name + ':':<10}{text}")
 
 
-@command.command("resolve")
+@command.command("resolve", epilog=EPILOG)
 @click.argument("id_", metavar="ID", type=int)
 @url_argument
 @click.option("--keep", is_flag=True, help="What is shown is right.")

@@ -29,7 +29,7 @@ def command() -> None:
     """Show rows that came and cannot be shown here, try them again, or decide what becomes of them."""
 
 
-@command.command("list")
+@command.command("list", epilog=EPILOG)
 @url_argument
 @json_option
 def list_parked(url: str | None, as_json: bool) -> None:
@@ -51,7 +51,7 @@ def list_parked(url: str | None, as_json: bool) -> None:
         click.echo("no parked rows")
 
 
-@command.command("show")
+@command.command("show", epilog=EPILOG)
 @click.argument("table")
 @click.argument("key")
 @url_argument
@@ -73,7 +73,7 @@ def show_parked(table: str, key: str, url: str | None, as_json: bool) -> None:
             say(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
 
 
-@command.command("retry")
+@command.command("retry", epilog=EPILOG)
 @url_argument
 @json_option
 def retry_parked(url: str | None, as_json: bool) -> int:
@@ -86,7 +86,7 @@ def retry_parked(url: str | None, as_json: bool) -> int:
     return NO if left else 0
 
 
-@command.command("join")
+@command.command("join", epilog=EPILOG)
 @click.argument("table")
 @click.argument("key")
 @url_argument
@@ -110,7 +110,7 @@ def join_parked_row(table: str, key: str, other: str | None, url: str | None, as
     return 0 if shown else NO
 
 
-@command.command("discard")
+@command.command("discard", epilog=EPILOG)
 @click.argument("table")
 @click.argument("key")
 @url_argument

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from relay.cli.options import config_option, ending
+from relay.cli.options import config_option, ending, example
 
 
-@click.command()
+@click.command(epilog=example("password", "password < password.txt"))
 @config_option
 def password(config_file: Path) -> None:
     """Set the password of the page in the browser; a relay that runs takes it at once.

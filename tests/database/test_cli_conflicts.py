@@ -129,9 +129,8 @@ def test_what_is_offered_for_a_parked_row_can_be_typed_and_shows_it(families):
     here.family.add_parent("a", "Nurse")
     there.family.add_parent("b", "Nurse")
     exchange(here, there)
-    (advice,) = [
-        parked["advice"] for parked in json.loads(run_command("parked", "list", here.url, "--json").out)
-    ]
+    (parked,) = json.loads(run_command("parked", "list", here.url, "--json").out)
+    advice = parked["advice"]
     offered = re.search(r"changecapture (parked join [^;]*);", advice)
     assert offered is not None, advice
     assert advice in run_command("parked", "list", here.url).out

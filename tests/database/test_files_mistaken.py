@@ -138,7 +138,7 @@ def test_archive_that_cannot_be_read_says_so(home, tmp_path, damage):
 
 
 @pytest.mark.parametrize(
-    "text", ["root:x:0:0::/root:/bin/sh\n" * 25, "[site]\nname = 1\n", "{\n}\n", "uuid,note\na,b\n"]
+    "text", ["root:x:0:0::/root:/bin/sh\n" * 25, "[site]\nn = 1\n", "{\n}\n", "uuid\na\n"]
 )
 def test_file_of_something_else_is_refused_in_one_line(home, tmp_path, text):
     path = tmp_path / "foreign"

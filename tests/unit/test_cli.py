@@ -48,6 +48,21 @@ def test_help_of_every_command_has_an_example(command):
     assert f"  Example:\n    changecapture {command} " in shown.out
 
 
+def list_commands(group, called=""):
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from list_commands(command, f"{called}{name} ")
+        else:
+            yield f"{called}{name}", command
+
+
+def test_every_command_has_an_example_and_tells_what_it_tells_as_json_too():
+    found = dict(list_commands(commands))
+    assert [name for name, c in found.items() if "Example:" not in (c.epilog or "")] == []
+    plain = [name for name, c in found.items() if not any("--json" in p.opts for p in c.params)]
+    assert plain == ["completion"]
+
+
 def test_help_says_where_a_url_may_come_from_and_what_the_exit_status_means():
     shown = run_command("--help").out
     assert "env:NAME" in shown
