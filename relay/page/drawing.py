@@ -13,7 +13,7 @@ ROW = 84
 SIDE = 76
 NAME = 16
 PLOT = 120
-GAP = 14
+GAP = 24
 
 
 @dataclass(frozen=True, slots=True)
