@@ -373,6 +373,9 @@ class Store(Protocol):
     def read_row_entries(self, rows: Collection[Row]) -> dict[Row, list[tuple[Entry, bool]]]:
         """Return all entries of the rows, under whichever of its keys, each with whether it is applied."""
 
+    def read_row_entries_until(self, rows: Collection[Row], position: int) -> list[Entry]:
+        """Return the entries of the rows that stand no further than a position of the log."""
+
     def read_unapplied(self, rows: Collection[Row]) -> dict[Row, list[str]]:
         """Return the names, as text, of the entries of parked rows that are not applied."""
 
