@@ -11,16 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from changecapture.apply import apply_entries, drain, find_blocking, join
+from changecapture.apply import apply_own, drain, find_blocking, join
 from changecapture.apply.aliases import why_apart
+from changecapture.author import Author
 from changecapture.bridge import common_table
 from changecapture.core.alias import make_alias
-from changecapture.core.change import ALIVE, UNSEEN, Entry, Row, Version, hash_name
+from changecapture.core.change import ALIVE, UNSEEN, Row, Version
 from changecapture.core.clock import next_stamp
-from changecapture.core.group import complete
 from changecapture.core.merge import merge_entries
-from changecapture.core.values import dump
-from changecapture.core.vector import digest_vector
 from changecapture.errors import ConfigError
 from changecapture.identify import find_joined
 from changecapture.store.sqlstore import SqlStore
@@ -204,36 +202,16 @@ def _decide(
     if table is None:
         raise ConfigError(f"{row.table} is not synced here", mend="decide at a site that has it")
     row = find_joined(store, [row]).get(row, row)
-    site, vector = store.read_site(), store.read_vector()
-    number, pass_number = site.last_number, site.last_pass + 1
     version = store.read_versions([row]).get(row) or Version(0, "", False, 0)
-    unseen = None if seen else store.read_unapplied([row]).get(row)
-    cells = merge_entries(
-        entry for of_row in store.read_row_entries([row]).values() for entry, applied in of_row if applied
-    )
-    columns = {**columns, **complete(table.groups, columns, cells)}
-    text = dump(columns | ({UNSEEN: unseen} if unseen else {}))
-    keys = [row.key] if columns.get(ALIVE, True) else store.read_members([row]).get(row, [row.key])
-    known = store.read_row_entries([row]).get(row, [])
-    latest = max((entry.stamp for entry, _ in known), default=0)
-    entries: list[Entry] = []
-    for key in keys:
-        number += 1
-        stamp = next_stamp(store.read_clock(), max(version.stamp, latest))
-        names = site.origin, site.epoch, number, pass_number
-        entries.append(Entry(*names, stamp, version.seen, table.scope, row.table, key, text))
-        merged = version.seen ^ hash_name(site.origin, site.epoch, number)
-        version = Version(stamp, site.origin, version.alive, merged)
-    context = {c: n for c, n in vector.items() if c[:2] != (site.origin, site.epoch)}
-    digest = digest_vector(context)
-
-    def record() -> None:
-        store.write_vector({(site.origin, site.epoch, table.scope): number})
-        store.write_site(last_number=number, last_pass=pass_number)
-        note()
-
-    passes = {(site.origin, site.epoch, pass_number): digest}
-    return apply_entries(store, entries, passes, {digest: context}, record).parked == 0
+    if not seen and (unseen := store.read_unapplied([row]).get(row)):
+        columns = {**columns, UNSEEN: unseen}
+    logged = store.read_row_entries([row]).get(row, [])
+    known = [entry for entry, applied in logged if applied]
+    latest = max((entry.stamp for entry, _ in logged), default=0)
+    stamp = next_stamp(store.read_clock(), max(version.stamp, latest))
+    author = Author(store)
+    author.say(table, row, columns, stamp=stamp, base=version.seen, known=known)
+    return apply_own(store, author, note).parked == 0
 
 
 def _note(store: SqlStore, conflict: Lost) -> None:
