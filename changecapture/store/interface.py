@@ -226,6 +226,9 @@ class Store(Protocol):
     def read_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> dict[str, LateRow]:
         """Return the rows as they are now, by local key, gone ones left out."""
 
+    def read_rows_at(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, LateRow]:
+        """Return the rows at these places as they are now: {key: row}."""
+
     def read_local_keys(self, table: SyncedTable, column: str, wanted: Collection[Any]) -> dict[Any, str]:
         """Return {value of the column: local key} of the rows that have one of the values."""
 
