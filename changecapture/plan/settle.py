@@ -70,6 +70,8 @@ def _refuse_at_sight(catalogue: Catalogue, profile: Profile) -> dict[str, str]:
             refused[name] = rule.why
         elif name.startswith("@"):
             refused[name] = "its name begins with @, which entries keep for themselves"
+        elif table.inherited:
+            refused[name] = "other tables inherit it: it shows their rows as its own"
         elif spellings[name.lower()] > 1:
             refused[name] = "another table's name differs only in case: sites could not tell them"
         elif fault := _fault_in_names(table):
