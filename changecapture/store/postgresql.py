@@ -79,6 +79,9 @@ class PostgresStore(SqlStore):
             return DataError("a foreign key refuses", reason="foreign key", why=_detail(error))
         if state[:2] in ("22", "23") or state == "P0001":
             return DataError("a value does not fit", reason="value", why=text)
+        if state[:2] in ("42", "3F") and "function" in (error.diag.context or ""):
+            # Ours do nothing while we apply: a trigger of the application lacks something.
+            return DataError("a trigger of the application fails", reason="value", why=text)
         if state in ("42P01", "42703", "3F000", "42883"):
             mend = "run: changecapture install URL"
             return DriftError("the database is not as installed", why=text, mend=mend)

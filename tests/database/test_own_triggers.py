@@ -17,6 +17,12 @@ SKIP = (
     "IF NEW.name = 'no' THEN RETURN NULL; END IF; RETURN NEW; END$$; "
     "CREATE TRIGGER skips BEFORE INSERT OR UPDATE ON tent FOR EACH ROW EXECUTE FUNCTION skip()"
 )
+DENY = (
+    "CREATE FUNCTION deny() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
+    "IF NEW.name = 'no' THEN RAISE 'not you' USING ERRCODE = 'insufficient_privilege'; END IF; "
+    "RETURN NEW; END$$; "
+    "CREATE TRIGGER denies BEFORE INSERT ON tent FOR EACH ROW EXECUTE FUNCTION deny()"
+)
 OWN_TRIGGER = {
     "postgresql": (
         "CREATE FUNCTION audited() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$; "
@@ -83,6 +89,15 @@ def find(url, check, *options):
     found = json.loads(run_command("doctor", url, "--json", *options).out)
     ((state, what, mend),) = [(f["state"], f["what"], f["mend"]) for f in found if f["check"] == check]
     return state, what, mend
+
+
+def test_trigger_that_fails_for_one_row_stops_no_other(sites):
+    here, there = sites
+    there.run(DENY)
+    here.run("INSERT INTO tent VALUES ('a', 'yes', 1), ('b', 'no', 2), ('c', 'yes', 3)")
+    exchange(here, there)
+    assert there.fetch("SELECT uuid FROM tent ORDER BY uuid") == [("a",), ("c",)]
+    assert there.parked() == {("tent", "b"): "value"}
 
 
 def test_rows_that_a_policy_hides_are_never_taken_for_gone(tent):
