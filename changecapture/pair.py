@@ -18,8 +18,9 @@ from time import monotonic
 from typing import Protocol
 
 from changecapture.apply import retry
+from changecapture.bridge import exchanged_tables
 from changecapture.config import DatabaseURL
-from changecapture.errors import Gone, PeerError
+from changecapture.errors import ConfigError, Gone, PeerError
 from changecapture.greeting import Measured, greet, meet
 from changecapture.memo import Memo
 from changecapture.memory import spare_collector
@@ -188,6 +189,18 @@ def introduce(left: Store, right: Store) -> list[str]:
             mend="run changecapture site renew URL in the copy",
         )
     return [*_meet(left, right, names[0]), *_meet(right, left, names[1])]
+
+
+def check_shared(left: SqlStore, right: SqlStore) -> None:
+    """Refuse two sites of which neither could show a row of the other: their logs would be mixed for good."""
+    ours, theirs = exchanged_tables(left), exchanged_tables(right)
+    if not ours or not theirs or ours & theirs:  # without any the installation has not come to its end
+        return
+    raise ConfigError(
+        f"{left.url} and {right.url} have no table in common",
+        why="these are two applications, and no mapping that is installed stands between them",
+        mend="correct the URL, or install a mapping: changecapture install URL --mapping NAME",
+    )
 
 
 def _meet(here: Store, there: Store, own: str) -> list[str]:

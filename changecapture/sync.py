@@ -171,7 +171,7 @@ def answer(store: Store, request: PullRequest, terms: Terms = NO_TERMS) -> Answe
 
 def _make_batch(store: Store, request: PullRequest, scopes: Scopes) -> Batch:
     site, vector, since = store.read_site(), scopes.of(store.read_vector()), load_vector(request.vector)
-    known = request.epoch == site.epoch and _is_log_of(store, request)
+    known = request.epoch == site.epoch and is_log_of(store, request.after, request.end, request.mark)
     after = request.after if known else 0
     resumed = known and request.end >= max(1, store.read_compaction().reached)
     end = request.end if resumed else store.last_position()
@@ -187,14 +187,14 @@ def _make_batch(store: Store, request: PullRequest, scopes: Scopes) -> Batch:
     )
 
 
-def _is_log_of(store: Store, request: PullRequest) -> bool:
+def is_log_of(store: Store, after: int, end: int, mark: str) -> bool:
     """Return whether the positions in a request are those of this changelog, as far as the request has come.
 
     It may have been put back to an earlier state since. Where that cannot be told the pull begins anew, and
     what the receiver holds is passed over.
     """
-    reached = request.end or request.after
-    return reached == 0 or (request.mark != "" and request.mark == store.read_stretch(reached))
+    reached = end or after
+    return reached == 0 or (mark != "" and mark == store.read_stretch(reached))
 
 
 def _take_entries(

@@ -35,7 +35,7 @@ from relay.log import Log
 from relay.pace import Pace
 from relay.porch import Porch
 from relay.resource import BoundedRequest
-from relay.rpc import BROKEN, BUSY, WRONG, Form, JsonForm, Refused, XmlForm
+from relay.rpc import BROKEN, BUSY, UNKNOWN, WRONG, Form, JsonForm, Refused, XmlForm
 from relay.trust.identity import Identity
 from relay.trust.tokens import Token, Tokens
 
@@ -111,16 +111,12 @@ class Clients:
         return self._tokens.find(text.strip()) if kind.lower() in ("basic", "bearer") else None
 
     async def answer(self, form: Form, token: Token, body: bytes) -> bytes:
-        """Return the body of the answer to the call in ``body``, whatever that is."""
-        number: Any = None
-        try:
-            try:
-                number, method, parameters = form.read(body)
-            except PeerError as error:
-                raise Refused(WRONG, str(error)) from error
-            return form.write(number, await self.call(token, method, parameters))
-        except Refused as error:
-            return form.fail(number, error)
+        """Return the body of the answer to what is in ``body``, whatever that is."""
+
+        async def do(method: Any, parameters: Any) -> dict[str, Any]:
+            return await self.call(token, method, parameters)
+
+        return await form.answer(body, do)
 
     async def call(self, token: Token, method: Any, parameters: Any) -> dict[str, Any]:
         """Return the answer to a call; raise Refused."""
@@ -149,7 +145,7 @@ class Clients:
             name = f"{token.name} {client}"
             self._tokens.admit(token.name, client)
             return await self._database.put_changes(name, changes, since, token.accept)
-        raise PeerError("no such method", why="there are sync.get_changes and sync.put_changes")
+        raise Refused(UNKNOWN, "no such method: there are sync.get_changes and sync.put_changes")
 
 
 def _fit(parameters: Any, types: Sequence[type], defaults: Sequence[Any]) -> list[Any]:
@@ -210,7 +206,10 @@ class _Page(Resource):
         return NOT_DONE_YET
 
     def _send(self, said: bytes, request: Request) -> None:
-        request.setHeader("Content-Type", self._form.kind)
-        request.setHeader("Content-Length", str(len(said)))
-        request.write(said)
+        if said:
+            request.setHeader("Content-Type", self._form.kind)
+            request.setHeader("Content-Length", str(len(said)))
+            request.write(said)
+        else:
+            request.setResponseCode(204)  # nobody waits for a notification's answer
         request.finish()

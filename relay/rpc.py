@@ -1,23 +1,31 @@
-"""The two forms of a client's call, XML-RPC and JSON-RPC 2.0: bodies to calls and answers to bodies.
+"""The two forms of a client's call, XML-RPC and JSON-RPC 2.0: a body in, the calls in it, a body out.
 
-Everything that is read comes from outside: what is read is a method, its parameters and a number that may be
-echoed, or PeerError. XML-RPC has numbers of 32 bits: greater ones are texts there. The envelope of JSON-RPC
-has four fields: it is read and written here, a library would be more to keep than it spares.
+Everything that is read comes from outside. JSON-RPC is spoken as specified: batches, notifications (done, and
+not answered), and the codes of its errors, which XML-RPC's faults share. No library for it has had a release
+for three years, and its envelope has four fields: it is read and written here.
 """
 
 import json
 import xmlrpc.client
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from changecapture.clients import narrow
 from changecapture.core.entries import decoder
 from changecapture.errors import PeerError
 from relay import messages
 
-WRONG, BUSY, BROKEN = -32602, -32001, -32603
-"""Error codes of both: what was sent is wrong, try again later, a mistake of ours."""
-INT32 = 2**31
+UNREADABLE, NO_CALL, UNKNOWN, WRONG, BROKEN, BUSY = -32700, -32600, -32601, -32602, -32603, -32001
+"""Not text of the form; not a call; no such method; wrong parameters, or what they say cannot be done; a
+mistake of ours; try again later."""
 NUMBER_LIMIT = 200
 """Characters of the number that a JSON-RPC call gives itself."""
+MOST_CALLS = 10
+"""In one body."""
+
+Do = Callable[[Any, Any], Awaitable[Any]]
+"""What does a call: method and parameters to the answer; raises Refused."""
 
 
 class Refused(Exception):
@@ -30,20 +38,14 @@ class Refused(Exception):
 
 
 class Form(Protocol):
-    """How calls are written. The first of what ``read`` returns is for ``write`` and ``fail``."""
+    """How calls are written."""
 
     @property
     def kind(self) -> str:
         """Return the content type."""
 
-    def read(self, body: bytes) -> tuple[Any, Any, Any]:
-        """Return the call's number, method and parameters; raise PeerError."""
-
-    def write(self, number: Any, answer: Any) -> bytes:
-        """Return the body of an answer."""
-
-    def fail(self, number: Any, error: Refused) -> bytes:
-        """Return the body of a refusal."""
+    async def answer(self, body: bytes, do: Do) -> bytes:
+        """Do what a body asks for; return the body of the answer, b"" where none is wanted."""
 
 
 class XmlForm:
@@ -51,61 +53,93 @@ class XmlForm:
 
     kind = "text/xml"
 
-    def read(self, body: bytes) -> tuple[Any, Any, Any]:
+    async def answer(self, body: bytes, do: Do) -> bytes:
         """See Form."""
-        parameters, method = messages.read_any(body)
-        return None, method, list(parameters)
-
-    def write(self, number: Any, answer: Any) -> bytes:
-        """See Form."""
-        return xmlrpc.client.dumps((_narrow(answer),), methodresponse=True, allow_none=True).encode()
-
-    def fail(self, number: Any, error: Refused) -> bytes:
-        """See Form."""
-        return messages.write_fault(error.code, error.text)
+        try:
+            try:
+                parameters, method = messages.read_any(body)
+            except PeerError as error:
+                raise Refused(UNREADABLE, str(error)) from error
+            said = narrow(await do(method, list(parameters)))
+        except Refused as error:
+            return messages.write_fault(error.code, error.text)
+        return xmlrpc.client.dumps((said,), methodresponse=True, allow_none=True).encode()
 
 
 class JsonForm:
-    """JSON-RPC 2.0, a call a request."""
+    """JSON-RPC 2.0."""
 
     kind = "application/json"
 
-    def read(self, body: bytes) -> tuple[Any, Any, Any]:
+    async def answer(self, body: bytes, do: Do) -> bytes:
         """See Form."""
         try:
-            call = decoder.decode(body.decode())
-            if b"\\u" in body:
-                json.dumps(
-                    call, ensure_ascii=False
-                ).encode()  # half of a surrogate pair can hide in an escape
-            number, method, parameters = call.get("id"), call.get("method"), call.get("params", [])
-        except (ValueError, AttributeError, RecursionError) as error:
-            raise PeerError("not a JSON-RPC call") from error
-        if not (number is None or type(number) in (str, int)) or len(str(number)) > NUMBER_LIMIT:
-            raise PeerError("not a JSON-RPC call", why="id is neither a short text nor a number")
-        return number, method, parameters
-
-    def write(self, number: Any, answer: Any) -> bytes:
-        """See Form."""
-        return json.dumps({"jsonrpc": "2.0", "id": number, "result": answer}).encode()
-
-    def fail(self, number: Any, error: Refused) -> bytes:
-        """See Form."""
-        said = {"code": error.code, "message": error.text}
-        return json.dumps({"jsonrpc": "2.0", "id": number, "error": said}).encode()
+            calls = _read_json(body)
+            many = isinstance(calls, list)
+            if many and not 0 < len(calls) <= MOST_CALLS:
+                raise Refused(NO_CALL, f"1 to {MOST_CALLS} calls at once")
+        except Refused as error:
+            return json.dumps(_fail(None, error)).encode()
+        answers = [await _answer_one(call, do) for call in (calls if many else [calls])]
+        wanted = [answer for answer in answers if answer is not None]
+        if not wanted:
+            return b""
+        return json.dumps(wanted if many else wanted[0]).encode()
 
 
-def _narrow(value: Any) -> Any:
-    """Return a value as XML-RPC can carry it."""
-    if isinstance(value, dict):
-        return {name: _narrow(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_narrow(each) for each in value]
-    if isinstance(value, str):
-        # What XML cannot hold, which few texts have, JSON-RPC carries.
-        return "".join(c if _is_xml(c) else "\ufffd" for c in value)
-    return str(value) if type(value) is int and not -INT32 <= value < INT32 else value
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """``quiet``: a notification, which nobody waits for the answer of."""
+
+    number: Any
+    method: str
+    parameters: Any
+    quiet: bool
 
 
-def _is_xml(character: str) -> bool:
-    return (character >= " " or character in "\t\n\r") and character not in "\ufffe\uffff"
+async def _answer_one(call: Any, do: Do) -> dict[str, Any] | None:
+    try:
+        read = _read_call(call)
+    except Refused as error:
+        return _fail(_number_of(call), error)
+    try:
+        said = {"jsonrpc": "2.0", "id": read.number, "result": await do(read.method, read.parameters)}
+    except Refused as error:
+        said = _fail(read.number, error)
+    return None if read.quiet else said
+
+
+def _read_json(body: bytes) -> Any:
+    try:
+        found = decoder.decode(body.decode())
+        if b"\\u" in body:
+            # Half of a surrogate pair can hide in an escape.
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
+    except (ValueError, RecursionError) as error:
+        raise Refused(UNREADABLE, "not JSON in UTF-8") from error
+
+
+def _read_call(call: Any) -> _Call:
+    """Return a call of the specified form; raise Refused."""
+    if not isinstance(call, dict) or call.get("jsonrpc") != "2.0":
+        raise Refused(NO_CALL, 'not a JSON-RPC call: it says no "jsonrpc": "2.0"')
+    method, parameters = call.get("method"), call.get("params", [])
+    if not isinstance(method, str) or not isinstance(parameters, list | dict):
+        raise Refused(NO_CALL, "not a JSON-RPC call: method is a text, params a list or an object")
+    if "id" in call and not _is_number(call["id"]):
+        raise Refused(NO_CALL, "not a JSON-RPC call: id is a short text or a number")
+    return _Call(call.get("id"), method, parameters, quiet="id" not in call)
+
+
+def _number_of(call: Any) -> Any:
+    """Return what a call that is none calls itself, null where that cannot be told."""
+    return call["id"] if isinstance(call, dict) and "id" in call and _is_number(call["id"]) else None
+
+
+def _is_number(number: Any) -> bool:
+    return number is None or (type(number) in (str, int, float) and len(str(number)) <= NUMBER_LIMIT)
+
+
+def _fail(number: Any, error: Refused) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "error": {"code": error.code, "message": error.text}}

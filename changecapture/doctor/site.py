@@ -43,7 +43,7 @@ def check_installing(subject: Subject) -> Iterator[Problem]:
     installed = subject.status is not None
     if subject.wanted is None and not installed:
         why = "it depends on the tables that are to be synced"
-        yield Problem("what an installation needs: not looked at", why, (), "note")
+        yield Problem("what an installation needs: not looked at", why, (), "unseen")
     if subject.wanted is None or (installed and not _has_drifted(subject)):
         return
     for error in find_missing(subject.store, subject.wanted):

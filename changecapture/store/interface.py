@@ -223,6 +223,9 @@ class Store(Protocol):
     def read_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> dict[str, LateRow]:
         """Return the rows as they are now, by local key, gone ones left out."""
 
+    def read_rows_at(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, LateRow]:
+        """Return the rows at these places as they are now: {key: row}."""
+
     def read_local_keys(self, table: SyncedTable, column: str, wanted: Collection[Any]) -> dict[Any, str]:
         """Return {value of the column: local key} of the rows that have one of the values."""
 
@@ -369,6 +372,9 @@ class Store(Protocol):
 
     def read_row_entries(self, rows: Collection[Row]) -> dict[Row, list[tuple[Entry, bool]]]:
         """Return all entries of the rows, under whichever of its keys, each with whether it is applied."""
+
+    def read_row_entries_until(self, rows: Collection[Row], position: int) -> list[Entry]:
+        """Return the entries of the rows that stand no further than a position of the log."""
 
     def read_unapplied(self, rows: Collection[Row]) -> dict[Row, list[str]]:
         """Return the names, as text, of the entries of parked rows that are not applied."""

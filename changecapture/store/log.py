@@ -352,6 +352,11 @@ class LogStore(AliasStore):
             found[places[entry.row]].append((entry, bool(row[10])))
         return found
 
+    def read_row_entries_until(self, rows: Collection[Row], position: int) -> list[Entry]:
+        """Return the entries of the rows that stand no further than a position of the log."""
+        select = f"SELECT {ENTRY} FROM {self.prefix}changelog WHERE position <= {int(position)} AND"
+        return [Entry(*row) for row in self._of_rows(select, self._spread(rows))]
+
     def read_carried(self, table: str) -> dict[Row, list[Entry]]:
         """Return the entries of a table (wire name) that are not applied."""
         found: dict[Row, list[Entry]] = defaultdict(list)

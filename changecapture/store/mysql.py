@@ -33,6 +33,7 @@ from changecapture.store.log import ENTRY_HEAD
 from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
+RIGHTS = "correct the URL, or grant it: changecapture doctor URL --role NAME, as an administrator, prints how"
 CONNECT_SECONDS = 10
 WAIT_SECONDS = 10
 """For what others hold, except while applying: ALTER TABLE meets InnoDB's own statistics thread."""
@@ -124,7 +125,7 @@ class MySQLStore(SqlStore):
             mend = "run: changecapture install URL"
             return DriftError("the database is not as installed", why=text, mend=mend)
         if code in RIGHT_ERRORS:
-            return ConfigError(f"{self.url} refuses", why=text, mend="correct the URL or grant the right")
+            return ConfigError(f"{self.url} refuses", why=text, mend=RIGHTS)
         if code in READ_ONLY_ERRORS:
             return Unwritable("the database is read-only", why=text)
         if code in FULL_ERRORS:

@@ -24,6 +24,7 @@ WRITERS_LOCK = 0x5A4A_4E43_4841_4E47
 ROW_WAIT_MS = 200
 """At most a fifth of deadlock_timeout: it is never the application that a deadlock kills."""
 DIRECT_TYPES = ("character", "numeric", "timestamp", "time", "interval", "bit")
+RIGHTS = "use the owner, or grant it: changecapture doctor URL --role NAME, as an administrator, prints how"
 CONNECT_SECONDS = 10
 
 
@@ -89,7 +90,7 @@ class PostgresStore(SqlStore):
             mend = f"ALTER ROLE {self._quote(self.url.user)} BYPASSRLS"
             return ConfigError("rows are hidden by a row security policy", why=text, mend=mend)
         if state == "42501":
-            return ConfigError(f"{self.url.user} lacks a right", why=text, mend="grant it or use the owner")
+            return ConfigError(f"{self.url.user} lacks a right", why=text, mend=RIGHTS)
         if state[:2] in ("28", "3D"):
             return ConfigError(f"cannot connect to {self.url}", why=text, mend="correct the URL")
         if state == "25006":

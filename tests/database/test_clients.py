@@ -99,6 +99,71 @@ def test_a_client_that_has_seen_a_value_replaces_it_whatever_its_clock_says(home
     assert home.fetch("SELECT count(*) FROM {p}conflict") == [(0,)]
 
 
+def put_back(site: Site, told: dict[str, Any], since: str, **columns: Any) -> dict[str, Any]:
+    """Put a row as it was told, with some values edited."""
+    return put(site, told | {"columns": told["columns"] | columns}, since=since)
+
+
+def test_a_row_that_is_put_back_as_it_was_told_with_one_value_edited_changes_that_value_alone(home):
+    home.family.add_parent("p1")
+    told = get(home)
+    home.family("UPDATE parent SET name = 'meanwhile' WHERE uuid = 'p1'")
+    home.publish()
+    assert put_back(home, told["changes"][0], told["until"], note="edited")["taken"] == 1
+    assert home.family.rows("SELECT name, note FROM parent") == [("meanwhile", "edited")]
+    assert home.conflicts() == set()
+    (row,) = get(home)["changes"]
+    (entry,) = home.fetch("SELECT columns FROM {p}changelog ORDER BY position DESC LIMIT 1")
+    assert json.loads(entry[0]) == {"@alive": True, "note": "edited"} and row["columns"]["note"] == "edited"
+
+
+def test_a_row_of_a_page_before_the_last_may_be_put_back_too(home):
+    for number in range(3):
+        home.family.add_parent(f"p{number}")
+    page = get(home, limit=1)
+    assert page["more"]
+    (told,) = page["changes"]
+    home.family(f"UPDATE parent SET name = 'meanwhile' WHERE uuid = '{told['uuid']}'")
+    home.publish()
+    put_back(home, told, page["until"], note="edited")
+    shown = home.family.rows(f"SELECT name, note FROM parent WHERE uuid = '{told['uuid']}'")
+    assert shown == [("meanwhile", "edited")]
+
+
+def test_a_row_that_is_put_back_untouched_is_no_change(home):
+    home.family.add_parent("p1")
+    home.family.add_parent("p2")
+    home.family("DELETE FROM parent WHERE uuid = 'p2'")
+    told = get(home)
+    assert put(home, *told["changes"], since=told["until"]) == {"taken": 0, "shown": 0, "parked": 0}
+
+
+def test_a_deleted_row_that_is_put_back_as_alive_is_there_again(home):
+    home.family.add_parent("p1")
+    home.family("UPDATE parent SET note = 'n' WHERE uuid = 'p1'")
+    home.publish()
+    home.family("DELETE FROM parent WHERE uuid = 'p1'")
+    told = get(home)
+    put(home, told["changes"][0] | {"deleted": False}, since=told["until"])
+    assert home.family.shown("parent") == {"p1": "n"}
+
+
+def test_a_value_that_no_column_shows_may_be_put_back_and_no_other_like_it(new_tables):
+    table = "CREATE TABLE t (code varchar(9) PRIMARY KEY, v {}, w varchar(20), x varchar(9))"
+    wide = new_tables("postgresql", table.format("varchar(30)"))
+    slim = new_tables("mariadb", table.format("varchar(5)").replace(", x varchar(9)", ""))
+    put(wide, {"table": "t", "uuid": "k", "columns": {"v": "longer than five", "w": "w", "x": "new"}})
+    exchange(wide, slim)
+    told = get(slim)
+    (row,) = told["changes"]
+    assert put_back(slim, row, told["until"], w="edited")["taken"] == 1
+    for edited in ({"v": "longer still"}, {"x": "edited"}):
+        with pytest.raises(PeerError, match=r"v cannot be taken|no synced column 'x'"):
+            put_back(slim, row, told["until"], **edited)
+    exchange(wide, slim)
+    assert wide.fetch("SELECT v, w, x FROM t") == [("longer than five", "edited", "new")]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -108,6 +173,7 @@ def test_a_client_that_has_seen_a_value_replaces_it_whatever_its_clock_says(home
         ({"table": "parent", "uuid": "x", "columns": {"note": 1}}, "note cannot be taken"),
         ({"table": "parent", "uuid": "x", "changed_at": "soon"}, "changed_at must be"),
         ({"table": "parent", "uuid": "x", "other": 1}, "it is a structure of"),
+        ({"table": "parent", "uuid": "x", "columns": ["note"]}, "columns a structure"),
         ("x", "it is a structure of"),
     ],
 )
@@ -283,8 +349,13 @@ def test_tokens_let_in_and_out_at_once_and_only_their_hash_is_kept(served):
     assert service.ask("sync.put_changes", "u-1", [parent("p1", note="x")])["result"]["taken"] == 1
     url = service.url.replace("http://", f"http://any:{service.token}@") + "/RPC2"
     with xmlrpc.client.ServerProxy(url, allow_none=True) as proxy:
-        (row,) = proxy.sync.get_changes("u-1", "", 500)["changes"]
+        told = proxy.sync.get_changes("u-1", "", 500)
+        (row,) = told["changes"]
         assert (row["uuid"], row["columns"]["note"], row["deleted"]) == ("p1", "x", False)
+        row["columns"]["note"] = "edited \u263a"
+        assert proxy.sync.put_changes("u-1", [row], told["until"])["taken"] == 1
+        (row,) = proxy.sync.get_changes("u-1", told["until"])["changes"]
+        assert row["columns"]["note"] == "edited \u263a"
         with pytest.raises(xmlrpc.client.Fault, match="no such method"):
             proxy.system.listMethods()
     assert "no such method" in service.ask("sync.drop", "u-1")["error"]["message"]
@@ -356,8 +427,8 @@ function call($url, $token, $method, $params) {
 }
 $told = call($url, $token, "sync.get_changes", ["php-1"]);
 $row = $told["changes"][0];
-$change = ["table" => "parent", "uuid" => $row["uuid"], "columns" => ["note" => "from PHP"]];
-echo json_encode(call($url, $token, "sync.put_changes", ["php-1", [$change], $told["until"]]));
+$row["columns"]["note"] = "from PHP";
+echo json_encode(call($url, $token, "sync.put_changes", ["php-1", [$row], $told["until"]]));
 """
 
 
@@ -377,7 +448,7 @@ def run_php(service: Served, directory: Path, fingerprint: str) -> str:
 
 
 @pytest.mark.long
-def test_a_php_script_reads_and_puts_with_its_standard_library(served, tmp_path):
+def test_a_php_script_reads_edits_one_value_and_puts_the_row_back_with_its_standard_library(served, tmp_path):
     site, service = served
     site.family.add_parent("p1")
     site.publish()

@@ -6,7 +6,10 @@ from dataclasses import replace
 import pytest
 
 from changecapture.apply import retry
+from changecapture.clients import put_changes
+from changecapture.core.change import Row
 from changecapture.core.clock import LATEST_STAMP
+from changecapture.core.scopes import EVERY
 from changecapture.errors import DataError
 from changecapture.reconcile import reconcile
 from tests.database.test_hostile_peer import Peer, send
@@ -101,6 +104,17 @@ def refusing(request, new_tables):
         return site
 
     return make
+
+
+@pytest.mark.parametrize("code", [0, 1], ids=["refusal", "unforeseen"])
+def test_row_that_the_application_refuses_holds_up_no_other_that_a_program_puts(refusing, code):
+    site = refusing(code)
+    notes = {f"p{number}": "bad" if number == 4 else "good" for number in range(9)}
+    changes = [{"table": "parent", "uuid": key, "columns": {"note": note}} for key, note in notes.items()]
+    done = put_changes(site.store, "clinic", changes, "", EVERY)
+    assert done == {"taken": 9, "shown": 8, "parked": 1}
+    assert set(site.family.shown("parent")) == notes.keys() - {"p4"}
+    assert site.parked().keys() == {Row("parent", "p4")}
 
 
 @pytest.mark.parametrize(("code", "reason"), [(0, "value"), (1, "fault")], ids=["refusal", "unforeseen"])

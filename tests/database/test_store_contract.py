@@ -308,6 +308,7 @@ def test_entries_come_back_as_they_were_appended_in_order(store):
     assert [item for _, item in found] == [first, second]
     assert store.read_entries(found[0][0], end, 10) == found[1:]
     assert store.read_row_entries([ANA, BEN]) == {ANA: [(first, True)], BEN: [(second, False)]}
+    assert store.read_row_entries_until([ANA, BEN], found[0][0]) == [first]
 
 
 def test_name_stands_once_in_the_changelog(store):

@@ -52,6 +52,20 @@ def test_error_that_nobody_handles_is_a_failure():
         world.run()
 
 
+def test_what_the_last_net_catches_is_a_failure():
+    """A row that raised is tried again and may be shown in the end: that hides a mistake of ours."""
+
+    def publish_fails():
+        columns = "table_name, operation, reason, missed_at"
+        site.family(f"INSERT INTO {site.prefix}missed ({columns}) VALUES ('child', 'I', 'it raised', 0)")
+
+    world = Simulation(4)
+    site = world.hosts[1].site
+    world.clock.callLater(1.0, publish_fails)
+    with closing(world), pytest.raises(AssertionError, match="it raised"):
+        world.run()
+
+
 def test_a_seed_is_one_course_of_events():
     """Else a failure could not be looked into."""
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 from changecapture.config import parse_url
 from changecapture.core.change import Row, hash_name
 from changecapture.core.vector import covers_vector
+from changecapture.faults import FAULT
 from changecapture.install import install
 from changecapture.pair import pull, synchronise
 from changecapture.publish import publish
@@ -147,6 +148,14 @@ class AnySite(ABC):
         """Return the reason of each parked row."""
         found = self.fetch("SELECT table_name, row_key, reason FROM {p}parked")
         return {Row(table, key): reason for table, key, reason in found}
+
+    def set_aside(self) -> list[tuple[Any, ...]]:
+        """Return what the last net caught (``changecapture.faults``), as (table, key or operation, why)."""
+        read = self.family.rows
+        return [
+            *read(f"SELECT table_name, row_key, detail FROM {self.prefix}parked WHERE reason = '{FAULT}'"),
+            *read(f"SELECT table_name, operation, reason FROM {self.prefix}missed"),
+        ]
 
 
 class Site(AnySite):

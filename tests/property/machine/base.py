@@ -180,6 +180,12 @@ class SitesMachine(RuleBasedStateMachine):
             if isinstance(site, MemorySite):
                 assert site.store.query("PRAGMA foreign_key_check") == []
 
+    @invariant()
+    def nothing_is_set_aside(self):
+        """The last net hides mistakes of ours: there are none that it could hide."""
+        for site in self.sites:
+            assert site.set_aside() == []
+
     def teardown(self):
         try:
             self.settle()
@@ -206,6 +212,7 @@ class SitesMachine(RuleBasedStateMachine):
         first = self.sites[0]
         for site in self.sites:
             assert site.fetch("SELECT count(*) FROM {p}captured") == [(0,)]
+            assert site.set_aside() == []
             assert site.parked() == first.parked()
             assert set(site.parked().values()) <= self.may_stay_parked
             assert_sound_log(site, whole=self.whole and not self.lost)

@@ -73,6 +73,8 @@ class SimWorker:
                     return job(self._connection)
             except Crash:
                 self._host.crash()
+            finally:
+                world.note_set_aside(self._host)
         never: Deferred[T] = Deferred()
         return await never
 

@@ -44,7 +44,8 @@ class Simulation:
     clock: SimClock = field(default_factory=SimClock)
     ledger: Ledger = field(default_factory=Ledger)
     mistakes: list[str] = field(default_factory=list)
-    """What the relays' code took for a mistake of its own, and what Twisted found that nobody handled."""
+    """What the relays' code took for a mistake of its own, and what Twisted found that nobody handled;
+    and what the last net caught."""
     peaceful: bool = False
     whole: bool = True
     """Whether every log has every entry: nothing was given up by compaction."""
@@ -69,6 +70,10 @@ class Simulation:
         if event["log_level"] in (LogLevel.critical, LogLevel.error):
             failure = event.get("log_failure")
             self.mistakes.append(formatEvent(event) if failure is None else failure.getTraceback())
+
+    def note_set_aside(self, host: Host) -> None:
+        """Keep what the last net caught, which may be mended by itself later: there must be nothing."""
+        self.mistakes += [f"{host.origin} set aside {what}" for what in host.site.set_aside()]
 
     def _connect(self) -> None:
         """Let everybody be reachable by some way, and some by several.
