@@ -4,10 +4,11 @@ From what this site has: entries that were overtaken may be compacted (30 days, 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from changecapture.bridge import crossing_tables
 from changecapture.core.change import Name, Row
 from changecapture.envelope import describe, tell
 from changecapture.errors import ConfigError
@@ -51,10 +52,7 @@ def read_history(store: SqlStore, table: str, key: str) -> Life:
     row = find_joined(store, [given]).get(given, given)
     logged = store.read_row_entries([row]).get(row, [])
     if not logged:
-        raise ConfigError(
-            f"nothing is known of a row of {table} under {key}",
-            mend="see changecapture log URL --table NAME for keys that are",
-        )
+        raise ConfigError(f"nothing is known of a row of {table} under {key}", mend=_find_mend(store, given))
     names = read_names(store)
     entries = [entry for entry, _ in logged]
     found: list[Happening] = []
@@ -71,11 +69,29 @@ def read_history(store: SqlStore, table: str, key: str) -> Life:
     return Life(row.table, row.key, keys, describe_state(store, row), found)
 
 
+def _find_mend(store: SqlStore, row: Row) -> str:
+    """Return where to look for a row of which nothing is known by this name."""
+    if row.table in crossing_tables(store) and store.mapping is not None:
+        for record in store.mapping.records:
+            if any(part.table == row.table for part in record.local):
+                common = record.common[0].table
+                return f"{row.table} travels as {common}: changecapture history URL {common} KEY"
+    return "see changecapture log URL --table NAME for keys that are"
+
+
 def read_names(store: SqlStore) -> dict[str, str]:
-    """Return what sites are called, by their ids."""
+    """Return what sites are called, by their ids; ids alone where nobody has said."""
     peers = [known.instance for known in store.read_instances()]
     own = store.read_site().origin
     return {peer.base_uuid: peer.name for peer in peers if peer.name} | {own: "this site"}
+
+
+def find_origin(names: Mapping[str, str], site: str) -> str:
+    """Return the id of a site that is named by its name, "this site", or its id."""
+    found = [origin for origin, name in names.items() if name == site]
+    if len(found) > 1:
+        raise ConfigError(f"several sites are called {site}", mend=f"name it by its id: {', '.join(found)}")
+    return found[0] if found else site
 
 
 def _read_conflicts(

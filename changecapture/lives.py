@@ -18,9 +18,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from random import Random
 
-from changecapture.core.change import Entry, Row, Version, digest_entry, hash_name
+from changecapture.author import claim_entries
+from changecapture.core.change import Entry, Row, Version, add_names, digest_entry
 from changecapture.core.codec import Batch, PassName
-from changecapture.core.vector import Component, Vector, digest_vector, dump_vector
+from changecapture.core.vector import Vector, digest_vector, dump_vector
 from changecapture.epochs import begin_epoch, new_epoch, recall, remember
 from changecapture.store.interface import Site, Store
 
@@ -172,7 +173,7 @@ def _add_seen(store: Store, entries: Iterable[Entry]) -> None:
     versions: dict[Row, Version] = dict(known)
     for entry in entries:
         if (version := versions.get(entry.row)) is not None:
-            seen = version.seen ^ hash_name(entry.origin, entry.epoch, entry.number)
+            seen = add_names(version.seen, [entry])
             versions[entry.row] = version._replace(seen=seen)
     store.write_versions(versions, dict(known))
 
@@ -185,15 +186,6 @@ def claim_target(store: Store, target: Vector) -> None:
     own = {c[1] for c, n in target.items() if c[0] == site.origin and n > held.get(c, 0)}
     for epoch in own - {site.epoch}:
         store.claim_epoch(site.origin, epoch)
-
-
-def claim_entries(entries: Iterable[Entry]) -> dict[Component, int]:
-    """Return the vector of entries that are all that there is of their epochs, up to the last."""
-    claimed: dict[Component, int] = {}
-    for entry in entries:
-        component = (entry.origin, entry.epoch, entry.scope)
-        claimed[component] = max(entry.number, claimed.get(component, 0))
-    return claimed
 
 
 @dataclass(frozen=True, slots=True)

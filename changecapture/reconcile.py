@@ -271,7 +271,7 @@ def _cross(store: SqlStore, table: SyncedTable, rows: Iterable[Row]) -> Found:
     """Publish what the records that rows belong to show, and the log does not say."""
     assert store.mapping is not None
     now = store.read_clock()
-    crossed = find_changes(store, store.mapping, dict.fromkeys(rows, now), read_whole)
+    crossed = find_changes(store, store.mapping, dict.fromkeys(rows, now), read_whole, whole=True)
     changes = changes_of(store, crossed)
     append_changes(store, changes)
     came, went = set[Subject](), set[Subject]()

@@ -11,16 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from changecapture.apply import apply_entries, drain, find_blocking, join
+from changecapture.apply import apply_own, drain, find_blocking, join
 from changecapture.apply.aliases import why_apart
+from changecapture.author import Author
 from changecapture.bridge import common_table
 from changecapture.core.alias import make_alias
-from changecapture.core.change import ALIVE, UNSEEN, Entry, Row, Version, hash_name
+from changecapture.core.change import ALIVE, UNSEEN, Row, Version
 from changecapture.core.clock import next_stamp
-from changecapture.core.group import complete
 from changecapture.core.merge import merge_entries
-from changecapture.core.values import dump
-from changecapture.core.vector import digest_vector
 from changecapture.errors import ConfigError
 from changecapture.identify import find_joined
 from changecapture.store.sqlstore import SqlStore
@@ -61,6 +59,13 @@ CONFLICT = (
     "SELECT id, table_name, row_key, column_name, kept_value, kept_name, kept_stamp, "
     "lost_value, lost_name, lost_stamp, found_at, resolved_at FROM {p}conflict"
 )
+LOOK = "look at its values (changecapture parked show TABLE KEY) and correct them where the row is shown"
+WAITING = {
+    "reference": "waits for the row that it belongs to: it is shown when that one has come",
+    "busy": "tried again by itself: the application was writing the row (now: changecapture parked retry)",
+    "schema": "shown by the next changecapture parked retry, or by itself",
+}
+"""What becomes of a row that is parked for a reason which passes."""
 PARKED = "SELECT table_name, row_key, reason, detail, parked_at FROM {p}parked"
 
 
@@ -83,6 +88,23 @@ def read_parked_rows(store: SqlStore) -> list[ParkedRow]:
     """Return the first parked rows."""
     sql = f"{PARKED.format(p=store.prefix)} ORDER BY table_name, row_key LIMIT {LIST_LIMIT}"
     return [ParkedRow(*row) for row in store.query(sql)]
+
+
+def advise(store: SqlStore, parked: ParkedRow) -> str:
+    """Return what a person can do about a parked row, one sentence; read while nothing is applied."""
+    row = Row(parked.table, parked.key)
+    if parked.reason in WAITING:
+        return WAITING[parked.reason]
+    table = store.tables_by_wire.get(row.table)
+    blocking = sorted(find_blocking(store, row)) if table is not None else []
+    if table is None or not blocking:
+        return LOOK
+    names = f"{row.table} {row.key}"
+    apart = "change it in one of them where that is shown, in the application; or delete one at every site: "
+    apart += f"changecapture parked discard {names}"
+    if why_apart(store, table) is not None:
+        return f"two rows want one value: {apart}"
+    return f"the same? changecapture parked join {names} --with {blocking[0]}; two? {apart}"
 
 
 def find_parked(store: SqlStore, row: Row) -> tuple[ParkedRow, list[dict[str, Any]]]:
@@ -180,36 +202,16 @@ def _decide(
     if table is None:
         raise ConfigError(f"{row.table} is not synced here", mend="decide at a site that has it")
     row = find_joined(store, [row]).get(row, row)
-    site, vector = store.read_site(), store.read_vector()
-    number, pass_number = site.last_number, site.last_pass + 1
     version = store.read_versions([row]).get(row) or Version(0, "", False, 0)
-    unseen = None if seen else store.read_unapplied([row]).get(row)
-    cells = merge_entries(
-        entry for of_row in store.read_row_entries([row]).values() for entry, applied in of_row if applied
-    )
-    columns = {**columns, **complete(table.groups, columns, cells)}
-    text = dump(columns | ({UNSEEN: unseen} if unseen else {}))
-    keys = [row.key] if columns.get(ALIVE, True) else store.read_members([row]).get(row, [row.key])
-    known = store.read_row_entries([row]).get(row, [])
-    latest = max((entry.stamp for entry, _ in known), default=0)
-    entries: list[Entry] = []
-    for key in keys:
-        number += 1
-        stamp = next_stamp(store.read_clock(), max(version.stamp, latest))
-        names = site.origin, site.epoch, number, pass_number
-        entries.append(Entry(*names, stamp, version.seen, table.scope, row.table, key, text))
-        merged = version.seen ^ hash_name(site.origin, site.epoch, number)
-        version = Version(stamp, site.origin, version.alive, merged)
-    context = {c: n for c, n in vector.items() if c[:2] != (site.origin, site.epoch)}
-    digest = digest_vector(context)
-
-    def record() -> None:
-        store.write_vector({(site.origin, site.epoch, table.scope): number})
-        store.write_site(last_number=number, last_pass=pass_number)
-        note()
-
-    passes = {(site.origin, site.epoch, pass_number): digest}
-    return apply_entries(store, entries, passes, {digest: context}, record).parked == 0
+    if not seen and (unseen := store.read_unapplied([row]).get(row)):
+        columns = {**columns, UNSEEN: unseen}
+    logged = store.read_row_entries([row]).get(row, [])
+    known = [entry for entry, applied in logged if applied]
+    latest = max((entry.stamp for entry, _ in logged), default=0)
+    stamp = next_stamp(store.read_clock(), max(version.stamp, latest))
+    author = Author(store)
+    author.say(table, row, columns, stamp=stamp, base=version.seen, known=known)
+    return apply_own(store, author, note).parked == 0
 
 
 def _note(store: SqlStore, conflict: Lost) -> None:

@@ -29,19 +29,20 @@ from changecapture.apply.plain import write_plain
 from changecapture.apply.show import find_blockers, show_rows
 from changecapture.apply.trees import prune_trees
 from changecapture.apply.work import Work
+from changecapture.author import Author
 from changecapture.core.alias import ALIAS, Alias
 from changecapture.core.change import Entry, Row
 from changecapture.core.codec import PassName
 from changecapture.core.vector import Vector, dump_vector
 from changecapture.epochs import recall
-from changecapture.faults import explain, isolate
+from changecapture.faults import concerns_row, explain, isolate
 from changecapture.identify import find_joined
 from changecapture.publish import publish
 from changecapture.store.interface import Store
 
 RETRY_LIMIT = 500
 
-__all__ = ["Applied", "apply_entries", "drain", "find_blocking", "join", "retry"]
+__all__ = ["Applied", "apply_entries", "apply_own", "drain", "find_blocking", "join", "retry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +97,62 @@ def _apply(
             fresh = _drop_known(store, entries)
             store.write_contexts({digest: dump_vector(v) for digest, v in contexts.items()})
             store.write_passes(passes)
-            aliases, fresh = split_aliases(store, fresh)
-            joined = record_aliases(store, aliases) if aliases else set()
-            crossing, fresh = split_mapped(store, fresh)
-            plain = write_plain(store, fresh)
-            works, carried = _gather(store, plain.left)
-            _show_again(store, works, joined | plain.stirred)
-            shown = show_rows(store, works)
-            done = [entry for work in shown if work.parked is None for entry in work.fresh]
-            held = [entry for work in shown if work.parked is not None for entry in work.fresh]
-            store.append_entries(done, applied=True)
-            store.append_entries([*held, *carried], applied=False)
-            prune_trees(store, shown)
-            crossed = show_mapped(store, crossing)
+            done = _show(store, fresh)
             record()
+    return done
+
+
+def _show(store: Store, fresh: Sequence[Entry]) -> Applied:
+    """Merge, show and log entries that never were here, in the transaction that is open."""
+    aliases, fresh = split_aliases(store, fresh)
+    joined = record_aliases(store, aliases) if aliases else set()
+    crossing, fresh = split_mapped(store, fresh)
+    plain = write_plain(store, fresh)
+    works, carried = _gather(store, plain.left)
+    _show_again(store, works, joined | plain.stirred)
+    shown = show_rows(store, works)
+    done = [entry for work in shown if work.parked is None for entry in work.fresh]
+    held = [entry for work in shown if work.parked is not None for entry in work.fresh]
+    store.append_entries(done, applied=True)
+    store.append_entries([*held, *carried], applied=False)
+    prune_trees(store, shown)
+    crossed = show_mapped(store, crossing)
     return Applied(
         len(aliases) + len(fresh) + len(crossing),
         len(aliases) + len(plain.written) + len(done) + crossed.applied,
         sum(1 for work in shown if work.parked is not None) + crossed.parked,
     )
+
+
+def apply_own(store: Store, author: Author, record: Callable[[], None] = lambda: None) -> Applied:
+    """Apply what this site writes as if it had been received, in one transaction, under the lock that its
+    author was made under; ``record`` writes the caller's progress into it.
+
+    The names are kept first: what the application does meanwhile is published in it, and takes the next
+    ones. Where something raises what nobody foresaw, all of it is parked, and shown row by row.
+    """
+
+    def write(act: Callable[[Sequence[Entry]], Applied]) -> Applied:
+        with store.applying():
+            author.keep_names()
+            done = act(author.entries)
+            author.claim()
+            record()
+        return done
+
+    if not author.entries:
+        return Applied(0, 0, 0)
+    try:
+        return write(partial(_show, store))
+    except Exception as error:
+        if not concerns_row(error):
+            raise
+        write(partial(_park, store, error=error))
+    retry(store)
+    rows = {entry.row for entry in author.entries}
+    names = find_joined(store, rows)
+    parked = len(store.read_parked({names.get(row, row) for row in rows}))
+    return Applied(len(author.entries), len(author.entries) - parked, parked)
 
 
 def _set_aside(
@@ -128,9 +166,15 @@ def _set_aside(
     with store.applying():
         store.write_contexts({digest: dump_vector(v) for digest, v in contexts.items()})
         store.write_passes(passes)
-        store.append_entries(_drop_known(store, [entry]), applied=False)
-        store.write_parked({find_joined(store, [entry.row]).get(entry.row, entry.row): explain(error)})
-    return Applied(1, 0, 1)
+        return _park(store, _drop_known(store, [entry]), error)
+
+
+def _park(store: Store, entries: Sequence[Entry], error: Exception) -> Applied:
+    """Log entries as they are, and park their rows, in the transaction that is open."""
+    store.append_entries(entries, applied=False)
+    names = find_joined(store, [entry.row for entry in entries])
+    store.write_parked({names.get(entry.row, entry.row): explain(error) for entry in entries})
+    return Applied(len(entries), 0, len(entries))
 
 
 def join(store: Store, alias: Alias) -> set[Row]:

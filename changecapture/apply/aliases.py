@@ -6,11 +6,11 @@ The rows themselves are shown anew by who calls: what stood under several keys i
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from changecapture.author import Author
 from changecapture.core.alias import ALIAS, Alias, dump_alias, name_alias, read_alias, unite
-from changecapture.core.change import Entry, Row, Version, hash_name
+from changecapture.core.change import Entry, Row, Version, add_names
 from changecapture.core.clock import next_stamp
 from changecapture.core.table import SyncedTable
-from changecapture.core.vector import digest_vector, dump_vector
 from changecapture.identify import find_joined, local_reference
 from changecapture.store.interface import Store
 
@@ -18,6 +18,9 @@ CANNOT = {
     "natural": "its own column names a row of {table}, and what refers to it does so by that name",
     "composite": "what a row of {table} is made of names it",
 }
+
+UNHEARD = Version(0, "", True, 0)
+"""What is known of an alias before anyone has said it."""
 
 
 def why_apart(store: Store, table: SyncedTable) -> str | None:
@@ -56,10 +59,9 @@ def merge_aliases(store: Store, entries: Sequence[Entry]) -> set[Row]:
     known = store.read_versions(rows)
     versions = dict(known)
     for entry in entries:
-        before = versions.get(entry.row, Version(0, "", True, 0))
-        seen = before.seen ^ hash_name(entry.origin, entry.epoch, entry.number)
+        before = versions.get(entry.row, UNHEARD)
         last = max((before.stamp, before.origin), (entry.stamp, entry.origin))
-        versions[entry.row] = Version(*last, True, seen)
+        versions[entry.row] = Version(*last, True, add_names(before.seen, [entry]))
     store.write_versions(versions, known)
     return join_keys(store, [alias for entry in entries if (alias := read_alias(entry)) is not None])
 
@@ -73,25 +75,20 @@ def publish_aliases(store: Store, aliases: Iterable[Alias]) -> set[Row]:
         for name in (alias.table, *_kin_alike(store, alias))
         if (table := store.tables_by_wire.get(name)) is not None
     }
-    site, vector = store.read_site(), store.read_vector()
-    context = {c: n for c, n in vector.items() if c[:2] != (site.origin, site.epoch)}
-    known = store.read_versions([Row(ALIAS, name_alias(alias)) for alias in wanted])
-    now, number, pass_number = store.read_clock(), site.last_number, site.last_pass + 1
-    entries: list[Entry] = []
+    known, now = store.read_versions([_row(alias) for alias in wanted]), store.read_clock()
+    author = Author(store)
     for alias, scope in wanted.items():
-        number += 1
-        base = known.get(Row(ALIAS, name_alias(alias)), Version(0, "", True, 0))
-        names = site.origin, site.epoch, number, pass_number
-        stamp = next_stamp(now, base.stamp)
-        row = ALIAS, name_alias(alias)
-        entries.append(Entry(*names, stamp, base.seen, scope, *row, dump_alias(alias)))
-    digest = digest_vector(context)
-    store.write_contexts({digest: dump_vector(context)})
-    store.write_passes({(site.origin, site.epoch, pass_number): digest})
-    joined = record_aliases(store, entries)
-    store.write_vector({(site.origin, site.epoch, entry.scope): entry.number for entry in entries})
-    store.write_site(last_number=number, last_pass=pass_number)
+        before = known.get(_row(alias), UNHEARD)
+        stamp = next_stamp(now, before.stamp)
+        author.write(_row(alias), scope, dump_alias(alias), stamp=stamp, base=before.seen)
+    author.keep_names()
+    joined = record_aliases(store, author.entries)
+    author.claim()
     return joined
+
+
+def _row(alias: Alias) -> Row:
+    return Row(ALIAS, name_alias(alias))
 
 
 def _kin_alike(store: Store, alias: Alias) -> list[str]:

@@ -11,6 +11,7 @@ wire column name to canonical value. Names that begin with ``@`` are ours:
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -140,6 +141,13 @@ def hash_name(origin: str, epoch: int, number: int) -> int:
     x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
     x ^= x >> 31
     return x - (1 << 64) if x >> 63 else x
+
+
+def add_names(seen: int, entries: Iterable[Entry]) -> int:
+    """Return ``seen`` of a row once these entries are merged into it."""
+    for entry in entries:
+        seen ^= hash_name(entry.origin, entry.epoch, entry.number)
+    return seen
 
 
 def digest_entry(entry: Entry) -> str:

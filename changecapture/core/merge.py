@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from changecapture.core.change import ALIVE, UNSEEN, Entry, Name, Version, hash_name
+from changecapture.core.change import ALIVE, UNSEEN, Entry, Name, Version, add_names
 from changecapture.core.vector import Vector, covers_name
 
 Contexts = Mapping[tuple[str, int, int], Vector]
@@ -143,7 +143,7 @@ def follows(version: Version | None, entries: Sequence[Entry]) -> bool:
     stamp = 0 if version is None else version.stamp
     for place, entry in enumerate(entries):
         if place:
-            seen = _add_names(seen, entries[place - 1 : place])
+            seen = add_names(seen, entries[place - 1 : place])
         if entry.base_seen != seen or entry.stamp <= stamp:
             return False
         stamp = entry.stamp
@@ -163,7 +163,7 @@ def extend(version: Version | None, entries: Sequence[Entry]) -> Decision:
         values=values,
         alive=alive,
         whole=version is None,
-        version=Version(last.stamp, last.origin, alive, _add_names(seen, entries)),
+        version=Version(last.stamp, last.origin, alive, add_names(seen, entries)),
     )
 
 
@@ -200,7 +200,7 @@ def settle(
             last.stamp,
             last.origin,
             shown,
-            _add_names(seen, (entry for entry in entries if entry.name in fresh)),
+            add_names(seen, (entry for entry in entries if entry.name in fresh)),
         ),
         conflicts=find_conflicts(entries, fresh, contexts),
     )
@@ -214,9 +214,3 @@ def unite_versions(versions: Iterable[Version]) -> Version:
     for version in known:
         seen ^= version.seen
     return Version(last.stamp, last.origin, any(version.alive for version in known), seen)
-
-
-def _add_names(seen: int, entries: Iterable[Entry]) -> int:
-    for entry in entries:
-        seen ^= hash_name(entry.origin, entry.epoch, entry.number)
-    return seen

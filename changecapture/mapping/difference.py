@@ -59,18 +59,17 @@ def derived_key(part: Common, key: str) -> str:
 
 
 def choose(record: Record, key: str, known: Dict[tuple[str, str], Known]) -> dict[str, str]:
-    """Return {part: key of the common row that stands for it}, of rows that exist or would be made."""
+    """Return {part: key of the common row that stands for it}, of rows that hang on nothing or exist."""
     chosen: dict[str, str] = {}
     for part in record.common:
         if not part.parent:
             chosen[part.name] = key
-            continue
-        fitting = _fitting(part, key, known)
-        if part.latest is not None and fitting:
-            table, column = part.table, part.latest
-            chosen[part.name] = max(fitting, key=lambda own: known[table, own].orders[column])
-        else:
-            chosen[part.name] = min(fitting) if fitting else derived_key(part, key)
+        elif fitting := _fitting(part, key, known):
+            if part.latest is not None:
+                table, column = part.table, part.latest
+                chosen[part.name] = max(fitting, key=lambda own: known[table, own].orders[column])
+            else:
+                chosen[part.name] = min(fitting)
     return chosen
 
 
@@ -96,10 +95,8 @@ def read_parts(record: Record, key: str, known: Dict[tuple[str, str], Known]) ->
     parts: Parts = {}
     chosen = choose(record, key, known)
     for part in record.common:
-        row = known.get((part.table, chosen[part.name]), UNKNOWN)
-        # A row that was made for this record may have moved to another one.
-        here = row.alive and (not part.parent or _fits(part, key, row))
-        parts[part.name] = dict(row.values) if here else None
+        row = known.get((part.table, chosen.get(part.name, "")), UNKNOWN)
+        parts[part.name] = dict(row.values) if row.alive else None
     return parts
 
 
@@ -130,12 +127,13 @@ def find_difference(
         now, before = actual[part.name], expected[part.name]
         if now is None and before is None:
             continue
-        own = derived_key(part, key) if part.latest is not None else chosen[part.name]
+        shown = chosen.get(part.name)
+        own = derived_key(part, key) if part.latest is not None or shown is None else shown
         row = known.get((part.table, own), UNKNOWN)
         if row.alive and part.parent and part.record_key(row.values) != key:
             own, row = derived_key(part, f"{key} {now_text}"), UNKNOWN
         if now is not None:
-            special = {KEY: key, NOW: _later(now_text, part, known.get((part.table, chosen[part.name])))}
+            special = {KEY: key, NOW: _later(now_text, part, known.get((part.table, shown or own)))}
         if now is None:
             gone = _fitting(part, key, known) if part is record.root and part.parent else [own]
             for each in gone if before is not None else ():

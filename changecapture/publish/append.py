@@ -3,21 +3,14 @@
 import json
 from collections.abc import Iterable, Sequence
 
+from changecapture.author import Author
 from changecapture.core import values
-from changecapture.core.change import (
-    ALIVE,
-    UNSEEN,
-    Entry,
-    Row,
-    Version,
-    hash_name,
-)
+from changecapture.core.change import ALIVE, UNSEEN, Entry, Row, Version, add_names
 from changecapture.core.clock import next_stamp
 from changecapture.core.group import complete
 from changecapture.core.merge import merge_entries, read_columns
 from changecapture.publish.change import Change
 from changecapture.publish.home import keep_large
-from changecapture.publish.naming import close_pass, open_pass
 from changecapture.publish.whole import translate
 from changecapture.store.interface import Store
 
@@ -39,51 +32,33 @@ def _has_effect(change: Change) -> bool:
 def _append(store: Store, changes: list[Change]) -> None:
     if not changes:
         return
-    naming = open_pass(store)
-    site, number = naming.site, naming.site.last_number
+    author = Author(store)
     translate(store, changes)
     _widen(store, changes)
     unseen = store.read_unapplied([change.row for change in changes])
     # What the application did to a parked row may be what it waited for.
     store.write_parked({row: ("changed", "its application has changed it since") for row in unseen})
     joined = store.read_members([change.row for change in changes if change.alive is False])
-    entries: list[Entry] = []
     versions: dict[Row, Version] = {}
     for change in sorted(changes, key=lambda change: _place(store, change)):
         version = change.version or Version(0, "", False, 0)
         alive = version.alive if change.alive is None else change.alive
         text = _dump_columns(change, unseen.get(change.row))
-        # A delete names each key that its author knew of the row (core.alias).
-        for key in joined.get(change.row, (change.row.key,)):
-            number += 1
-            stamp = next_stamp(change.captured_at, version.stamp)
-            entries.append(
-                Entry(
-                    site.origin,
-                    site.epoch,
-                    number,
-                    naming.number,
-                    stamp,
-                    version.seen,
-                    change.table.scope,
-                    change.row.table,
-                    key,
-                    text,
-                )
-            )
-            seen = version.seen ^ hash_name(site.origin, site.epoch, number)
-            version = Version(stamp, site.origin, alive, seen)
-        versions[change.row] = version
-    store.append_entries(entries, applied=True)
-    _settle_conflicts(store, entries)
+        stamp = next_stamp(change.captured_at, version.stamp)
+        keys = joined.get(change.row, ())
+        made = author.write(change.row, change.table.scope, text, stamp=stamp, base=version.seen, keys=keys)
+        versions[change.row] = Version(stamp, author.origin, alive, add_names(version.seen, made))
+    store.append_entries(author.entries, applied=True)
+    _settle_conflicts(store, author.entries)
     _stir_kin(store, changes)
     store.write_versions(versions, {change.row: change.version for change in changes})
     store.write_images(
         {c.row: c.image for c in changes if c.image and not c.alive},
         [c.row for c in changes if c.alive],
-        site.origin,
+        author.origin,
     )
-    close_pass(store, naming, entries)
+    author.keep_names()
+    author.claim()
 
 
 def _widen(store: Store, changes: Iterable[Change]) -> None:

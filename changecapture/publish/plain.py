@@ -8,25 +8,25 @@ that parents come before children; both ways come to the same (tests/property/te
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import count, repeat
+from itertools import repeat
 from typing import NamedTuple
 
-from changecapture.core.change import BACKFILL, INSERT, UPDATE, Captured, Entry, Row
+from changecapture.author import Author
+from changecapture.core.change import BACKFILL, INSERT, UPDATE, Captured, Row
 from changecapture.core.clock import next_stamp
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedTable
 from changecapture.core.wire import check_text
 from changecapture.publish.append import ALIVE_ONLY, join_objects
 from changecapture.publish.home import LARGEST_ROW
-from changecapture.publish.naming import close_pass, open_pass
 from changecapture.store.interface import Store
 
 
 class NewRow(NamedTuple):
-    """A row to publish: its key, when it was captured, and its columns as they are shipped."""
+    """A row to publish: its key, its stamp, and its columns as they are shipped."""
 
     key: str
-    captured_at: int
+    stamp: int
     columns: str
 
 
@@ -90,7 +90,7 @@ def _read_new(store: Store, table: SyncedTable, times: Mapping[str, int]) -> lis
     late = store.read_rows(table, list(times))
     dead = None if table.deleted_flag is None else table.deleted_flag.deleted
     return [
-        NewRow(key, at, join_objects(ALIVE_ONLY, row.text))
+        NewRow(key, next_stamp(at, 0), join_objects(ALIVE_ONLY, row.text))
         for (local_key, at), key in zip(times.items(), keys, strict=True)
         if (row := late.get(local_key)) is not None
         and not row.values
@@ -113,23 +113,9 @@ def _name_new(table: SyncedTable, local_keys: Mapping[str, int]) -> list[str]:
 
 
 def _append(store: Store, found: Sequence[tuple[SyncedTable, Sequence[NewRow]]]) -> None:
-    naming = open_pass(store)
-    site, numbers = naming.site, count(naming.site.last_number + 1)
-    entries = [
-        Entry(
-            site.origin,
-            site.epoch,
-            next(numbers),
-            naming.number,
-            next_stamp(row.captured_at, 0),
-            0,
-            table.scope,
-            table.wire,
-            row.key,
-            row.columns,
-        )
-        for table, rows in found
-        for row in rows
-    ]
-    store.append_first(entries)
-    close_pass(store, naming, entries)
+    author = Author(store)
+    for table, rows in found:
+        author.write_new(table, rows)
+    store.append_first(author.entries)
+    author.keep_names()
+    author.claim()

@@ -14,16 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from changecapture.apply import apply_entries, drain, retry
+from changecapture.apply import apply_own, drain, retry
+from changecapture.author import Author
 from changecapture.bridge import crossing_tables
 from changecapture.core import values
-from changecapture.core.change import ALIVE, Entry, Row, Version, hash_name
+from changecapture.core.change import Entry, Row, Version
 from changecapture.core.fit import check_form
-from changecapture.core.group import complete
-from changecapture.core.merge import Cell, Conflict, merge_entries
+from changecapture.core.merge import Cell, Conflict
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
-from changecapture.core.vector import Vector, digest_vector, load_vector
+from changecapture.core.vector import Vector, load_vector
 from changecapture.errors import ConfigError, PeerError
 from changecapture.identify import find_joined
 from changecapture.patience import patiently
@@ -166,8 +166,9 @@ def take_records(
         drain(store)
         store.refresh_tables()
         named = _name(store, batch, counts)
-        writer = _Writer(store)
-        entries = store.read_row_entries([row for row, _, _ in named])
+        rows = [row for row, _, _ in named]
+        entries, versions = store.read_row_entries(rows), store.read_versions(rows)
+        author, conflicts = Author(store), list[tuple[Row, Conflict]]()
         held, now = store.read_vector() if lost else {}, store.read_clock()
         for row, table, record in named:
             known = [entry for entry, _ in entries.get(row, ())]
@@ -179,14 +180,34 @@ def take_records(
             if not lost:
                 found.drop_older(known)
             counts.older += found.older
-            if writer.add(row, table, found, known):
+            if found.writes:
+                conflicts += _write(author, row, table, found, known, versions.get(row))
                 counts.written += 1
                 places[row] = record.place
             else:
                 counts.same += 1
-        writer.write()
-    counts.conflicts = len(writer.conflicts)
+        apply_own(store, author, lambda: store.write_conflicts(conflicts))
+    counts.conflicts = len(conflicts)
     _add(loaded, counts)
+
+
+def _write(
+    author: Author,
+    row: Row,
+    table: SyncedTable,
+    found: Decided,
+    known: Sequence[Entry],
+    version: Version | None,
+) -> list[tuple[Row, Conflict]]:
+    """Say of a row what a record says; return what that replaces without its author having seen it."""
+    base = 0 if version is None else version.seen
+    return [
+        (row, Conflict(column, Cell(entry, columns[column]), found.lost[column]))
+        for stamp, columns in sorted(found.writes.items())
+        for entry in author.say(table, row, columns, stamp=stamp, base=base, known=known)
+        for column in found.lost.keys() & columns.keys()
+        if column not in table.quiet
+    ]
 
 
 def _add(loaded: Loaded, counts: Loaded) -> None:
@@ -273,59 +294,3 @@ def _note_parked(store: SqlStore, places: dict[Row, str], loaded: Loaded) -> Non
         place = places.get(Row(table, key))
         if place is not None:
             loaded.parked.append((place, f"{table} {key}: {reason}: {detail}"))
-
-
-class _Writer:
-    """Makes entries of this site of what records say, and applies them in one transaction."""
-
-    def __init__(self, store: SqlStore) -> None:
-        self._store = store
-        self._site = store.read_site()
-        self._number, self._pass = self._site.last_number, self._site.last_pass + 1
-        self._entries: list[Entry] = []
-        self.conflicts: list[tuple[Row, Conflict]] = []
-
-    def add(self, row: Row, table: SyncedTable, found: Decided, known: Sequence[Entry]) -> bool:
-        """Make the entries of one row; return whether there are any."""
-        if not found.writes:
-            return False
-        merged = merge_entries(known)
-        version = self._store.read_versions([row]).get(row) or Version(0, "", False, 0)
-        seen = version.seen
-        for stamp in sorted(found.writes):
-            columns = found.writes[stamp]
-            text = dump({**columns, **complete(table.groups, columns, merged)})
-            for key in self._find_keys(row, columns.get(ALIVE, True)):
-                self._number += 1
-                names = self._site.origin, self._site.epoch, self._number, self._pass
-                entry = Entry(*names, stamp, seen, table.scope, row.table, key, text)
-                seen ^= hash_name(*entry.name)
-                self._entries.append(entry)
-                for column in found.lost.keys() & columns.keys():
-                    cell = Cell(entry, columns[column])
-                    if column not in table.quiet:
-                        self.conflicts.append((row, Conflict(column, cell, found.lost[column])))
-        return True
-
-    def _find_keys(self, row: Row, alive: bool) -> Sequence[str]:
-        """Return the keys under which to write: a delete names all that are the row."""
-        return [row.key] if alive else self._store.read_members([row]).get(row, [row.key])
-
-    def write(self) -> None:
-        """Apply the entries. Their names are given before: applying may publish, and give others."""
-        if not self._entries:
-            return
-        store, site = self._store, self._site
-        vector = store.read_vector()
-        context = {c: n for c, n in vector.items() if c[:2] != (site.origin, site.epoch)}
-        digest = digest_vector(context)
-        raised = {(e.origin, e.epoch, e.scope): e.number for e in self._entries}
-        with store.snapshot():
-            store.write_site(last_number=self._number, last_pass=self._pass)
-
-        def record() -> None:
-            store.write_vector(raised)
-            store.write_conflicts(self.conflicts)
-
-        passes = {(site.origin, site.epoch, self._pass): digest}
-        apply_entries(store, self._entries, passes, {digest: context}, record)

@@ -93,7 +93,8 @@ class Keep:
     def room(self, device: str) -> int:
         """Return how many parts of vectors that nobody here knew a device may still bring, in files too."""
         left = self._peers.terms(device).room or 0
-        return max(0, left - self._read()["brought"].get(device, 0))
+        brought: int = self._read()["brought"].get(device, 0)
+        return max(0, left - brought)
 
     def note_brought(self, device: str, number: int) -> None:
         """A device has brought so many in a file."""

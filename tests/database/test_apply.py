@@ -218,7 +218,7 @@ def test_locked_gaps_of_the_application_stop_no_batch(new_site, other):
     assert_in_step(here, there)
 
 
-def test_mariadb_s_deadlock_never_kills_the_application(new_site, other):
+def test_r8_mariadb_s_deadlock_never_kills_the_application(new_site, other):
     """R8: the applier has changed many rows when it meets a key that the application is inserting, and
     the application then wants one of those rows. It must wait for the applier and go on, without 1213.
     """
@@ -255,7 +255,7 @@ def test_mariadb_s_deadlock_never_kills_the_application(new_site, other):
 
 
 @pytest.mark.parametrize("moment", ["hold_rows", "insert_columns", "read_captured", "update_rows"])
-def test_change_of_the_application_in_mid_apply_is_not_overwritten(families, other, moment):
+def test_r7_change_of_the_application_in_mid_apply_is_not_overwritten(families, other, moment):
     here, there = families
     here.family.add_parent("p")
     here.family.add_parent("q")
@@ -267,9 +267,12 @@ def test_change_of_the_application_in_mid_apply_is_not_overwritten(families, oth
         "SET innodb_lock_wait_timeout = 1"
     )
 
+    written = set()
+
     def write():
         try:
             application("UPDATE parent SET name = 'theirs', note = 'theirs' WHERE uuid = 'p'")
+            written.add("p")
         except (psycopg.Error, pymysql.Error):
             application("UPDATE parent SET name = 'theirs' WHERE uuid = 'q'")
 
@@ -279,9 +282,12 @@ def test_change_of_the_application_in_mid_apply_is_not_overwritten(families, oth
     if moment != "insert_columns":
         assert store.done
     assert_in_step(here, there)
+    if "p" in written:
+        assert here.family.shown("parent")["p"] == "theirs"
+        assert here.conflicts() == there.conflicts() == {("parent", "p", "note", '"theirs"', '"ours"')}
 
 
-def test_order_of_the_application_s_changes_is_kept_when_one_is_published_in_mid_apply(families, other):
+def test_r21_order_of_the_application_s_changes_is_kept_when_one_is_published_in_mid_apply(families, other):
     """R21: two transactions wrote one row; the second also wrote the row that is being applied. The
     first must not be published after the second."""
     here, there = families
@@ -302,6 +308,26 @@ def test_order_of_the_application_s_changes_is_kept_when_one_is_published_in_mid
     exchange(here, there)
     assert there.family.shown("parent")["both"] == "second"
     assert here.family.shown("parent")["both"] == "second"
+    assert_in_step(here, there)
+
+
+def test_r20_row_that_publish_writes_by_itself_in_mid_apply_is_merged_again(families, other):
+    """R20: it refers to a row that gets another key, and no captured change is of it."""
+    here, there = families
+    for key in ("a", "b"):
+        here.family.add_parent(key)
+    here.family.add_child("c", "a")
+    exchange(here, there)
+    here.family.note("parent", "a", "ours")
+    here.family.note("child", "c", "ours")
+    application = other(there)
+
+    def write():
+        application("UPDATE parent SET uuid = 'z' WHERE uuid = 'a'")
+
+    pull(here.store, InterruptedStore(there.store, "hold_rows", write))
+    assert_sound_log(there)
+    exchange(here, there)
     assert_in_step(here, there)
 
 
@@ -724,7 +750,7 @@ def test_cascade_of_the_application_s_database_is_followed(families):
     """PostgreSQL's triggers see a cascade."""
     here, there = families
     if here.dialect == "mysql":
-        pytest.skip("see test_cascade_that_fires_no_trigger")
+        pytest.skip("see test_r1_cascade_that_fires_no_trigger")
     here.family.add_parent("p")
     here.family.add_parent("q")
     here.family.add_child("c", "p")
@@ -737,7 +763,7 @@ def test_cascade_of_the_application_s_database_is_followed(families):
     assert_in_step(here, there)
 
 
-def test_cascade_that_fires_no_trigger_is_followed(new_site):
+def test_r1_cascade_that_fires_no_trigger_is_followed(new_site):
     """R1: MariaDB's cascades fire no triggers; the parent's trigger must record the children."""
     here, there = new_site("mariadb", "family"), new_site("postgresql", "family")
     here.family.add_parent("p")
@@ -1103,7 +1129,7 @@ def test_edge_that_closed_a_cycle_is_shown_when_the_cycle_is_broken(trees):
     assert [edges(site) for site in trees] == [{"y": "x"}] * 3
 
 
-def test_two_stores_apply_one_batch_once(families):
+def test_r5_two_stores_apply_one_batch_once(families):
     """Two relays on one database: the lock keeps them apart."""
     here, there = families
     for number in range(20):

@@ -76,7 +76,7 @@ def announced(site, table):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_child_that_was_committed_after_the_snapshot_is_announced(site, sessions, level):
+def test_r1_child_that_was_committed_after_the_snapshot_is_announced(site, sessions, level):
     ours, other = sessions
     ours(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
     ours.rows("SELECT * FROM camp")
@@ -89,7 +89,7 @@ def test_child_that_was_committed_after_the_snapshot_is_announced(site, sessions
     assert announced(site, "bed") == [111, 112, 131]
 
 
-def test_descendant_that_was_committed_after_the_snapshot_is_announced(site, sessions):
+def test_r1_descendant_that_was_committed_after_the_snapshot_is_announced(site, sessions):
     """A self reference: its rows can only be locked for sharing."""
     ours, other = sessions
     ours.rows("SELECT * FROM node")
@@ -100,7 +100,7 @@ def test_descendant_that_was_committed_after_the_snapshot_is_announced(site, ses
     assert announced(site, "node") == [2, 3, 4, 6, 7]
 
 
-def test_child_that_was_committed_after_the_snapshot_is_announced_where_the_statement_reads_it(
+def test_r1_child_that_was_committed_after_the_snapshot_is_announced_where_the_statement_reads_it(
     site, sessions
 ):
     """A multi-table DELETE: the child's rows can only be locked for sharing."""

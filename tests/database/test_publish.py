@@ -261,7 +261,7 @@ def test_context_of_a_pass_is_what_its_author_had_seen(families):
     assert here.origin not in vector
 
 
-def test_two_publishers_at_once_publish_each_change_once(home):
+def test_r5_two_publishers_at_once_publish_each_change_once(home):
     with home.store.applying():
         pass
     for number in range(300):
@@ -326,7 +326,7 @@ def test_publisher_beside_a_writing_application_misses_nothing(home):
     assert_sound_log(home)
 
 
-def test_pass_is_rolled_back_when_someone_else_has_taken_what_it_read(home):
+def test_r18_pass_is_rolled_back_when_someone_else_has_taken_what_it_read(home):
     """R18: without the lock, a second publisher would publish the same changes twice."""
     home.family.add_parent("p")
     other = open_store(home.url)

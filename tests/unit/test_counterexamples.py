@@ -2,7 +2,8 @@
 wrong before a rule was made, and go wrong when it is taken out (scripts/mutate.py does so).
 
 Those that the merge alone answers are in core/test_counterexamples.py. What needs two sessions at once (R1,
-R5, R7, R8) is shown on real servers: tests/database/test_cascade_sessions.py, test_publish.py, test_apply.py.
+R5, R7, and R8 again) is shown on real servers, in tests/database: test_cascade_sessions, test_publish,
+test_apply.
 """
 
 from dataclasses import replace
@@ -15,6 +16,7 @@ from changecapture.clocks import correct_own_stamps, correct_stamps
 from changecapture.compact import compact
 from changecapture.core.change import ALIVE, Row
 from changecapture.core.clock import LATEST_STAMP
+from changecapture.core.scopes import Scopes, Terms
 from changecapture.errors import PeerError, RetryLater
 from changecapture.lives import heal, sample_entries
 from changecapture.publish import publish
@@ -219,6 +221,23 @@ def test_r6_change_of_the_application_in_mid_apply_is_not_overwritten(families):
     meet(a, b)
     assert a.family.rows("SELECT name, note FROM parent") == b.family.rows("SELECT name, note FROM parent")
     assert b.conflicts() == a.conflicts() == {("parent", "p", "note", '"ours"', '"theirs"')}
+
+
+def test_r8_absent_rows_are_inserted_before_others_are_changed(families):
+    """Who waits for a key has changed nothing yet: in a deadlock the application is not the lighter one."""
+    a, b, *_ = families
+    a.family.add_parent("p")
+    meet(a, b)
+    a.family.note("parent", "p", "changed")
+    a.family.add_parent("q")
+    a.publish()
+    a.family.note("parent", "q", "twice written, so it goes no short way")
+    a.publish()
+    order = []
+    store = InterruptedStore(b.store, "update_rows", lambda: order.append("update"))
+    store = InterruptedStore(store, "insert_rows", lambda: order.append("insert"))
+    receive(store, "a", batch(a, b))
+    assert order == ["insert", "update"]
 
 
 def test_r9_value_that_the_author_had_not_seen_is_recorded(people):
@@ -463,6 +482,43 @@ def test_r11_batch_that_does_not_follow_the_last_is_refused(families):
     receive(b.store, "a", later)
     with pytest.raises(PeerError):
         receive(b.store, "a", later)
+
+
+@pytest.fixture
+def modules(tmp_path):
+    """People and items are modules of their own."""
+    path = tmp_path / "modules.toml"
+    rule = '[[table]]\ntables = ["{0}"]\nsync = true\nmodule = "{0}"\nwhy = "to be held back"\n'
+    path.write_text(PROFILE + rule.format("person") + rule.format("item"))
+    return Sites(PEOPLE, str(path))
+
+
+def pull_modules(source, target, send, *, limit=1):
+    """Pull what a site sends, an entry at a time, until its end; return how many entries came."""
+    ours, theirs = Terms(send=send), Terms(offered=send)
+    came, last = 0, False
+    while not last:
+        request = replace(next_request(target.store, source.origin, theirs), limit=limit)
+        done = receive(target.store, source.origin, answer(source.store, request, ours).payload, theirs)
+        came, last = came + done.carried, done.last
+    return came
+
+
+def test_r12_what_is_held_back_is_not_claimed_and_is_sent_when_it_may_be_had(modules):
+    """Neither a position that was passed by nor a number of another module is a word on it."""
+    a, b, c, _ = modules
+    write_item(a, "shown")
+    a.family("INSERT INTO person (uuid, a, deleted) VALUES ('p1', 'Ana', 'F')")
+    a.publish()
+    write_item(a, "shown again", "i2")
+    assert pull_modules(a, b, Scopes(frozenset({"person"}))) == 2
+    assert items(b) == items(a) and person(b, "a") == []
+    assert b.store.read_vector() == {("a", 1, "item"): 3}
+    assert pull_modules(b, c, Scopes()) == 2
+    assert c.store.read_vector() == {("a", 1, "item"): 3}
+    assert pull_modules(a, b, Scopes()) == pull_modules(a, c, Scopes()) == 1
+    assert person(b, "a") == person(c, "a") == [("Ana",)]
+    assert c.store.read_vector() == b.store.read_vector() == a.store.read_vector()
 
 
 def test_r14_names_that_were_swapped_are_swapped_everywhere(families):
