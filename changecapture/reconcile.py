@@ -272,7 +272,7 @@ def _cross(store: SqlStore, table: SyncedTable, rows: Iterable[Row]) -> Found:
     assert store.mapping is not None
     now = store.read_clock()
     crossed = find_changes(store, store.mapping, dict.fromkeys(rows, now), read_whole, whole=True)
-    changes = changes_of(store, crossed)
+    changes = changes_of(crossed)
     append_changes(store, changes)
     came, went = set[Subject](), set[Subject]()
     for item, change in zip(crossed, changes, strict=True):

@@ -31,7 +31,7 @@ def cross(store: Store, lens: Lens, captured: Iterable[Captured]) -> list[Change
             dirty[row] = max(dirty.get(row, 0), group[local_key])
     for row in refuse_keys(store, dirty):
         del dirty[row]
-    return changes_of(store, find_changes(store, lens, dirty, read_whole))
+    return changes_of(find_changes(store, lens, dirty, read_whole))
 
 
 def split_crossing(
@@ -47,19 +47,17 @@ def split_crossing(
     )
 
 
-def changes_of(store: Store, found: Iterable[Crossed]) -> list[Change]:
+def changes_of(found: Iterable[Crossed]) -> list[Change]:
     """Return what an application did to common rows as changes of this pass."""
-    items = [(item, Row(item.part.table, item.key), at) for _, item, at in found]
-    versions = store.read_versions({row for _, row, _ in items})
     return [
         Change(
             common_table(item.part.table, item.part.scope),
-            row,
+            item.row,
             "",
-            versions.get(row),
+            version,
             alive=item.alive,
             columns=item.columns,
             captured_at=at,
         )
-        for item, row, at in items
+        for _, item, at, version in found
     ]
