@@ -63,6 +63,31 @@ def test_a_conflict_can_be_decided_at_a_site_with_a_mapping(php, py):
         assert site.fetch("SELECT count(*) FROM {p}conflict WHERE resolved_at IS NULL") == [(0,)]
 
 
+def test_history_finds_a_row_under_the_names_that_it_travels_by(php, py):
+    Vesuvius(php.url).report(AMINA, "Amina", "Haddad")
+    rest(php, py)
+    py.run(f"UPDATE pr_person SET last_name = 'Azar' WHERE uuid = '{AMINA}'")
+    rest(php, py)
+    told = run_command("history", php.url, "person_uuid", AMINA)
+    assert told.status == 0, told.err
+    assert f"pr_person {AMINA}: shown by the mapping; person_uuid travels as pr_person" in told.out
+    assert "last_name=Azar" in told.out
+    told = run_command("history", php.url, "person_status", AMINA)
+    assert "person_status travels as pr_note" in told.out and "status=1" in told.out
+    assert run_command("history", php.url, "person_uuid", "pl.test/nobody").status == 2
+
+
+def test_status_says_what_travels_by_a_mapping_and_who_is_shown_as_one(new_site, php, py):
+    other = new_site("mariadb", "vesuvius")
+    Vesuvius(php.url).report(AMINA, "Amina", "Haddad")
+    Vesuvius(other.url).report(AMINA, "Basim", "Nasser")
+    rest(php, py, other)
+    for site in (php, py, other):
+        told = run_command("status", site.url).out
+        assert f"1 name given by two sites to what differs, shown as one: {AMINA}" in told, told
+        assert ("vesuvius: 8 tables as rows of Eden's" in told) is (site is not py), told
+
+
 def test_export_of_people_at_a_site_with_a_mapping_is_refused(php, tmp_path):
     Vesuvius(php.url).report(AMINA, "Amina", "Haddad")
     php.publish()
