@@ -86,7 +86,8 @@ def _record_key(form: tuple[str, ...], key: str) -> str | None:
 def find_changes(
     store: Store, lens: Lens, dirty: Mapping[Row, int], read_local: ReadLocal, *, whole: bool = False
 ) -> list[Crossed]:
-    """Return what the application did to common rows. ``dirty``: {row of the application: when}.
+    """Return what the application did to common rows. ``dirty``: {row of the application: when}. Nothing is
+    written: who publishes it says to which records the rows belong (``keep_hanging``).
 
     Of a record that is known, and is here, only what these rows concern is looked at; all if ``whole``.
     """
@@ -114,7 +115,6 @@ def find_changes(
         unshown = {name for name, (row, _) in local[subject].items() if row in parked} if parked else set()
         changes = _compare(widths, records[subject], subject.key, known[subject], now, unshown, _datetime(at))
         found += ((subject, change) for change in changes)
-    store.write_mapped(hanging(lens, ((d.row, d.columns) for _, d in found)))
     versions |= store.read_versions({d.row for _, d in found} - asked)
     return [Crossed(subject, d, when[subject], versions.get(d.row)) for subject, d in found]
 
@@ -256,6 +256,11 @@ def hanging(lens: Lens, rows: Iterable[tuple[Row, Mapping[str, Any]]]) -> dict[R
         if key is not None and 0 < len(key) <= KEY_LENGTH and "\0" not in key:
             found[row] = key
     return found
+
+
+def keep_hanging(store: Store, lens: Lens, found: Iterable[Crossed]) -> None:
+    """Keep which records the common rows hang on that an application made or moved."""
+    store.write_mapped(hanging(lens, ((item.difference.row, item.difference.columns) for item in found)))
 
 
 def common_rows(record: Record, key: str, hung: Iterable[Row]) -> list[Row]:

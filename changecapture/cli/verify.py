@@ -30,6 +30,8 @@ Example:
 With --repair this site takes what the peer has and this one lacks; run it there as well for the reverse.
 Exit status: 0 both show the same, 1 they do not, 2 error.
 """
+NAMED = 8
+"""Of what only one site has: the others are counted."""
 HEADS = ("table", "key", "left", "right", "columns")
 
 
@@ -114,7 +116,9 @@ def _print(found: "Verified") -> None:
         rows = [(d.table, d.key, d.left, d.right, ", ".join(d.columns)) for d in found.differences]
         print_table("Differences", HEADS, rows)
     if found.apart:
-        say(f"not compared, at one site only: {', '.join(found.apart)}")
+        named = ", ".join(found.apart[:NAMED])
+        more = len(found.apart) - NAMED
+        say(f"not compared, at one site only: {named}{f' and {more} more (--json)' if more > 0 else ''}")
     if not found.in_step:
         click.echo("the sites have not exchanged everything: changecapture sync brings them in step")
     if found.repaired:

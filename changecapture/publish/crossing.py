@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from changecapture.bridge import Crossed, common_table, find_changes
+from changecapture.bridge import Crossed, common_table, find_changes, keep_hanging
 from changecapture.core.change import Captured, Row
 from changecapture.identify import name_rows
 from changecapture.mapping.model import Mapping as Lens
@@ -31,7 +31,9 @@ def cross(store: Store, lens: Lens, captured: Iterable[Captured]) -> list[Change
             dirty[row] = max(dirty.get(row, 0), group[local_key])
     for row in refuse_keys(store, dirty):
         del dirty[row]
-    return changes_of(find_changes(store, lens, dirty, read_whole))
+    found = find_changes(store, lens, dirty, read_whole)
+    keep_hanging(store, lens, found)
+    return changes_of(found)
 
 
 def split_crossing(
