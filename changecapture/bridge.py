@@ -63,6 +63,12 @@ def crossing_tables(store: Store) -> frozenset[str]:
     return frozenset() if store.mapping is None else store.mapping.local_tables
 
 
+def exchanged_tables(store: Store) -> frozenset[str]:
+    """Return the wire names of the tables whose rows this site shows and others may have too."""
+    common = () if store.mapping is None else store.mapping.common_tables
+    return (frozenset(store.tables_by_wire) - crossing_tables(store)).union(common)
+
+
 def local_subjects(lens: Lens, row: Row) -> list[Subject]:
     """Return the records that a row of the application belongs to."""
     found: list[Subject] = []

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from changecapture.bridge import exchanged_tables
 from changecapture.core.change import ALIVE, UNSEEN, Entry
 from changecapture.core.merge import merge_entries, read_columns
+from changecapture.errors import ConfigError
 from changecapture.store.log import ENTRY
 from changecapture.store.sqlstore import SqlStore
 
@@ -54,6 +56,15 @@ def read_log(store: SqlStore, wanted: Filter, after: int = 0) -> Iterator[Told]:
         logged = store.read_row_entries({entry.row for _, entry, _ in page})
         for position, entry, applied in page:
             yield tell(position, entry, applied, [other for other, _ in logged.get(entry.row, ())])
+
+
+def check_table(store: SqlStore, name: str) -> None:
+    """Raise ConfigError when no entry is of a table, and none could be: it is misspelt."""
+    wire = name.lower()
+    if wire in exchanged_tables(store):
+        return
+    if not store.query(f"SELECT 1 FROM {store.prefix}changelog WHERE table_name = %s LIMIT 1", (wire,)):
+        raise ConfigError(f"no table {name} is synced here", mend="changecapture plan URL lists the tables")
 
 
 def _read_page(store: SqlStore, wanted: Filter, after: int, end: int) -> list[tuple[int, Entry, bool]]:

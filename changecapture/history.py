@@ -4,7 +4,7 @@ From what this site has: entries that were overtaken may be compacted (30 days, 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,10 +113,18 @@ def _tell_row(
 
 
 def read_names(store: SqlStore) -> dict[str, str]:
-    """Return what sites are called, by their ids."""
+    """Return what sites are called, by their ids; ids alone where nobody has said."""
     peers = [known.instance for known in store.read_instances()]
     own = store.read_site().origin
     return {peer.base_uuid: peer.name for peer in peers if peer.name} | {own: "this site"}
+
+
+def find_origin(names: Mapping[str, str], site: str) -> str:
+    """Return the id of a site that is named by its name, "this site", or its id."""
+    found = [origin for origin, name in names.items() if name == site]
+    if len(found) > 1:
+        raise ConfigError(f"several sites are called {site}", mend=f"name it by its id: {', '.join(found)}")
+    return found[0] if found else site
 
 
 def _read_conflicts(

@@ -167,6 +167,12 @@ def read_status(store: SqlStore, *, counted: bool = True) -> Status:
         )
 
 
+def read_mapping_name(store: SqlStore) -> str | None:
+    """Return the name or file of the mapping that is installed, None when there is none."""
+    rows = store.query(f"SELECT name FROM {store.prefix}mapping")
+    return str(rows[0][0]) if rows else None
+
+
 def _count(store: SqlStore, source: str) -> int:
     return int(store.query(f"SELECT count(*) FROM {store.prefix}{source}")[0][0])
 

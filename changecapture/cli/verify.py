@@ -30,9 +30,9 @@ Example:
 With --repair this site takes what the peer has and this one lacks; run it there as well for the reverse.
 Exit status: 0 both show the same, 1 they do not, 2 error.
 """
-NAMED = 8
-"""Of what only one site has: the others are counted."""
 HEADS = ("table", "key", "left", "right", "columns")
+NAMED = 10
+"""Tables and columns of one site alone that are named in the one line."""
 
 
 @click.command("verify", epilog=EPILOG)
@@ -116,12 +116,14 @@ def _print(found: "Verified") -> None:
         rows = [(d.table, d.key, d.left, d.right, ", ".join(d.columns)) for d in found.differences]
         print_table("Differences", HEADS, rows)
     if found.apart:
-        named = ", ".join(found.apart[:NAMED])
-        more = len(found.apart) - NAMED
-        say(f"not compared, at one site only: {named}{f' and {more} more (--json)' if more > 0 else ''}")
+        more = f" and {len(found.apart) - NAMED} more (--json names all)" if len(found.apart) > NAMED else ""
+        say(f"not compared, at one site only: {', '.join(found.apart[:NAMED])}{more}")
     if not found.in_step:
         click.echo("the sites have not exchanged everything: changecapture sync brings them in step")
     if found.repaired:
         click.echo(f"{count(found.repaired, 'row')} shipped")
+    if not found.rows and not found.differences:
+        click.echo(f"nothing to compare: no row stands in the {count(found.tables, 'table')} of both")
+        return
     differ = f"{count(len(found.differences), 'row')} differ" if found.differences else "equal"
     click.echo(f"{differ}: {count(found.rows, 'row')} compared, {found.bytes} bytes between the sites")

@@ -48,6 +48,21 @@ def test_help_of_every_command_has_an_example(command):
     assert f"  Example:\n    changecapture {command} " in shown.out
 
 
+def list_commands(group, called=""):
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from list_commands(command, f"{called}{name} ")
+        else:
+            yield f"{called}{name}", command
+
+
+def test_every_command_has_an_example_and_tells_what_it_tells_as_json_too():
+    found = dict(list_commands(commands))
+    assert [name for name, c in found.items() if "Example:" not in (c.epilog or "")] == []
+    plain = [name for name, c in found.items() if not any("--json" in p.opts for p in c.params)]
+    assert plain == ["completion"]
+
+
 def test_help_says_where_a_url_may_come_from_and_what_the_exit_status_means():
     shown = run_command("--help").out
     assert "env:NAME" in shown
@@ -185,7 +200,8 @@ def test_age_is_told_by_its_largest_unit(microseconds, words):
     assert describe_age(microseconds) == words
 
 
-UNFINISHED = "not equal: postgresql://site/eden is not installed to the end (run: changecapture install URL)"
+UNFINISHED = "not equal: postgresql://site/city is not installed to the end (run: changecapture install URL)"
+PARKED = "2 rows parked in postgresql://site/eden (see: changecapture parked list URL)"
 SITE = Status(
     database="postgresql://site/eden",
     site="a",
@@ -213,8 +229,8 @@ SITE = Status(
 @pytest.mark.parametrize(
     ("other", "status", "last"),
     [
-        (SITE, 0, "equal"),
-        (replace(SITE, parked={}, conflicts=0), 0, "equal"),
+        (SITE, 1, f"in step, but: {PARKED}; {PARKED.replace('eden', 'city')}"),
+        (replace(SITE, parked={}, conflicts=0), 1, f"in step, but: {PARKED}"),
         (replace(SITE, vector={}), 1, "not equal: each holds changes that the other has not"),
         (
             replace(SITE, vector={("a", 1, "pr"): 2}),
@@ -227,7 +243,7 @@ SITE = Status(
     ],
 )
 def test_sites_are_in_step_when_they_hold_the_same_and_nothing_came_meanwhile(capsys, other, status, last):
-    assert report(5, SITE, other) == status
+    assert report(5, SITE, replace(other, database="postgresql://site/city")) == status
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "5 entries travelled"
     assert lines[1] == "postgresql://site/eden: 3 entries, 2 rows parked, 1 conflict"
