@@ -25,7 +25,6 @@ from relay.card import Card, read_card
 from relay.client import Client
 from relay.clock import Clock, Timer, cancel, cancelled
 from relay.database import Database, DatabaseAway
-from relay.hearsay import Hearsay
 from relay.journal import Journal, new_exchange
 from relay.load import Load, Timing
 from relay.log import Log
@@ -73,7 +72,6 @@ class Peer:
         watch: Watch,
         pusher: Pusher,
         pulls: Pulls,
-        hearsay: Hearsay,
         journal: Journal,
         leaders: Leaders,
         timing: Timing,
@@ -95,7 +93,6 @@ class Peer:
         self._watch = watch
         self._pusher = pusher
         self._pulls = pulls
-        self._hearsay = hearsay
         self._ends = 0
         """Pulls that had ended when the present request was made."""
         self._journal = journal
@@ -324,7 +321,6 @@ class Peer:
             self._drop_ahead()
             raise
         self._peers.note_brought(self._known, received.brought)
-        self._hearsay.came(entries=received.carried, known=received.carried - received.entries)
         self._journal.note(
             self._exchange,
             site,

@@ -28,7 +28,6 @@ from relay.control import Control
 from relay.database import Database, DatabaseAway
 from relay.discovery import Network
 from relay.exchange import Exchange
-from relay.hearsay import Hearsay
 from relay.journal import Journal, Key, Traffic
 from relay.load import Timing
 from relay.log import Log, NamedLog
@@ -71,7 +70,6 @@ class SiteService(Service):
         self._timing = timing or Timing()
         self._polls = Polls(reactor)
         self._pulls = Pulls(reactor)
-        self._hearsay = Hearsay(lambda: len(self.speaking()), rng)
         self._roster: Roster | None = None
         self._meeting: Deferred[None] | None = None
         self.node = Node(config, reactor=reactor, rng=rng, log=log, network=network)
@@ -198,7 +196,7 @@ class SiteService(Service):
 
     def _make_peer(self, roster: Roster, address: Address, device: str | None, own: Greeting) -> Peer:
         session = Session(
-            str(address), own_site=own.site, protocol=own.protocol, rng=self._rng, hearsay=self._hearsay.pause
+            str(address), own_site=own.site, protocol=own.protocol, rng=self._rng, crowd=roster.count
         )
         known = self.node.peers.get(device or "")
         if known is not None and known.sites:
@@ -228,7 +226,6 @@ class SiteService(Service):
                 log=self._log,
             ),
             pulls=self._pulls,
-            hearsay=self._hearsay,
             journal=self._journal,
             leaders=roster,
             timing=self._timing,

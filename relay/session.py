@@ -37,8 +37,11 @@ MAX_WAIT_HERE_S = 10.0
 """Our own database: it costs nobody anything to look again soon."""
 REFUSED_S = 120.0
 QUICK_S = 1.0
-HEARSAY_S = 0.2
-"""Where nothing is known of how long news of third sites are best left alone."""
+ASK_S = 0.1
+"""Between "I have news of a third site" and our asking for it, once to three times: mostly that site has told
+us too by then, and of several neighbours who say so not all are asked at once."""
+FEW = 5
+"""Of more sites that all have the same news each is given more time to tell it itself."""
 MAX_QUICK = 8
 """After so many empty answers in a row, each in less than QUICK_S, we pause."""
 MAX_EMPTY = 1000
@@ -209,16 +212,10 @@ class Session:
     """The state of one address. ``handle`` is its only verb."""
 
     def __init__(
-        self,
-        address: str,
-        *,
-        own_site: str,
-        protocol: int,
-        rng: Random,
-        hearsay: Callable[[], float] = lambda: HEARSAY_S,
+        self, address: str, *, own_site: str, protocol: int, rng: Random, crowd: Callable[[], int] = lambda: 1
     ) -> None:
-        """Begin idle. ``own_site`` and ``protocol`` are ours; ``address`` is for people; ``hearsay`` tells
-        how many seconds the news of third sites are left alone (``relay.hearsay``)."""
+        """Begin idle. ``own_site`` and ``protocol`` are ours; ``address`` is for people; ``crowd`` tells how
+        many sites are spoken to."""
         self.state = State.IDLE
         self.site: str | None = None
         """The site that answered here last, whether or not we lead it."""
@@ -228,7 +225,7 @@ class Session:
         self._own_site = own_site
         self._protocol = protocol
         self._rng = rng
-        self._hearsay = hearsay
+        self._crowd = crowd
         self._failures = 0
         self._quick = 0
         self._asked_at = 0.0
@@ -312,7 +309,8 @@ class Session:
         if at_once and self._quick <= MAX_QUICK:
             return (self._pull(LISTEN_S, now),)
         self.state = State.PAUSING
-        return (self._sleep(MIN_WAIT_S if self._quick > MAX_QUICK else self._hearsay(), now),)
+        pause = ASK_S * self._rng.uniform(1.0, 3.0) * max(1.0, self._crowd() / FEW)
+        return (self._sleep(MIN_WAIT_S if self._quick > MAX_QUICK else min(MIN_WAIT_S, pause), now),)
 
     def _next(self, last: bool, *, progress: bool, now: float) -> Commands:
         """Return the next pull of the round, or a pause when the peer only keeps us running."""

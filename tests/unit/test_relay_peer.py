@@ -15,7 +15,6 @@ from changecapture.sync import PullRequest, Received
 from relay.address import Address
 from relay.card import Card
 from relay.database import DatabaseAway
-from relay.hearsay import Hearsay
 from relay.load import Load, Timing
 from relay.peer import DOUBT_S, POKE_S, Peer
 from relay.pulls import Pulls
@@ -153,7 +152,6 @@ class Fixture:
             watch=self.watch,  # type: ignore[arg-type]
             pusher=self.pusher,  # type: ignore[arg-type]
             pulls=Pulls(self.clock),
-            hearsay=Hearsay(lambda: 1, Random(7)),
             leaders=self.leaders,
             journal=self.journal,  # type: ignore[arg-type]
             timing=Timing(),

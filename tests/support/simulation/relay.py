@@ -10,7 +10,6 @@ from changecapture.core.scopes import Terms
 from relay.address import Address
 from relay.calls import Calls
 from relay.card import Card
-from relay.hearsay import Hearsay
 from relay.load import Timing
 from relay.pace import Pace
 from relay.peer import Peer
@@ -85,7 +84,6 @@ class Relay:
         self.client: Any = SimClient(host)
         self.polls = Polls(world.clock)
         self.pulls = Pulls(world.clock)
-        self.hearsay = Hearsay(lambda: len(self.roster.sites()), world.rng)
         journal: Any = FakeJournal()
         self.journal = journal
         self.watch = Watch(database, news=self._news, clock=world.clock, rng=rng, log=self._log)
@@ -141,7 +139,6 @@ class Relay:
             watch=self.watch,
             pusher=pusher,
             pulls=self.pulls,
-            hearsay=self.hearsay,
             leaders=roster,
             **common,
         )
