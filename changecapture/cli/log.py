@@ -51,7 +51,8 @@ def command(
 
     A change is there as soon as it is published: by the relay, within a second; else by sync or export.
     """
-    from changecapture.envelope import Filter, read_log
+    from changecapture.envelope import read_log
+    from changecapture.store.search import Filter
 
     wanted = Filter(since, table, key, origin)
     with opened(url) as store:
