@@ -117,6 +117,23 @@ def can_see(store: SqlStore) -> bool:
     return True
 
 
+def list_given(store: SqlStore) -> list[str]:
+    """Return the accounts that were given rights on what is ours here, and our own on MySQL, as DROP takes
+    them; as far as the store's account may see."""
+    if store.engine == "postgresql":
+        rows = store.query(
+            "SELECT DISTINCT quote_ident(pg_get_userbyid(a.grantee)) FROM pg_namespace AS n, "
+            "aclexplode(n.nspacl) AS a "
+            "WHERE n.nspname = 'changecapture' AND a.grantee NOT IN (0, n.nspowner) ORDER BY 1"
+        )
+    else:
+        rows = store.query(
+            "SELECT DISTINCT grantee FROM information_schema.table_privileges "
+            "WHERE table_schema = DATABASE() AND LEFT(table_name, 14) = 'changecapture_' ORDER BY 1"
+        )
+    return [str(name) for (name,) in rows]
+
+
 def is_locked(store: SqlStore) -> bool:
     """Return whether nobody can log in as our account, which must be there."""
     return "ACCOUNT LOCK" in str(store.query(f"SHOW CREATE USER {NAME}")[0][0])

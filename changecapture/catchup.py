@@ -8,12 +8,13 @@ killed installation forgets none; then they are shown like any other parked row.
 What others joined while this program did not know aliases is joined now.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from changecapture.apply import hear_aliases, retry
 from changecapture.apply.localise import locate
 from changecapture.core.change import Row
 from changecapture.core.table import SyncedTable
+from changecapture.errors import ConfigError
 from changecapture.mapping import load_mapping, read_text
 from changecapture.store.sqlstore import SqlStore
 
@@ -78,6 +79,18 @@ def show_carried(store: SqlStore) -> None:
     hear_aliases(store)
     if store.query(f"SELECT 1 FROM {store.prefix}parked WHERE reason = '{SCHEMA}' LIMIT 1"):
         retry(store)
+
+
+def check_mapping(name: str, tables: Collection[str], database: str) -> None:
+    """Raise ConfigError when there is no such mapping, or none of its tables is synced (wire names)."""
+    if name == NO_MAPPING:
+        return
+    lens = load_mapping(read_text(name), name)
+    if lens.local_tables.isdisjoint(tables):
+        raise ConfigError(
+            f"{database} is no database of the mapping {name}: none of its tables is synced there",
+            mend=f"correct the URL; changecapture mapping check {name} --url URL names what is missing",
+        )
 
 
 def write_mapping(store: SqlStore, name: str) -> None:

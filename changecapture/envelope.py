@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from changecapture.bridge import exchanged_tables
 from changecapture.core.change import ALIVE, UNSEEN, Entry
 from changecapture.core.merge import merge_entries, read_columns
+from changecapture.errors import ConfigError
 from changecapture.store.search import Filter
 from changecapture.store.sqlstore import SqlStore
 
@@ -44,6 +46,12 @@ def read_log(store: SqlStore, wanted: Filter, after: int = 0) -> Iterator[Told]:
         logged = store.read_row_entries({entry.row for _, entry, _ in page})
         for position, entry, applied in page:
             yield tell(position, entry, applied, [other for other, _ in logged.get(entry.row, ())])
+
+
+def check_table(store: SqlStore, name: str) -> None:
+    """Raise ConfigError when no entry is of a table, and none could be: it is misspelt."""
+    if name.lower() not in exchanged_tables(store) and not store.has_entries_of(name.lower()):
+        raise ConfigError(f"no table {name} is synced here", mend="changecapture plan URL lists the tables")
 
 
 def tell(position: int, entry: Entry, applied: bool, entries: list[Entry]) -> Told:

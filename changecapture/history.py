@@ -4,14 +4,16 @@ From what this site has: entries that were overtaken may be compacted (30 days, 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from changecapture.core.change import Name, Row
+from changecapture.bridge import find_common_rows, local_subjects, record_rows
+from changecapture.core.change import Entry, Name, Row
 from changecapture.envelope import describe, tell
 from changecapture.errors import ConfigError
 from changecapture.identify import find_joined
+from changecapture.mapping.narrow import narrow
 from changecapture.store.sqlstore import SqlStore
 
 WHAT = {"c": "created", "u": "changed", "d": "deleted"}
@@ -46,36 +48,83 @@ class Life:
 
 
 def read_history(store: SqlStore, table: str, key: str) -> Life:
-    """Return a row's life; raise ConfigError when nothing is known of it."""
+    """Return a row's life; raise ConfigError when nothing is known of it.
+
+    Of a row that travels as others (a mapping) it is the life of those.
+    """
     given = Row(table.lower(), key)
     row = find_joined(store, [given]).get(given, given)
-    logged = store.read_row_entries([row]).get(row, [])
+    logged = store.read_row_entries([row])
+    if not logged:
+        found = _find_mapped(store, row)
+        logged = store.read_row_entries(found)
+        row = next((other for other in found if other in logged), row)
     if not logged:
         raise ConfigError(
             f"nothing is known of a row of {table} under {key}",
             mend="see changecapture log URL --table NAME for keys that are",
         )
     names = read_names(store)
+    happenings = [
+        happening
+        for other, entries in logged.items()
+        for happening in _tell_row(store, row, other, entries, names)
+    ]
+    happenings.sort(key=lambda happening: (happening.at, happening.entry))
+    keys = sorted({entry.key for entry, _ in logged.get(row, ())} | {row.key})
+    state = describe_state(store, row)
+    if row.table != given.table:
+        state += f"; {given.table} travels as {', '.join(sorted({other.table for other in logged}))}"
+    return Life(row.table, row.key, keys, state, happenings)
+
+
+def _find_mapped(store: SqlStore, row: Row) -> list[Row]:
+    """Return the common rows that a row of the application travels as, the record's own first."""
+    lens = store.mapping
+    found: list[Row] = []
+    if lens is None:
+        return found
+    for subject in local_subjects(lens, row):
+        record = lens.records[subject.kind]
+        parts = {name for name, own in record_rows(record, subject.key).items() if own == row}
+        rows = find_common_rows(store, {subject: narrow(record, frozenset(parts))})
+        found += (other for other in rows[subject] if other not in found)
+    return found
+
+
+def _tell_row(
+    store: SqlStore,
+    asked: Row,
+    row: Row,
+    logged: Sequence[tuple[Entry, bool]],
+    names: dict[str, str],
+) -> Iterator[Happening]:
+    """Yield what happened to a row; to another one than was asked for, with its table."""
     entries = [entry for entry, _ in logged]
-    found: list[Happening] = []
+    where = "" if row.table == asked.table else f"{row.table}: "
     for entry, applied in logged:
         told = tell(0, entry, applied, entries)
-        detail = describe(told.columns) + ("" if applied else " (not shown here)")
+        detail = where + describe(told.columns) + ("" if applied else " (not shown here)")
         site = names.get(entry.origin, entry.origin)
         what = WHAT[told.operation]
         name = str(entry.name)
-        found.append(Happening(entry.stamp, what, site, entry.origin, name, detail, told.columns, applied))
-    keys = sorted({entry.key for entry in entries} | {row.key})
-    found += _read_conflicts(store, row.table, keys, names)
-    found.sort(key=lambda happening: (happening.at, happening.entry))
-    return Life(row.table, row.key, keys, describe_state(store, row), found)
+        yield Happening(entry.stamp, what, site, entry.origin, name, detail, told.columns, applied)
+    yield from _read_conflicts(store, row.table, sorted({entry.key for entry in entries} | {row.key}), names)
 
 
 def read_names(store: SqlStore) -> dict[str, str]:
-    """Return what sites are called, by their ids."""
+    """Return what sites are called, by their ids; ids alone where nobody has said."""
     peers = [known.instance for known in store.read_instances()]
     own = store.read_site().origin
     return {peer.base_uuid: peer.name for peer in peers if peer.name} | {own: "this site"}
+
+
+def find_origin(names: Mapping[str, str], site: str) -> str:
+    """Return the id of a site that is named by its name, "this site", or its id."""
+    found = [origin for origin, name in names.items() if name == site]
+    if len(found) > 1:
+        raise ConfigError(f"several sites are called {site}", mend=f"name it by its id: {', '.join(found)}")
+    return found[0] if found else site
 
 
 def _read_conflicts(

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from changecapture import account
 from changecapture.apply import drain
-from changecapture.catchup import park_carried, show_carried, write_mapping
+from changecapture.catchup import check_mapping, park_carried, show_carried, write_mapping
 from changecapture.config import DatabaseURL
 from changecapture.errors import ConfigError
 from changecapture.reconcile import reconcile
@@ -73,16 +73,21 @@ def install(
     mapping: str | None = None,
 ) -> Installed:
     """Install all that is missing; what is refused is refused before anything is changed."""
-    check(url, profile, definer)
+    check(url, profile, definer, mapping)
     migrate(url)
     return converge(url, profile, progress, definer=definer, mapping=mapping)
 
 
-def check(url: DatabaseURL, profile: str | None = None, definer: str | None = None) -> None:
-    """Refuse what cannot be installed: no such profile, nothing to sync, a right that is missing."""
+def check(
+    url: DatabaseURL, profile: str | None = None, definer: str | None = None, mapping: str | None = None
+) -> None:
+    """Refuse what cannot be installed: no such profile, nothing to sync, a mapping of another application, a
+    right that is missing."""
     store = open_store(url, installed=False)
     try:
         wanted = find_wanted(store, profile, definer)
+        if mapping is not None:
+            check_mapping(mapping, {table.wire for table in wanted.tables}, str(url))
         if list_steps(store, wanted):
             # Where an administrator has run the script, anyone may capture the rows that are there.
             check_rights(store, wanted)
@@ -99,14 +104,19 @@ def find_traces(url: DatabaseURL) -> bool:
         store.close()
 
 
-def uninstall(url: DatabaseURL) -> None:
-    """Take everything of ours away: triggers first, then all that was captured and received."""
+def uninstall(url: DatabaseURL) -> list[str]:
+    """Take everything of ours away: triggers first, then all that was captured and received.
+
+    Return the accounts that had rights on it: they stay, as other databases may need them.
+    """
     store = open_store(url, installed=False)
     try:
+        given = account.list_given(store)
         with store.lock():
             migrate(url, "base")
     finally:
         store.close()
+    return given
 
 
 def migrate(url: DatabaseURL, revision: str = "head") -> None:

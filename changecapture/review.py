@@ -26,6 +26,15 @@ from changecapture.store.sqlstore import SqlStore
 LIST_LIMIT = 1000
 
 
+LOOK = "look at its values (changecapture parked show TABLE KEY) and correct them where the row is shown"
+WAITING = {
+    "reference": "waits for the row that it belongs to: it is shown when that one has come",
+    "busy": "tried again by itself: the application was writing the row (now: changecapture parked retry)",
+    "schema": "shown by the next changecapture parked retry, or by itself",
+}
+"""What becomes of a row that is parked for a reason which passes."""
+
+
 def read_conflicts(store: SqlStore, *, resolved: bool = False) -> list[Lost]:
     """Return the first conflicts, open ones or all."""
     return store.read_conflicts(LIST_LIMIT, resolved=resolved)
@@ -42,6 +51,23 @@ def find_conflict(store: SqlStore, id_: int) -> Lost:
 def read_parked_rows(store: SqlStore) -> list[ParkedRow]:
     """Return the first parked rows."""
     return store.read_parked_rows(LIST_LIMIT)
+
+
+def advise(store: SqlStore, parked: ParkedRow) -> str:
+    """Return what a person can do about a parked row, one sentence; read while nothing is applied."""
+    row = Row(parked.table, parked.key)
+    if parked.reason in WAITING:
+        return WAITING[parked.reason]
+    table = store.tables_by_wire.get(row.table)
+    blocking = sorted(find_blocking(store, row)) if table is not None else []
+    if table is None or not blocking:
+        return LOOK
+    names = f"{row.table} {row.key}"
+    apart = "change it in one of them where that is shown, in the application; or delete one at every site: "
+    apart += f"changecapture parked discard {names}"
+    if why_apart(store, table) is not None:
+        return f"two rows want one value: {apart}"
+    return f"the same? changecapture parked join {names} --with {blocking[0]}; two? {apart}"
 
 
 def find_parked(store: SqlStore, row: Row) -> tuple[ParkedRow, list[dict[str, Any]]]:

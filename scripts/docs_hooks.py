@@ -3,7 +3,8 @@
 - ``reference/<program>.md``: every command and option, from the same objects that print ``--help``
 - ``changes.md``: CHANGES.md
 - a line ``<!-- include: FILE#heading -->`` in a page stands for that section of a file of the project
-  (without its heading), one ``<!-- include: FILE -->`` for a whole text file, as a block of code
+  (without its heading), one ``<!-- include: FILE -->`` for a whole text file, as a block of code; a link
+  in the next line, for readers of the checkout, is left out
 
 So each fact has one source. A section that is no longer there is an error of the build.
 """
@@ -24,7 +25,7 @@ from relay.cli import main as relay_commands
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = {"changecapture": commands, "changecapture-relay": relay_commands}
-INCLUDE = re.compile(r"^<!-- include: (?P<file>[\w./-]+)(#(?P<heading>[\w-]+))? -->$", re.M)
+INCLUDE = re.compile(r"^<!-- include: (?P<file>[\w./-]+)(#(?P<heading>[\w-]+))? -->(\n\[.*\]\(.*\))?$", re.M)
 PAGES = {"#security": "security.md", "#guarantees": "guarantees.md", "#theory": "how-it-works.md"}
 """Where a link within ARCHITECTURE.md leads in the documentation."""
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from changecapture.apply.decided import settle_conflicts
 from changecapture.apply.things import stirs
 from changecapture.apply.work import Work
-from changecapture.bridge import common_table
-from changecapture.core.change import Entry, Row
+from changecapture.bridge import common_table, read_applied
+from changecapture.core.change import Entry, Row, Version
 from changecapture.core.merge import extend, find_alive, follows, settle
 from changecapture.mapping.model import Mapping as Lens
 from changecapture.store.interface import Store
@@ -20,12 +20,13 @@ def merge_common(
     store: Store,
     lens: Lens,
     merging: Mapping[Row, Sequence[Entry]],
-    entries: Mapping[Row, Sequence[Entry]],
+    versions: Mapping[Row, Version],
 ) -> None:
-    """Merge entries into common rows. ``entries``: those merged before, of these rows and their kin."""
+    """Merge entries into common rows. ``versions``: what is known of these, and of their records."""
     works = [_work_of(lens, row, more) for row, more in merging.items()]
     kin = {work.row: [Row(table, work.row.key) for table in lens.kin(work.row.table)] for work in works}
-    versions = store.read_versions({row for rows in kin.values() for row in rows} | merging.keys())
+    kindred = {row for rows in kin.values() for row in rows} - versions.keys()
+    versions = {**versions, **store.read_versions(kindred)} if kindred else versions
     slow: list[Work] = []
     for work in works:
         work.version = versions.get(work.row)
@@ -34,7 +35,8 @@ def merge_common(
             slow.append(work)
         else:
             work.decision = extend(work.version, work.fresh)
-    _settle(store, slow, kin, entries, merging)
+    if slow:
+        _settle(store, slow, kin, merging)
     decisions = [(work, work.decision) for work in works if work.decision is not None]
     store.write_versions(
         {work.row: decision.version for work, decision in decisions},
@@ -53,16 +55,16 @@ def _settle(
     store: Store,
     works: Sequence[Work],
     kin: Mapping[Row, Iterable[Row]],
-    entries: Mapping[Row, Sequence[Entry]],
     merging: Mapping[Row, Sequence[Entry]],
 ) -> None:
     """Merge rows from all their entries; what is one thing exists or not together (things)."""
+    entries = read_applied(store, {row for work in works for row in (work.row, *kin[work.row])})
 
     def every(row: Row) -> list[Entry]:
         return [*entries.get(row, ()), *merging.get(row, ())]
 
     authors = [entry for work in works for row in {work.row, *kin[work.row]} for entry in every(row)]
-    contexts = store.read_contexts({(e.origin, e.epoch, e.pass_number) for e in authors}) if works else {}
+    contexts = store.read_contexts({(e.origin, e.epoch, e.pass_number) for e in authors})
     for work in works:
         thing = find_alive(entry for row in kin[work.row] for entry in every(row)) if kin[work.row] else None
         names = frozenset(entry.name for entry in work.fresh)

@@ -44,7 +44,7 @@ def command() -> None:
     """Carry changes to a paired site in a file, where no network reaches."""
 
 
-@command.command("export")
+@command.command("export", epilog=EPILOG)
 @peer_option
 @config_option
 @site_option
@@ -70,7 +70,7 @@ def export(peer: str, config_file: Path, site: str | None, as_json: bool, file: 
         click.echo(f"after what it had by its receipt of {show_time(made.receipt)}")
 
 
-@command.command("import")
+@command.command("import", epilog=EPILOG)
 @config_option
 @site_option
 @click.option(
@@ -108,7 +108,7 @@ def import_(config_file: Path, site: str | None, receipt: Path | None, as_json: 
     return NO if taken.parked or not taken.whole else 0
 
 
-@command.command("receipt")
+@command.command("receipt", epilog=EPILOG)
 @peer_option
 @config_option
 @site_option

@@ -1,7 +1,7 @@
 """``changecapture conflicts``: values that lost to a concurrent change, for a person to see and decide."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,7 @@ def opened(url: str | None) -> Iterator["SqlStore"]:
         store.close()
 
 
-@command.command("list")
+@command.command("list", epilog=EPILOG)
 @url_argument
 @click.option("--all", "resolved", is_flag=True, help="Those that are resolved as well.")
 @json_option
@@ -64,24 +64,26 @@ def list_conflicts(url: str | None, resolved: bool, as_json: bool) -> None:
         click.echo("no conflicts")
 
 
-@command.command("show")
+@command.command("show", epilog=EPILOG)
 @click.argument("id_", metavar="ID", type=int)
 @url_argument
 @json_option
 def show_conflict(id_: int, url: str | None, as_json: bool) -> None:
     """Show one conflict: both values, who wrote them and when."""
+    from changecapture.history import read_names
     from changecapture.review import find_conflict
 
     with opened(url) as store:
         conflict = find_conflict(store, id_)
+        names = read_names(store)
     if as_json:
         click.echo(json.dumps(asdict(conflict), indent=2, ensure_ascii=False))
         return
-    for name, text in _lines(conflict):
+    for name, text in _lines(conflict, names):
         say(f"{name + ':':<10}{text}")
 
 
-@command.command("resolve")
+@command.command("resolve", epilog=EPILOG)
 @click.argument("id_", metavar="ID", type=int)
 @url_argument
 @click.option("--keep", is_flag=True, help="What is shown is right.")
@@ -129,10 +131,14 @@ def _read_value(text: str) -> Any:
         ) from None
 
 
-def _lines(conflict: "Lost") -> Iterator[tuple[str, str]]:
+def _lines(conflict: "Lost", names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    def describe(value: str, entry: str, stamp: int) -> str:
+        origin = entry.partition("/")[0]
+        return f"{value}  ({names.get(origin, origin)}, {show_time(stamp)}; entry {entry})"
+
     yield "row", f"{conflict.table} {conflict.key}"
     yield "column", conflict.column
-    yield "shown", f"{conflict.kept_value}  ({conflict.kept_name}, {show_time(conflict.kept_stamp)})"
-    yield "lost", f"{conflict.lost_value}  ({conflict.lost_name}, {show_time(conflict.lost_stamp)})"
+    yield "shown", describe(conflict.kept_value, conflict.kept_name, conflict.kept_stamp)
+    yield "lost", describe(conflict.lost_value, conflict.lost_name, conflict.lost_stamp)
     yield "found", show_time(conflict.found_at)
     yield "resolved", "no" if conflict.resolved_at is None else show_time(conflict.resolved_at)

@@ -21,7 +21,7 @@ Example:
   changecapture doctor --json | jq '.[] | select(.state == "mend")'
 
 \b
-Exit status: 0 all well (notes are), 1 something to mend, 2 error.
+Exit status: 0 nothing to mend (the last line says when not all was looked at), 1 something to mend, 2 error.
 """
 
 
@@ -62,8 +62,17 @@ def _print(findings: Sequence["Finding"]) -> None:
             click.echo(f"\n{finding.state}: {finding.what}\n  why: {finding.why}")
             for line in finding.mend:
                 click.echo(f"  {_spell(line)}")
-    total = sum(finding.state == "mend" for finding in findings)
-    click.echo(f"\n{count(total, 'problem')} to mend" if total else "\nall well")
+    click.echo(f"\n{_sum_up(findings)}")
+
+
+def _sum_up(findings: Sequence["Finding"]) -> str:
+    """Return the last line: what nobody has looked at is not called well."""
+    problems = sum(finding.state == "mend" for finding in findings)
+    unseen = sum(finding.state == "unseen" for finding in findings)
+    found = f"{count(problems, 'problem')} to mend" if problems else "nothing to mend"
+    if unseen:
+        return f"{found} was found, but {count(unseen, 'check')} could not look: why stands above"
+    return found if problems else "all well"
 
 
 def _spell(line: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from changecapture.cli.conflicts import opened
-from changecapture.cli.options import json_option, time_option
+from changecapture.cli.options import json_option, take_url, time_option
 from changecapture.cli.output import count, print_table, progress_bar
 
 EPILOG = """\b
@@ -17,13 +17,13 @@ Example:
 
 \b
 json: one object a line. xml: valid against changecapture/record/export.xsd. csv: one file a
-table, in an archive where FILE ends in .zip, else in a new folder.
+table, in an archive where FILE ends in .zip, else in a new folder of that name. Parked rows are in it.
 """
 
 
 @click.command("export", epilog=EPILOG)
-@click.argument("url", metavar="URL")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("first", metavar="[URL]", required=False)
+@click.argument("second", metavar="FILE", required=False)
 @click.option("--format", "form", type=click.Choice(("json", "xml", "csv")), required=True)
 @time_option(
     "--since", "Only rows that were written last at this time or later: 2026-11-20, or 2026-11-20T08:30."
@@ -34,8 +34,8 @@ table, in an archive where FILE ends in .zip, else in a new folder.
 @click.option("--deleted", is_flag=True, help="Deleted rows as well, so that importing deletes them.")
 @json_option
 def command(
-    url: str,
-    file: Path,
+    first: str | None,
+    second: str | None,
     form: str,
     since: int | None,
     until: int | None,
@@ -52,11 +52,17 @@ def command(
     from changecapture.record.export import Wanted, export_rows
 
     wanted = Wanted(modules, tables, since, until, deleted)
+    url, name = take_url(first, second, names=("FILE",))
+    file = Path(str(name))
     with opened(url) as store, progress_bar() as progress:
-        written = export_rows(store, file, form, wanted, progress)
+        done = export_rows(store, file, form, wanted, progress)
     if as_json:
-        click.echo(json.dumps({"file": str(file), "tables": written}, indent=2))
+        told = {"file": str(file), "tables": done.records, "parked": done.parked}
+        click.echo(json.dumps(told, indent=2))
         return
-    if written:
-        print_table("Exported", ("table", "records"), [(name, str(n)) for name, n in written.items()])
-    click.echo(f"{count(sum(written.values()), 'record')} written to {file}")
+    if done.records:
+        print_table("Exported", ("table", "records"), [(name, str(n)) for name, n in done.records.items()])
+    where = f"the folder {file}" if file.is_dir() else str(file)
+    click.echo(f"{count(sum(done.records.values()), 'record')} written to {where}")
+    if done.parked:
+        click.echo(f"{done.parked} of them parked: known here and not shown, see changecapture parked list")

@@ -6,30 +6,32 @@ from dataclasses import asdict
 import click
 
 from changecapture.cli.conflicts import opened
-from changecapture.cli.options import json_option
+from changecapture.cli.options import json_option, take_url
 from changecapture.cli.output import print_table, say, show_time
 
 EPILOG = """\b
 Example:
   changecapture history env:EDEN_URL pr_person urn:uuid:0b9c..
+  changecapture history pr_person urn:uuid:0b9c..               # of CHANGECAPTURE_URL
 """
 HEADS = ("time", "what", "site", "detail")
 
 
 @click.command("history", epilog=EPILOG)
-@click.argument("url", metavar="URL")
-@click.argument("table", metavar="TABLE")
-@click.argument("key", metavar="KEY")
+@click.argument("first", metavar="[URL]", required=False)
+@click.argument("second", metavar="TABLE", required=False)
+@click.argument("third", metavar="KEY", required=False)
 @json_option
-def command(url: str, table: str, key: str, as_json: bool) -> None:
+def command(first: str | None, second: str | None, third: str | None, as_json: bool) -> None:
     """Show one row's life over all sites: changes, deletes, conflicts, and how it stands here.
 
     Times are those of the sites where it happened. What was overtaken long ago may be compacted.
     """
     from changecapture.history import read_history
 
+    url, table, key = take_url(first, second, third, names=("TABLE", "KEY"))
     with opened(url) as store:
-        life = read_history(store, table, key)
+        life = read_history(store, str(table), str(key))
     if as_json:
         click.echo(json.dumps(asdict(life), indent=2, ensure_ascii=False))
         return

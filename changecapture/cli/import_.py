@@ -9,7 +9,7 @@ import click
 
 from changecapture.cli.conflicts import opened
 from changecapture.cli.exits import NO
-from changecapture.cli.options import json_option
+from changecapture.cli.options import json_option, take_url
 from changecapture.cli.output import count, progress_bar, say
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ Exit status: 0 all taken, 1 something was parked or refused, 2 error.
 
 
 @click.command("import", epilog=EPILOG)
-@click.argument("url", metavar="URL")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("first", metavar="[URL]", required=False)
+@click.argument("second", metavar="FILE", required=False)
 @json_option
-def command(url: str, file: Path, as_json: bool) -> int:
+def command(first: str | None, second: str | None, as_json: bool) -> int:
     """Take the records of a file that export wrote, or a person.
 
     A row whose uuid is known here is updated by the times of its values, another is created. To import twice
@@ -41,8 +41,9 @@ def command(url: str, file: Path, as_json: bool) -> int:
     """
     from changecapture.record.load import import_rows
 
+    url, file = take_url(first, second, names=("FILE",))
     with opened(url) as store, progress_bar() as progress:
-        loaded = import_rows(store, file, progress)
+        loaded = import_rows(store, Path(str(file)), progress)
     if as_json:
         found = {**asdict(loaded), "carried": sorted(loaded.carried)}
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -24,7 +25,7 @@ Example:
 --json prints one object a line, as Debezium does: op (c created, u changed, d deleted), before,
 after, source (origin, epoch, number: the entry's name; position: its place here), ts_ms.
 """
-HEADS = ("time", "what", "table", "key", "origin", "columns")
+HEADS = ("time", "what", "table", "key", "site", "columns")
 WHAT = {"c": "created", "u": "changed", "d": "deleted"}
 POLL_SECONDS = 0.5
 WIDTH = 100
@@ -36,7 +37,7 @@ WIDTH = 100
 @time_option("--since", "Only what was written at this time or later: 2026-11-20, or 2026-11-20T08:30.")
 @click.option("--table", metavar="NAME", help="Only this table.")
 @click.option("--key", metavar="KEY", help="Only the row of this key: its uuid, or what stands for it.")
-@click.option("--origin", metavar="SITE", help="Only what was written at this site.")
+@click.option("--origin", metavar="SITE", help="Only what was written at this site: its name or its id.")
 @json_option
 def command(
     url: str | None,
@@ -51,11 +52,15 @@ def command(
 
     A change is there as soon as it is published: by the relay, within a second; else by sync or export.
     """
-    from changecapture.envelope import read_log
+    from changecapture.envelope import check_table, read_log
+    from changecapture.history import find_origin, read_names
     from changecapture.store.search import Filter
 
-    wanted = Filter(since, table, key, origin)
     with opened(url) as store:
+        names = read_names(store)
+        wanted = Filter(since, table, key, None if origin is None else find_origin(names, origin))
+        if table is not None:
+            check_table(store, table)
         position = 0
         while True:
             page: list[Told] = []
@@ -65,7 +70,7 @@ def command(
                 if as_json:
                     _print_json(store, told)
                 elif follow:
-                    say("  ".join(_cells(told)))
+                    say("  ".join(_cells(told, names)))
                 else:
                     page.append(told)
             position = last
@@ -73,7 +78,7 @@ def command(
                 break
             time.sleep(POLL_SECONDS)
         if not as_json:
-            _print(store, page, table)
+            _print(store, page, names)
 
 
 def _print_json(store: "SqlStore", told: "Told") -> None:
@@ -82,21 +87,20 @@ def _print_json(store: "SqlStore", told: "Told") -> None:
     click.echo(json.dumps(to_envelope(told, store.url.database), ensure_ascii=False))
 
 
-def _cells(told: "Told") -> tuple[str, ...]:
+def _cells(told: "Told", names: Mapping[str, str]) -> tuple[str, ...]:
     from changecapture.envelope import describe
 
     entry = told.entry
     columns = describe(told.columns)
     shown = columns if len(columns) <= WIDTH else f"{columns[: WIDTH - 2]}.."
     held = "" if told.applied else " (not shown)"
-    return show_time(entry.stamp), WHAT[told.operation] + held, entry.table, entry.key, entry.origin, shown
+    site = names.get(entry.origin, entry.origin)
+    return show_time(entry.stamp), WHAT[told.operation] + held, entry.table, entry.key, site, shown
 
 
-def _print(store: "SqlStore", page: "list[Told]", table: str | None) -> None:
+def _print(store: "SqlStore", page: "list[Told]", names: Mapping[str, str]) -> None:
     if page:
-        print_table("Changes", HEADS, [_cells(told) for told in page])
-    elif table is not None and table not in store.tables_by_wire:
-        click.echo(f"no changes: no table {table} is synced here (see: changecapture plan URL)")
+        print_table("Changes", HEADS, [_cells(told, names) for told in page])
     else:
         click.echo("no changes")
     waiting = store.count_captured()

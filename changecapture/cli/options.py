@@ -31,6 +31,25 @@ def find_url(text: str | None) -> DatabaseURL:
     return parse_url(given)
 
 
+def take_url(*given: str | None, names: tuple[str, ...]) -> tuple[str | None, ...]:
+    """Return (URL or None, *the others) of arguments of which the first, the URL, may be left out.
+
+    ``names``: of the others. Raises UsageError with what is missing.
+    """
+    there = [text for text in given if text is not None]
+    if len(there) > len(names):
+        return tuple(there)
+    exported = URL_VARIABLE in os.environ
+    has_url = bool(there) and ("://" in there[0] or there[0].startswith("env:"))
+    if exported and not has_url and len(there) == len(names):
+        return (None, *there)
+    missing = names[len(there) - 1 :] if has_url else names[len(there) :]
+    if has_url or exported:
+        raise click.UsageError(f"missing: {', '.join(missing)}")
+    missing = ("the database's URL", *missing)
+    raise click.UsageError(f"missing: {', '.join(missing)} (give the URL first, or export {URL_VARIABLE}=..)")
+
+
 def confirm(question: str) -> bool:
     """Ask; raise ConfigError where nobody answers, as in a script."""
     try:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 
 import click
 
+from changecapture.core.clock import UNDATED
+
 JOINERS = "\u200c\u200d"
 """Not printable, and part of names as they are written in Persian or Hindi."""
 Report = Callable[[str, int, int], None]
@@ -90,6 +92,8 @@ def describe_age(microseconds: int) -> str:
 
 def show_time(microseconds: int) -> str:
     """Return a time, given in microseconds since 1970 UTC, for people."""
+    if 0 <= microseconds < UNDATED:
+        return "before the installation"
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from itertools import zip_longest
 
 import click
 
@@ -19,31 +20,40 @@ Example:
   changecapture parked discard pr_person urn:uuid:4f6b..
 """
 
+ADVISED = 20
+"""Rows of which it is said what can be done."""
+
 
 @click.group("parked", epilog=EPILOG)
 def command() -> None:
     """Show rows that came and cannot be shown here, try them again, or decide what becomes of them."""
 
 
-@command.command("list")
+@command.command("list", epilog=EPILOG)
 @url_argument
 @json_option
 def list_parked(url: str | None, as_json: bool) -> None:
-    """List the parked rows with their reasons."""
-    from changecapture.review import read_parked_rows
+    """List the parked rows with their reasons, and what can be done about each."""
+    from changecapture.review import advise, read_parked_rows
 
     with opened(url) as store:
         found = read_parked_rows(store)
+        advice = [advise(store, parked) for parked in found[:ADVISED]]
     if as_json:
-        click.echo(json.dumps([asdict(parked) for parked in found], indent=2, ensure_ascii=False))
+        told = [{**asdict(p), "advice": text} for p, text in zip_longest(found, advice)]
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     elif found:
         rows = [(p.table, p.key, p.reason, p.detail) for p in found]
         print_table("Parked", ("table", "key", "reason", "detail"), rows)
+        for parked, text in zip(found, advice, strict=False):
+            click.echo()
+            say(f"{parked.table} {parked.key}:")
+            say(f"  {text}")
     else:
         click.echo("no parked rows")
 
 
-@command.command("show")
+@command.command("show", epilog=EPILOG)
 @click.argument("table")
 @click.argument("key")
 @url_argument
@@ -65,7 +75,7 @@ def show_parked(table: str, key: str, url: str | None, as_json: bool) -> None:
             say(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
 
 
-@command.command("retry")
+@command.command("retry", epilog=EPILOG)
 @url_argument
 @json_option
 def retry_parked(url: str | None, as_json: bool) -> int:
@@ -78,7 +88,7 @@ def retry_parked(url: str | None, as_json: bool) -> int:
     return NO if left else 0
 
 
-@command.command("join")
+@command.command("join", epilog=EPILOG)
 @click.argument("table")
 @click.argument("key")
 @url_argument
@@ -102,7 +112,7 @@ def join_parked_row(table: str, key: str, other: str | None, url: str | None, as
     return 0 if shown else NO
 
 
-@command.command("discard")
+@command.command("discard", epilog=EPILOG)
 @click.argument("table")
 @click.argument("key")
 @url_argument

@@ -1,7 +1,7 @@
 """``changecapture status``."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ Example:
 def command(url: str | None, as_json: bool) -> None:
     """Show how a site stands: what waits, what it holds of the others, what needs a person."""
     from changecapture.drift import describe_drift
+    from changecapture.history import read_names
     from changecapture.status import read_status
     from changecapture.store import open_store
 
@@ -36,12 +37,14 @@ def command(url: str | None, as_json: bool) -> None:
     try:
         status = read_status(store)
         drift = describe_drift(store)
+        names = read_names(store)
+        mapping = store.read_mapping_name()
     finally:
         store.close()
     if as_json:
-        click.echo(json.dumps({**_to_json(status), "drift": drift or None}, indent=2))
+        click.echo(json.dumps({**_to_json(status), "drift": drift or None, "mapping": mapping}, indent=2))
     else:
-        _print(status, drift)
+        _print(status, drift, mapping, names)
 
 
 def _to_json(status: "Status") -> dict[str, object]:
@@ -50,17 +53,17 @@ def _to_json(status: "Status") -> dict[str, object]:
     return {**asdict(status), "vector": json.loads(dump_vector(status.vector))}
 
 
-def _print(status: "Status", drift: str) -> None:
-    for name, text in _lines(status, drift):
+def _print(status: "Status", drift: str, mapping: str | None, names: Mapping[str, str]) -> None:
+    for name, text in _lines(status, drift, mapping):
         say(f"{name + ':':<14}{text}")
     if status.vector:
-        rows = [(held.origin, str(held.epoch), str(held.number)) for held in status.held]
+        rows = [(names.get(h.origin, ""), h.origin, str(h.epoch), str(h.number)) for h in status.held]
         click.echo()
-        print_table("Held of each origin", ("origin", "epoch", "last number"), rows)
+        print_table("Held of each site", ("site", "its id", "epoch", "last number"), rows)
     if status.peers:
         peers = [
             (
-                p.site,
+                names.get(p.site, p.site),
                 f"{_ago(status, p.contact_at)}{' (pulling)' if p.pulling else ''}",
                 str(p.received),
                 _describe_clock(p),
@@ -74,7 +77,7 @@ def _print(status: "Status", drift: str) -> None:
         print_table("Instances", INSTANCE, [_instance(status, i) for i in status.instances])
     if status.exchanges:
         click.echo()
-        print_table("Last exchanges", EXCHANGE, [_exchange(status, e) for e in status.exchanges])
+        print_table("Last exchanges", EXCHANGE, [_exchange(status, e, names) for e in status.exchanges])
 
 
 def _instance(status: "Status", i: "InstanceStatus") -> tuple[str, ...]:
@@ -83,10 +86,10 @@ def _instance(status: "Status", i: "InstanceStatus") -> tuple[str, ...]:
     return i.base_uuid, name, i.owner, i.contact, i.url, updated, str(i.sync_count)
 
 
-def _exchange(status: "Status", e: "Exchanged") -> tuple[str, ...]:
+def _exchange(status: "Status", e: "Exchanged", names: Mapping[str, str]) -> tuple[str, ...]:
     seconds = (e.ended_at - e.started_at) / 1_000_000
-    carried = (e.direction, str(e.entries), str(e.bytes))
-    return e.exchange, e.peer, *carried, _ago(status, e.ended_at), f"{seconds:.1f} s", e.outcome
+    carried = (names.get(e.peer, e.peer), e.direction, str(e.entries), str(e.bytes))
+    return e.exchange, *carried, _ago(status, e.ended_at), f"{seconds:.1f} s", e.outcome
 
 
 def _describe_clock(peer: "PeerStatus") -> str:
@@ -96,16 +99,21 @@ def _describe_clock(peer: "PeerStatus") -> str:
     return f"{peer.clock_offset / 1_000_000:+.1f} s, give or take {peer.clock_error / 1_000_000:.1f} s"
 
 
-def _lines(status: "Status", drift: str) -> Iterator[tuple[str, str]]:
+def _lines(status: "Status", drift: str, mapping: str | None) -> Iterator[tuple[str, str]]:
     yield "database", status.database
     yield "site", f"{status.site}, epoch {status.epoch}, installed {_ago(status, status.installed_at)}"
     if status.copied_at is not None:
         told = f"a copy of this database is alive, met {_ago(status, status.copied_at)}"
         yield "copied", f"{told} (run changecapture site renew in one of them, and start its relay again)"
     yield "profile", status.profile
+    if mapping is not None:
+        yield "mapping", f"{mapping}: its tables travel as those of other sites (docs/mapping.md)"
     behind = f", {status.to_backfill} of them to be backfilled" if status.to_backfill else ""
     unfinished = "" if status.finished else "; not finished: run changecapture install URL"
     yield "tables", f"{status.tables}{behind}{unfinished}"
+    if status.mapping is not None:
+        cut = f", {count(status.shortened, 'text')} shown cut" if status.shortened else ""
+        yield "mapping", f"{status.mapping}: {count(status.mapped_tables, 'table')} as rows of Eden's{cut}"
     if drift:
         yield "drift", drift
     oldest = status.oldest_captured_at
@@ -124,6 +132,10 @@ def _lines(status: "Status", drift: str) -> Iterator[tuple[str, str]]:
     yield "parked", f"{count(sum(status.parked.values()), 'row')}{f': {parked}' if parked else ''}"
     yield "waiting", count(status.waiting, "reference")
     yield "conflicts", f"{status.conflicts} open"
+    if status.twice_named:
+        names = ", ".join(status.twice_named[:3])
+        told = f"{count(len(status.twice_named), 'name')} given by two sites to what differs, shown as one: "
+        yield "one for two", f"{told}{names} (run: changecapture doctor)"
     yield "deleted", f"{count(status.deleted_rows, 'row')} kept"
 
 

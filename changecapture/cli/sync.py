@@ -28,9 +28,9 @@ def command(first: str, second: str | None, as_json: bool) -> int:
     """Bring two databases in step, without any network of ours.
 
     Both must be installed. Each gets what the other has and it has not, until nothing is left; then both
-    are compared by what they hold. The exit status is 0 when they are equal, 1 when they are not, and the
-    last line says why: where somebody is writing, run it again. With one URL the other is that of
-    CHANGECAPTURE_URL.
+    are compared by what they hold. The exit status is 0 when they are equal and show all of it, 1 when they
+    are not or rows are parked, and the last line says why: where somebody is writing, run it again. With one
+    URL the other is that of CHANGECAPTURE_URL. Databases without a table in common are refused.
     """
     left, right = find_url(first if second else None), find_url(second or first)
     if left.place == right.place:
@@ -40,7 +40,8 @@ def command(first: str, second: str | None, as_json: bool) -> int:
 
 def report(entries: int, left: "Status", right: "Status", *, as_json: bool = False) -> int:
     """Print what came of it; return the exit status."""
-    why = _explain(left, right)
+    apart = _explain(left, right)
+    why = apart or _find_parked(left, right)
     if as_json:
         sites = [
             {"database": end.database, "site": end.site, "holds": _describe(end)} for end in (left, right)
@@ -50,7 +51,7 @@ def report(entries: int, left: "Status", right: "Status", *, as_json: bool = Fal
     click.echo(f"{count(entries, 'entry')} travelled")
     for end in (left, right):
         click.echo(f"{end.database}: {_describe(end)}")
-    click.echo(f"not equal: {why}" if why else "equal")
+    click.echo(f"{'not equal' if apart else 'in step, but'}: {why}" if why else "equal")
     return NO if why else DONE
 
 
@@ -66,6 +67,16 @@ def _explain(left: "Status", right: "Status") -> str:
     return f"{count(waiting, 'change')} came meanwhile" if waiting else ""
 
 
+def _find_parked(*sites: "Status") -> str:
+    """Return at which sites rows are left to a person, '' when there are none."""
+    parked = {str(site.database): sum(site.parked.values()) for site in sites}
+    return "; ".join(
+        f"{count(number, 'row')} parked in {database} (see: changecapture parked list URL)"
+        for database, number in parked.items()
+        if number
+    )
+
+
 def _describe(status: "Status") -> str:
     parked = count(sum(status.parked.values()), "row")
     return f"{count(status.entries, 'entry')}, {parked} parked, {count(status.conflicts, 'conflict')}"
@@ -73,7 +84,7 @@ def _describe(status: "Status") -> str:
 
 def _synchronise(left: "DatabaseURL", right: "DatabaseURL") -> tuple[int, "Status", "Status"]:
     from changecapture.memo import find_memo
-    from changecapture.pair import synchronise_apart
+    from changecapture.pair import check_shared, synchronise_apart
     from changecapture.status import read_status
     from changecapture.store import open_store
     from changecapture.sync import Received
@@ -82,6 +93,7 @@ def _synchronise(left: "DatabaseURL", right: "DatabaseURL") -> tuple[int, "Statu
     try:
         second = open_store(right, memo=find_memo(right))
         try:
+            check_shared(first, second)
             with progress_bar() as show:
                 names = {"left": f"into {left}", "right": f"into {right}"}
                 arrived = dict.fromkeys(names, 0)

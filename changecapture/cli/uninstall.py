@@ -24,33 +24,48 @@ Example:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def command(url: str | None, yes: bool, as_json: bool) -> int:
-    """Take everything of changecapture away again, after a question.
+    """Take everything of changecapture out of a database again, after a question.
 
     The application's tables and rows stay as they are. The change history is lost: what was captured and
-    not sent yet, what other sites sent, deleted rows kept for audit, conflicts. Stop the relay first.
-    The exit status is 1 when the question was answered with no.
+    not sent yet, what other sites sent, deleted rows kept for audit, conflicts. Accounts stay, and are named.
+    Stop the relay first. The exit status is 1 when the question was answered with no.
     """
     from changecapture.install import find_traces, uninstall
 
     database = find_url(url)
     if not find_traces(database):
-        return _report(database, False, as_json, f"nothing of changecapture is in {database}")
+        return _report(database, None, as_json, f"nothing of changecapture is in {database}")
     if not yes and not _confirm(database):
-        _report(database, False, as_json, "nothing was changed")
+        _report(database, None, as_json, "nothing was changed")
         return NO
-    uninstall(database)
+    accounts = uninstall(database)
     what = f"changecapture is gone from {database}; its tables are as they were"
-    return _report(database, True, as_json, what)
+    return _report(database, accounts, as_json, f"{what}\n{_describe_rest(accounts)}")
 
 
-def _report(database: "DatabaseURL", removed: bool, as_json: bool, what: str) -> int:
-    click.echo(json.dumps({"database": str(database), "removed": removed}) if as_json else what)
+def _report(database: "DatabaseURL", accounts: list[str] | None, as_json: bool, what: str) -> int:
+    """Say what was done; ``accounts``: those that stay, None where nothing was taken away."""
+    told = {"database": str(database), "removed": accounts is not None, "accounts": accounts or []}
+    click.echo(json.dumps(told) if as_json else what)
     return DONE
+
+
+def _describe_rest(accounts: list[str]) -> str:
+    """Return what is to be done elsewhere."""
+    lines = ["a relay that still runs for it has nothing to work with: stop it"]
+    if accounts:
+        lines += [
+            f"accounts that stay, for other databases may need them: {', '.join(accounts)}",
+            "after another installation the relay's account needs its rights anew: "
+            "changecapture doctor URL --role NAME",
+        ]
+    return "\n".join(lines)
 
 
 def _confirm(database: "DatabaseURL") -> bool:
     click.echo(f"This takes change capture away from {database}. Lost for good:", err=True)
     click.echo(f"  {_describe_loss(database)}", err=True)
+    click.echo("Stop its relay first, if one runs.", err=True)
     return confirm("Go on?")
 
 

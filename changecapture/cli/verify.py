@@ -31,6 +31,8 @@ With --repair this site takes what the peer has and this one lacks; run it there
 Exit status: 0 both show the same, 1 they do not, 2 error.
 """
 HEADS = ("table", "key", "left", "right", "columns")
+NAMED = 10
+"""Tables and columns of one site alone that are named in the one line."""
 
 
 @click.command("verify", epilog=EPILOG)
@@ -114,10 +116,15 @@ def _print(found: "Verified") -> None:
         rows = [(d.table, d.key, d.left, d.right, ", ".join(d.columns)) for d in found.differences]
         print_table("Differences", HEADS, rows)
     if found.apart:
-        say(f"not compared, at one site only: {', '.join(found.apart)}")
+        more = f" and {len(found.apart) - NAMED} more (--json names all)" if len(found.apart) > NAMED else ""
+        say(f"not compared, at one site only: {', '.join(found.apart[:NAMED])}{more}")
     if not found.in_step:
         click.echo("the sites have not exchanged everything: changecapture sync brings them in step")
     if found.repaired:
         click.echo(f"{count(found.repaired, 'row')} shipped")
-    differ = f"{count(len(found.differences), 'row')} differ" if found.differences else "equal"
+    if not found.rows and not found.differences:
+        click.echo(f"nothing to compare: no row stands in the {count(found.tables, 'table')} of both")
+        return
+    verb = "differs" if len(found.differences) == 1 else "differ"
+    differ = f"{count(len(found.differences), 'row')} {verb}" if found.differences else "equal"
     click.echo(f"{differ}: {count(found.rows, 'row')} compared, {found.bytes} bytes between the sites")

@@ -13,6 +13,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_STAMP = 7_258_118_400_000_000
 """2200-01-01 UTC. A later stamp is refused as malformed: no clock is that wrong."""
 
+UNDATED = 1_000_000
+"""Stamps below are of rows from before the installation whose age nobody kept: no clock gives them."""
+
 
 def next_stamp(captured_at: int, previous: int) -> int:
     """Return the stamp of a change captured at that time to a row whose latest stamp is ``previous``."""

@@ -9,8 +9,8 @@ application's own account needs nothing beyond what it had.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from changecapture.account import Rights, parse_grants, pattern, read_account
-from changecapture.doctor.subject import Problem, Subject
+from changecapture.account import Rights, can_see, parse_grants, pattern, read_account
+from changecapture.doctor.subject import Problem, Subject, unseen
 from changecapture.errors import ConfigError
 from changecapture.steps import read_schema
 from changecapture.store.sqlstore import SqlStore
@@ -100,6 +100,9 @@ def _list_sequences(subject: Subject) -> list[str]:
 def check_relay_rights(subject: Subject) -> Iterator[Problem]:
     """What the relay's account lacks: one problem, and one GRANT for each object."""
     store = subject.store
+    if store.engine == "mysql" and subject.role is not None and not can_see(store):
+        yield unseen(f"the rights of {subject.role}", "SELECT ON mysql.*")
+        return
     account = find_account(store, subject.role)
     if account is None:
         create = _creation(subject)

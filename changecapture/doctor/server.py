@@ -40,13 +40,13 @@ def check_disk(subject: Subject) -> Iterator[Problem]:
     store = subject.store
     if not _is_here(store.url.host):
         why = "the server is another machine: look there, df -h on its data directory"
-        yield Problem("free room on the server's disk: not looked at", why, (), "note")
+        yield Problem("free room on the server's disk: not looked at", why, (), "unseen")
         return
     try:
         directory = Path(str(store.query(DIRECTORY[store.engine])[0][0]))
         free = shutil.disk_usage(directory).free
     except (ConfigError, OSError) as error:
-        yield Problem("free room on the server's disk: not looked at", str(error), (), "note")
+        yield Problem("free room on the server's disk: not looked at", str(error), (), "unseen")
         return
     yield from judge_room(directory, free)
 

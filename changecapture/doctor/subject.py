@@ -10,8 +10,8 @@ from changecapture.status import Status
 from changecapture.store.sqlstore import SqlStore
 from changecapture.wanted import Wanted
 
-State = Literal["well", "note", "mend"]
-"""``note``: worth knowing, or could not be looked at; ``mend``: something to do."""
+State = Literal["well", "note", "unseen", "mend"]
+"""``note``: worth knowing; ``unseen``: could not be looked at; ``mend``: something to do."""
 TRIGGER = "TRIGGER"
 
 
@@ -60,4 +60,4 @@ class Subject:
 
 def unseen(what: str, needs: str) -> Problem:
     """Return that something could not be looked at."""
-    return Problem(f"{what}: not looked at", f"it takes {needs}: examine as an administrator", (), "note")
+    return Problem(f"{what}: not looked at", f"it takes {needs}: examine as an administrator", (), "unseen")

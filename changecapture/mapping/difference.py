@@ -6,11 +6,12 @@ It is what ``get`` of its rows tells otherwise than ``get`` of what was shown in
 from collections.abc import Collection, Iterable
 from collections.abc import Mapping as Dict
 from datetime import datetime, timedelta
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
-from changecapture.core.change import ALIVE, UNSEEN, Entry, Order
+from changecapture.core.change import ALIVE, UNSEEN, Entry, Order, Row
 from changecapture.core.merge import read_columns
 from changecapture.mapping.lens import Columns, Parts
 from changecapture.mapping.model import KEY, NOW, Common, Record
@@ -55,22 +56,26 @@ def merge_known(entries: Iterable[Entry]) -> Known:
 
 def derived_key(part: Common, key: str) -> str:
     """Return the key of a common row that this mapping makes: the same wherever it is made."""
-    return uuid5(NAMESPACE_URL, f"changecapture/{part.table}/{part.name}/{key}").urn
+    return _derive(part.table, part.name, key)
+
+
+@lru_cache(maxsize=4096)
+def _derive(table: str, name: str, key: str) -> str:
+    return uuid5(NAMESPACE_URL, f"changecapture/{table}/{name}/{key}").urn
 
 
 def choose(record: Record, key: str, known: Dict[tuple[str, str], Known]) -> dict[str, str]:
-    """Return {part: key of the common row that stands for it}, of rows that exist or would be made."""
+    """Return {part: key of the common row that stands for it}, of rows that hang on nothing or exist."""
     chosen: dict[str, str] = {}
     for part in record.common:
         if not part.parent:
             chosen[part.name] = key
-            continue
-        fitting = _fitting(part, key, known)
-        if part.latest is not None and fitting:
-            table, column = part.table, part.latest
-            chosen[part.name] = max(fitting, key=lambda own: known[table, own].orders[column])
-        else:
-            chosen[part.name] = min(fitting) if fitting else derived_key(part, key)
+        elif fitting := _fitting(part, key, known):
+            if part.latest is not None:
+                table, column = part.table, part.latest
+                chosen[part.name] = max(fitting, key=lambda own: known[table, own].orders[column])
+            else:
+                chosen[part.name] = min(fitting)
     return chosen
 
 
@@ -96,10 +101,8 @@ def read_parts(record: Record, key: str, known: Dict[tuple[str, str], Known]) ->
     parts: Parts = {}
     chosen = choose(record, key, known)
     for part in record.common:
-        row = known.get((part.table, chosen[part.name]), UNKNOWN)
-        # A row that was made for this record may have moved to another one.
-        here = row.alive and (not part.parent or _fits(part, key, row))
-        parts[part.name] = dict(row.values) if here else None
+        row = known.get((part.table, chosen.get(part.name, "")), UNKNOWN)
+        parts[part.name] = dict(row.values) if row.alive else None
     return parts
 
 
@@ -110,6 +113,11 @@ class Difference(NamedTuple):
     key: str
     alive: bool | None
     columns: Columns
+
+    @property
+    def row(self) -> Row:
+        """Return the common row."""
+        return Row(self.part.table, self.key)
 
 
 def find_difference(
@@ -130,12 +138,13 @@ def find_difference(
         now, before = actual[part.name], expected[part.name]
         if now is None and before is None:
             continue
-        own = derived_key(part, key) if part.latest is not None else chosen[part.name]
+        shown = chosen.get(part.name)
+        own = derived_key(part, key) if part.latest is not None or shown is None else shown
         row = known.get((part.table, own), UNKNOWN)
         if row.alive and part.parent and part.record_key(row.values) != key:
             own, row = derived_key(part, f"{key} {now_text}"), UNKNOWN
         if now is not None:
-            special = {KEY: key, NOW: _later(now_text, part, known.get((part.table, chosen[part.name])))}
+            special = {KEY: key, NOW: _later(now_text, part, known.get((part.table, shown or own)))}
         if now is None:
             gone = _fitting(part, key, known) if part is record.root and part.parent else [own]
             for each in gone if before is not None else ():

@@ -209,6 +209,16 @@ class Record:
         """Return the pairs in the order in which they are read: what is composed, after its pieces."""
         return tuple(sorted(self.pairs, key=lambda pair: pair.composed))
 
+    @cached_property
+    def narrowed(self) -> dict[frozenset[str], "Record"]:
+        """Return what ``narrow`` made of it, by the local parts asked for."""
+        return {}
+
+    @cached_property
+    def shown_in(self) -> dict[frozenset[tuple[str, str]], frozenset[str]]:
+        """Return what ``concerned`` found, by the columns asked for."""
+        return {}
+
     def stays(self, key: str) -> bool:
         """Return whether the record with that key stays at home, or no common row could stand for it."""
         root = self.root

@@ -20,7 +20,7 @@ from changecapture.epochs import recall, remember
 from changecapture.faults import concerns_row, explain, isolate
 from changecapture.publish.append import append_changes
 from changecapture.publish.coalesce import coalesce
-from changecapture.publish.crossing import cross
+from changecapture.publish.crossing import cross, split_crossing
 from changecapture.publish.home import keep_fitting, keep_home
 from changecapture.publish.late import read_late
 from changecapture.publish.plain import append_plain
@@ -80,9 +80,10 @@ def publish_captured(store: Store, captured: Sequence[Captured]) -> None:
     """Publish these captured changes as one pass, in the transaction that is open."""
     fitting = keep_fitting(store, captured)
     if not append_plain(store, fitting):
-        changes = keep_home(store, coalesce(store, fitting).values())
-        if store.mapping is not None:
-            changes = cross(store, store.mapping, changes)
+        own, crossing = split_crossing(store, fitting)
+        changes = keep_home(store, list(coalesce(store, own, fitting).values()))
+        if store.mapping is not None and crossing:
+            changes += cross(store, store.mapping, crossing)
         read_late(store, changes)
         append_changes(store, changes)
     store.delete_captured([item.id for item in captured])

@@ -22,7 +22,8 @@ from changecapture.publish.rekeyed import left_behind, referring, renamed
 from changecapture.store.interface import Store
 
 
-def coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
+def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Captured]) -> dict[Row, Change]:
+    """Return the changes of a pass by row; ``every``: what it took, also of tables that a mapping has."""
     keys = _name_captured(store, captured)
     rows = {
         Row(store.tables[item.table_id].wire, key)
@@ -46,11 +47,7 @@ def coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
         named = keys[item.table_id]
         change = change_of(table, item.key, named[item.key])
         change.captured_at = max(change.captured_at, item.captured_at)
-        if store.mapping is not None and table.wire in store.mapping.local_tables:
-            change_of(
-                table, item.old_key or item.key, named[item.old_key or item.key]
-            ).captured_at = change.captured_at
-        elif item.old_key is not None and named[item.old_key] != named[item.key]:
+        if item.old_key is not None and named[item.old_key] != named[item.key]:
             left = change_of(table, item.old_key, named[item.old_key])
             left.captured_at = max(left.captured_at, item.captured_at)
             # MySQL fires its triggers for UPDATE IGNORE too, when the row is left as it was.
@@ -67,7 +64,7 @@ def coalesce(store: Store, captured: Sequence[Captured]) -> dict[Row, Change]:
                 if store.engine == "mysql" and may_be_refused(table, columns):
                     change.doubted |= columns.keys()
             _add(change, item, columns)
-    for left in left_behind(store, captured):
+    for left in left_behind(store, every):
         changes.setdefault(left.row, left)
     return changes
 

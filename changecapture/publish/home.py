@@ -39,20 +39,26 @@ def keep_fitting(store: Store, captured: Sequence[Captured]) -> list[Captured]:
     return fitting
 
 
-def keep_home(store: Store, changes: Iterable[Change]) -> list[Change]:
+def keep_home(store: Store, changes: Sequence[Change]) -> list[Change]:
     """Return the changes whose rows have a key that can travel; list the other rows as parked."""
-    kept: list[Change] = []
+    refused = refuse_keys(store, [change.row for change in changes])
+    return [change for change in changes if change.row not in refused]
+
+
+def refuse_keys(store: Store, rows: Iterable[Row]) -> set[Row]:
+    """List as parked the rows whose key cannot travel, and return them."""
     refused: dict[Row, tuple[str, str]] = {}
-    for change in changes:
+    found: set[Row] = set()
+    for row in rows:
         try:
-            check_text(change.row.key, KEY_LENGTH)
-            kept.append(change)
+            check_text(row.key, KEY_LENGTH)
         except ValueError as error:
-            shown = change.row.key.replace("\0", " ")[: KEY_LENGTH - 40]
-            digest = blake2b(change.row.key.encode(), digest_size=16).hexdigest()
-            refused[Row(change.row.table, f"{shown} {digest}")] = ("key", f"stays here: {error}")
+            shown = row.key.replace("\0", " ")[: KEY_LENGTH - 40]
+            digest = blake2b(row.key.encode(), digest_size=16).hexdigest()
+            refused[Row(row.table, f"{shown} {digest}")] = ("key", f"stays here: {error}")
+            found.add(row)
     store.write_parked(refused)
-    return kept
+    return found
 
 
 def keep_large(store: Store, changes: Iterable[Change]) -> list[Change]:

@@ -2,16 +2,16 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from changecapture.core import values
 from changecapture.core.change import (
     Row,
 )
+from changecapture.core.table import SyncedTable
 from changecapture.identify import local_reference, name_references, place_keys
 from changecapture.publish.change import Change
-from changecapture.publish.late import read_late
 from changecapture.store.interface import Store
 
 
@@ -20,34 +20,40 @@ def read_whole(store: Store, rows: Collection[Row]) -> dict[Row, dict[str, Any]]
     keys: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         keys[row.table].append(row.key)
-    changes: list[Change] = []
+    found: dict[Row, dict[str, Any]] = {}
     for wire, wanted in keys.items():
         table = store.tables_by_wire.get(wire)
-        if table is None:
-            continue
-        assigned = table.identity.kind == "assigned"
-        places = store.read_locators(table, wanted) if assigned else place_keys(table, wanted)
-        for key, local_key in store.find_local_keys(table, places).items():
-            changes.append(Change(table, Row(wire, key), local_key, None, whole=True))
-    read_late(store, changes)
-    here = [change for change in changes if change.alive]
-    translate(store, here)
-    return {
-        change.row: {
-            **_key_columns(change),
-            **json.loads(change.late),
-            **change.columns,
-        }
-        for change in here
+        if table is not None:
+            found.update(_read_table(store, table, wanted))
+    return found
+
+
+def _read_table(
+    store: Store, table: SyncedTable, keys: Sequence[str]
+) -> Iterator[tuple[Row, dict[str, Any]]]:
+    assigned = table.identity.kind == "assigned"
+    places = store.read_locators(table, keys) if assigned else place_keys(table, keys)
+    dead = None if table.deleted_flag is None else table.deleted_flag.deleted
+    late = {
+        key: row for key, row in store.read_rows_at(table, places).items() if dead is None or row.flag != dead
     }
+    special = [
+        Change(table, Row(table.wire, key), "", None, columns=row.values)
+        for key, row in late.items()
+        if row.values
+    ]
+    translate(store, special)
+    texts = json.loads(f"[{','.join(row.text for row in late.values())}]")
+    for (key, row), columns in zip(late.items(), texts, strict=True):
+        yield Row(table.wire, key), {**_key_columns(table, key), **columns, **row.values}
 
 
-def _key_columns(change: Change) -> dict[str, Any]:
+def _key_columns(table: SyncedTable, key: str) -> dict[str, Any]:
     """Return the identity columns of a row whose key is in them."""
-    identity = change.table.identity
+    identity = table.identity
     if identity.kind == "assigned":
         return {}
-    items = json.loads(change.row.key) if identity.kind == "composite" else [change.row.key]
+    items = json.loads(key) if identity.kind == "composite" else [key]
     return dict(zip((column.wire for column in identity.columns), items, strict=True))
 
 

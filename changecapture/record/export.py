@@ -42,16 +42,25 @@ class Wanted:
     deleted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """``records``: how many of each table are in the file; ``parked``: how many of all are not shown here."""
+
+    records: dict[str, int]
+    parked: int
+
+
 def export_rows(
     store: SqlStore, path: Path, form: str, wanted: Wanted, progress: Progress | None = None
-) -> dict[str, int]:
-    """Write a file; return how many records of each table there are in it.
+) -> Exported:
+    """Write a file; return what is in it.
 
     Raises ConfigError where a table or module is not synced, or the file cannot be written.
     """
     tables = find_tables(store, wanted)
     patiently(partial(drain, store))
     written: dict[str, int] = {}
+    parked = 0
     with store.snapshot():
         site = store.read_site()
         vector = dump_vector(store.read_vector())
@@ -61,10 +70,11 @@ def export_rows(
             for done, table in enumerate(tables):
                 if progress is not None:
                     progress("tables exported", done, len(tables))
-                written[table.wire] = _write_table(store, table, wanted, out)
+                number, hidden = _write_table(store, table, wanted, out, store.read_parked_keys(table.wire))
+                written[table.wire], parked = number, parked + hidden
     if progress is not None:
         progress("tables exported", len(tables), len(tables))
-    return {table: number for table, number in written.items() if number}
+    return Exported({table: number for table, number in written.items() if number}, parked)
 
 
 def find_tables(store: SqlStore, wanted: Wanted) -> list[SyncedTable]:
@@ -113,14 +123,18 @@ def _open_form(path: Path, form: str, head: Head) -> Iterator[Form]:
         beside.unlink(missing_ok=True)
 
 
-def _write_table(store: SqlStore, table: SyncedTable, wanted: Wanted, out: Form) -> int:
-    written = 0
+def _write_table(
+    store: SqlStore, table: SyncedTable, wanted: Wanted, out: Form, parked: Collection[str]
+) -> tuple[int, int]:
+    """Write the rows of a table; return how many, and how many of them are parked."""
+    written = hidden = 0
     for record in read_records(store, table, wanted):
         if not written:
             out.begin_table(table.wire, table.scope, describe_columns(table))
         out.write(record)
         written += 1
-    return written
+        hidden += record.key in parked
+    return written, hidden
 
 
 def describe_columns(table: SyncedTable) -> dict[str, Column]:

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from changecapture.core.entries import decoder
 from changecapture.core.values import dump
+from changecapture.errors import ConfigError
 from changecapture.record.model import (
     VERSION,
     Column,
@@ -56,26 +57,41 @@ class LinesForm:
 
 
 def read_lines(file: TextIO) -> tuple[Head, Items]:
-    """Return the head and what follows."""
+    """Return the head and what follows. Raises ConfigError when the file is no export at all."""
     place = file.tell()
+    head, first = None, _read_first(file)
     try:
-        first = read_json(file.readline(LONGEST))
         head = load_head(first) if isinstance(first, dict) and "changecapture" in first else None
     except ValueError:
-        head = None
+        pass
     if head is None:
         file.seek(place)
     return head or Head(), _read_records(file, head is not None)
 
 
+def _read_first(file: TextIO) -> Any:
+    """Return what the first line says; None where it says nothing."""
+    line = file.readline(LONGEST).strip()
+    try:
+        return read_json(line) if line else None
+    except ValueError as error:
+        if line.startswith("{") and len(line) > 1:  # a record that is broken: others may not be
+            return None
+        raise ConfigError(
+            "the file is no export: neither XML, nor JSON lines, nor an archive of CSV files",
+            why=f"line 1: {getattr(error, 'msg', error)}",
+            mend="CSV files are imported as the folder or .zip that they stand in, each named by its table",
+        ) from None
+
+
 def _read_records(file: TextIO, whole: bool) -> Items:
     number = 0
     ended = not whole
-    for line in iter(lambda: file.readline(LONGEST), ""):
+    for at, line in enumerate(iter(lambda: file.readline(LONGEST), ""), 2 if whole else 1):
         if not line.strip():
             continue
         number += 1
-        place = f"record {number}"
+        place = f"record {number} (line {at})"
         try:
             item = read_json(line)
             if isinstance(item, dict) and "records" in item:

@@ -80,6 +80,11 @@ class ReviewStore(RowStore):
         sql = f"SELECT {PARKED} FROM {self.prefix}parked ORDER BY table_name, row_key {first}"
         return [ParkedRow(*row) for row in self.query(sql)]
 
+    def read_parked_keys(self, table: str) -> set[str]:
+        """Return the keys of the parked rows of a table (wire name)."""
+        sql = f"SELECT row_key FROM {self.prefix}parked WHERE table_name = %s"
+        return {str(key) for (key,) in self.query(sql, (table,))}
+
     def read_parked_of(self, rows: Iterable[Row]) -> list[ParkedRow]:
         """Return those of the rows that are parked, with the reason."""
         select = f"SELECT {PARKED} FROM {self.prefix}parked WHERE"

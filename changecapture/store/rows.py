@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
@@ -46,7 +46,21 @@ class RowStore(UpkeepStore):
 
     # Reading
     def read_rows(self, table: SyncedTable, local_keys: Sequence[str]) -> dict[str, LateRow]:
-        """Return the rows as they are now, by local key, gone ones left out.
+        """Return the rows as they are now, by local key, gone ones left out."""
+        asked, joins, take = self._ask_late(table)
+        rows = self._select_local(table, local_keys, ", ".join(asked), joins)
+        return {local_key: take(*late) for local_key, *late in rows}
+
+    def read_rows_at(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, LateRow]:
+        """Return the rows at these places as they are now: {key: row}."""
+        asked, joins, take = self._ask_late(table)
+        found: dict[str, LateRow] = {}
+        for key, *late in self._select_places(table, places, asked, "", joins):
+            found[key] = take(*late)
+        return found
+
+    def _ask_late(self, table: SyncedTable) -> tuple[list[str], str, Callable[..., LateRow]]:
+        """Return what to select of rows ``t``, what to join, and what makes a late row of each answer.
 
         A reference to a row that has a key in one column of its own is named by the database at once.
         """
@@ -70,18 +84,18 @@ class RowStore(UpkeepStore):
         ]
         wires = [column.wire for column in special]
         texts = [column.wire for column in special if not _is_local(column)]
-        found: dict[str, LateRow] = {}
-        for local_key, text, marked, nameless, *rest in self._select_local(
-            table, local_keys, ", ".join(asked), " ".join(joins)
-        ):
+
+        def take(text: str, marked: str | None, nameless: str | None, *rest: Any) -> LateRow:
             values = dict(zip(wires, rest, strict=True))
-            values.update((wire, json.loads(values[wire])) for wire in texts)
+            for wire in texts:
+                values[wire] = json.loads(values[wire])
             if nameless is not None:
                 late = json.loads(text)
                 values.update((wire, v) for wire, v in json.loads(nameless).items() if late[wire] is None)
                 text = dump({wire: value for wire, value in late.items() if wire not in values})
-            found[local_key] = LateRow(text, marked, values)
-        return found
+            return LateRow(text, marked, values)
+
+        return asked, " ".join(joins), take
 
     def _own_key(self, column: SyncedColumn) -> SyncedColumn | None:
         """Return the column that has the key of the row that a column refers to, if it is in one."""
@@ -218,15 +232,15 @@ class RowStore(UpkeepStore):
     ) -> dict[str, str]:
         """Lock rows for writing, busy ones left out; return {key: local key}."""
         lock = self.leave_lock if leaving else self.write_lock
-        return dict(self._select_places(table, places, self._key(table), lock))
+        return dict(self._select_places(table, places, [self._key(table)], lock))
 
     def find_local_keys(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, str]:
         """Return {key: local key} of the rows that are there, locked or not."""
-        return dict(self._select_places(table, places, self._key(table), ""))
+        return dict(self._select_places(table, places, [self._key(table)], ""))
 
     def find_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> set[str]:
         """Return the keys of the rows that are there, locked or not."""
-        return {key for key, _ in self._select_places(table, places, "1", "")}
+        return {key for key, _ in self._select_places(table, places, ["1"], "")}
 
     def refer_rows(
         self, table: SyncedTable, column: str, places: Mapping[str, Sequence[Any]], *, lock: bool = True
@@ -234,7 +248,7 @@ class RowStore(UpkeepStore):
         """Lock rows against deletion, unless told not to; return {key: value of the column}, busy ones left
         out."""
         value = f"t.{self._quote(column)}"
-        return dict(self._select_places(table, places, value, self.share_lock if lock else ""))
+        return dict(self._select_places(table, places, [value], self.share_lock if lock else ""))
 
     # Writing
     def delete_rows(self, table: SyncedTable, local_keys: Sequence[str | None]) -> None:
@@ -319,41 +333,47 @@ class RowStore(UpkeepStore):
             yield from (row for row in rows if row[0] in wanted)
 
     def _select_places(
-        self, table: SyncedTable, places: Mapping[str, Sequence[Any]], expression: str, lock: str
-    ) -> Iterator[tuple[str, Any]]:
-        """Yield (key, value of the expression) of the rows at these places; keys compare as bytes."""
+        self,
+        table: SyncedTable,
+        places: Mapping[str, Sequence[Any]],
+        asked: Sequence[str],
+        lock: str,
+        joins: str = "",
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield (key, *values of the expressions) of the rows at these places; keys compare as bytes."""
         if table.identity.kind == "assigned":
-            yield from self._select_at(table, table.locator, places, expression, lock)
+            yield from self._select_at(table, table.locator, places, asked, lock, joins)
             return
         found: set[str] = set()
-        for key, value in self._select_at(table, table.identity.columns, places, expression, lock):
-            found.add(key)
-            yield key, value
+        for row in self._select_at(table, table.identity.columns, places, asked, lock, joins):
+            found.add(row[0])
+            yield row
         if table.identity.kind == "uuid" and len(found) < len(places):
-            yield from self._select_given(table, places.keys() - found, expression, lock)
+            yield from self._select_given(table, places.keys() - found, asked, lock, joins)
 
     def _select_given(
-        self, table: SyncedTable, keys: Collection[str], expression: str, lock: str
-    ) -> Iterator[tuple[str, Any]]:
+        self, table: SyncedTable, keys: Collection[str], asked: Sequence[str], lock: str, joins: str
+    ) -> Iterator[tuple[Any, ...]]:
         """Yield the same of the rows that have no uuid of their own, and so were given their key."""
         locators = self.read_locators(table, keys)
         if not locators:
             return
         own = self._quote(table.identity.columns[0].name)
         missing = ", ".join(map(self.dialect.literal, table.identity.missing)) or "NULL"
-        nameless = f"CASE WHEN t.{own} IS NULL OR t.{own} IN ({missing}) THEN {expression} END"
-        found = dict(self._select_at(table, table.locator, locators, nameless, ""))
+        nameless = f"CASE WHEN t.{own} IS NULL OR t.{own} IN ({missing}) THEN {asked[0]} END"
+        found = dict(self._select_at(table, table.locator, locators, [nameless], ""))
         there = {key: locators[key] for key, value in found.items() if value is not None}
-        yield from self._select_at(table, table.locator, there, expression, lock)
+        yield from self._select_at(table, table.locator, there, asked, lock, joins)
 
     def _select_at(
         self,
         table: SyncedTable,
         columns: Sequence[SyncedColumn],
         places: Mapping[str, Sequence[Any]],
-        expression: str,
+        asked: Sequence[str],
         lock: str,
-    ) -> Iterator[tuple[str, Any]]:
+        joins: str = "",
+    ) -> Iterator[tuple[Any, ...]]:
         """Yield the same of the rows whose columns have the values of a place."""
         single = len(columns) == 1
         names = {_place(place): key for key, place in places.items()}
@@ -361,14 +381,14 @@ class RowStore(UpkeepStore):
         if single:
             place_text = self.dialect.plain_text(columns[0], f"t.{self._quote(columns[0].name)}")
         select = (
-            f"{self.lock_prefix if lock else ''}SELECT {place_text}, {expression} "
-            f"FROM {self._quote(table.name)} AS t WHERE"
+            f"{self.lock_prefix if lock else ''}SELECT {place_text}, {', '.join(asked)} "
+            f"FROM {self._quote(table.name)} AS t {joins} WHERE"
         )
         for part in _parts(list(places.values())):
-            for text, value in self._select_matching(table, columns, part, select, lock):
+            for text, *values in self._select_matching(table, columns, part, select, lock):
                 key = names.get(str(text) if single else dump(json.loads(text)))
                 if key is not None:
-                    yield key, value
+                    yield key, *values
 
     def _select_matching(
         self,

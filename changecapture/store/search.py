@@ -42,6 +42,11 @@ class SearchStore(CountStore):
         )
         return [(int(row[10]), Entry(*row[:10]), bool(row[11])) for row in rows]
 
+    def has_entries_of(self, table: str) -> bool:
+        """Return whether any entry is of a table (wire name)."""
+        sql = f"SELECT 1 FROM {self.prefix}changelog WHERE table_name = %s LIMIT 1"
+        return bool(self.query(sql, (table,)))
+
     def search_rows(self, text: str, limit: int) -> list[Row]:
         """Return the first rows whose key or whose values hold a text, in whatever case."""
         escaped = text.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")

@@ -30,7 +30,7 @@ class SqlStore(SearchStore):
 
     def locate_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, str]:
         """Return {key: local key} of the rows that are at these places, locked or not."""
-        return dict(self._select_places(table, places, self._key(table), ""))
+        return dict(self._select_places(table, places, [self._key(table)], ""))
 
     def rename_row(self, table: SyncedTable, local_key: str, key: str, place: Sequence[Any]) -> None:
         """Give a row another name: the key, and where that is made of others', their values."""

@@ -21,7 +21,9 @@ from typing import Any
 from changecapture.core.change import Row
 from changecapture.core.hashtree import Prefix, find_differing
 from changecapture.core.hashtree import Side as Tree
+from changecapture.errors import ConfigError
 from changecapture.reconcile import same
+from changecapture.verify.mapped import COMMON
 from changecapture.verify.side import Shape, Shared, Side, Step
 
 Progress = Callable[[str, int, int], None]
@@ -43,9 +45,11 @@ class Differing:
 
 @dataclass(slots=True)
 class Verified:
-    """``rows``: shown at the left. ``bytes``: what a link between the two would have carried to find the
-    differences. ``apart``: tables or columns that one side alone has. ``repaired``: rows shipped."""
+    """``tables``: how many both sites have. ``rows``: shown at the left. ``bytes``: what a link between the
+    two would have carried to find the differences. ``apart``: tables or columns that one side alone has.
+    ``repaired``: rows shipped."""
 
+    tables: int = 0
     rows: int = 0
     bytes: int = 0
     in_step: bool = True
@@ -80,11 +84,21 @@ def _pack_nodes(prefixes: Sequence[Prefix]) -> bytes:
 
 
 def verify(left: Side, right: Side, *, repair: bool = False, progress: Progress | None = None) -> Verified:
-    """Compare what two sites show, and ship the rows that one of them lacks if told to."""
+    """Compare what two sites show, and ship the rows that one of them lacks if told to.
+
+    Raises ConfigError where there is nothing to compare.
+    """
     found = Verified()
     (here, own), (there, other) = left.begin(), right.begin()
     found.in_step = here == there
     shared, found.apart = find_shared(own, other)
+    if not shared:
+        raise ConfigError(
+            "there is nothing to compare: the sites have no table in common",
+            why="they are two applications, or may have no module of each other",
+            mend="name sites of one application; what a mapping stands between is compared by people",
+        )
+    found.tables = len(shared)
     _go_on("tables read", (left.read(shared), right.read(shared)), progress)
     counted = CountedSide(right)
     places = set(find_differing(left, counted))
@@ -117,8 +131,11 @@ def find_shared(own: Shape, other: Shape) -> tuple[Shared, list[str]]:
     shared: dict[str, tuple[str, ...]] = {}
     for wire in sorted(own.keys() & other.keys()):
         mine, yours = own[wire].keys(), other[wire].keys()
+        if all(kind == COMMON for shape in (own, other) for kind in shape[wire].values()):
+            continue  # of two sites with mappings, the tables that these show are compared
         shared[wire] = tuple(sorted(mine & yours))
-        apart += [f"{wire}.{name}" for name in sorted(mine ^ yours)]
+        if COMMON not in (*own[wire].values(), *other[wire].values()):
+            apart += [f"{wire}.{name}" for name in sorted(mine ^ yours)]
     return shared, apart
 
 

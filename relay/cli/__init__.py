@@ -11,8 +11,21 @@ from relay.cli.run import run
 from relay.cli.service import ensure, service, web2py
 from relay.cli.token import token
 
+EPILOG = """\b
+Example:
+  changecapture-relay init --name camp-north
+  changecapture-relay password
+  changecapture-relay run
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+\b
+Exit status:
+  0    done
+  2    error: what, why and what mends it stand on standard error
+  130  interrupted
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="changecapture-relay")
 def main() -> None:
     """Exchange changes with the other sites that are within reach."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from changecapture.errors import ConfigError
-from relay.cli.options import config_option, ending
+from relay.cli.options import config_option, ending, example
 from relay.messages import NAME_LIMIT, clean
 
 TEMPLATE = """\
@@ -60,11 +60,11 @@ port = 7482                     # without a port there are none
 """
 NEXT = """\
 wrote {path}
-next: set CHANGECAPTURE_URL, `changecapture install`, `changecapture-relay run`, and at each two sites \
-`changecapture-relay pair`"""
+next: set CHANGECAPTURE_URL, then `changecapture install`, `changecapture-relay password` (for the page in a
+browser), `changecapture-relay run`; and for each two sites, once, `changecapture-relay pair`"""
 
 
-@click.command()
+@click.command(epilog=example("init --name camp-north"))
 @config_option
 @click.option("--name", help="What people at other sites read; the name of this machine if it is left out.")
 def init(config_file: Path, name: str | None) -> None:

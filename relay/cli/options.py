@@ -28,6 +28,13 @@ introducer_option = click.option(
     is_flag=True,
     help="The other site may introduce others: who it has paired by hand is paired here too.",
 )
+json_option = click.option("--json", "as_json", is_flag=True, help="What came of it as JSON, a line each.")
+
+
+def example(*lines: str) -> str:
+    """Return the end of a help: the program called with each of the lines."""
+    called = "\n".join(f"  changecapture-relay {line}" for line in lines)
+    return f"\b\nExample:\n{called}\n"
 
 
 @contextmanager

@@ -1,21 +1,28 @@
 """``changecapture-relay pair [CODE]``."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from relay.cli.options import config_option, ending, introducer_option, site_option
+from relay.cli.options import config_option, ending, example, introducer_option, json_option, site_option
 
 
-@click.command()
+@click.command(epilog=example("pair", "pair 42-river-lemon-tiger --at 192.168.1.20:7480"))
 @config_option
 @site_option
+@json_option
 @click.option("--at", metavar="HOST:PORT", help="Where the other machine is, when it is not found by itself.")
 @introducer_option
 @click.argument("code", nargs=-1)
 def pair(
-    config_file: Path, site: str | None, at: str | None, introducer: bool, code: tuple[str, ...]
+    config_file: Path,
+    site: str | None,
+    as_json: bool,
+    at: str | None,
+    introducer: bool,
+    code: tuple[str, ...],
 ) -> None:
     """Pair two sites. On one machine: pair. It shows a code; on the other: pair CODE.
 
@@ -29,7 +36,11 @@ def pair(
     elif at:
         raise click.UsageError("--at is for the machine where the code is typed")
     with ending():
-        give_order(config_file, request, _say, site)
+        give_order(config_file, request, _say_json if as_json else _say, site)
+
+
+def _say_json(said: dict[str, Any]) -> None:
+    click.echo(json.dumps(said, ensure_ascii=False))
 
 
 def _say(said: dict[str, Any]) -> None:

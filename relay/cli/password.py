@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from relay.cli.options import config_option, ending
+from relay.cli.options import config_option, ending, example
 
 
-@click.command()
+@click.command(epilog=example("password", "password < password.txt"))
 @config_option
 def password(config_file: Path) -> None:
-    """Set the password of the page in the browser; restart the relay when it is the first one.
+    """Set the password of the page in the browser; a relay that runs takes it at once.
 
     It is asked for twice; or give it as one line on standard input.
     """
@@ -27,4 +27,5 @@ def password(config_file: Path) -> None:
             text = given.readline().rstrip("\r\n")
         write_password(program.sites[0].state, text)
     where = f"http://{program.page.host}:{program.page.port}/"
-    click.echo(f"the password is set; the page is at {where} when the relay runs")
+    served = f"the page is at {where} within seconds where the relay runs"
+    click.echo(f"the password is set; {served if program.page.enabled else '[page] enabled is false'}")

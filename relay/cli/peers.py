@@ -1,44 +1,51 @@
 """``changecapture-relay peers``, ``allow`` and ``unpair``."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from relay.cli.options import config_option, ending, site_option
+from relay.cli.options import config_option, ending, example, json_option, site_option
 from relay.trust.identity import SHORT
 
 
-@click.command()
+@click.command(epilog=example("peers", "peers --json"))
 @config_option
 @site_option
-def peers(config_file: Path, site: str | None) -> None:
+@json_option
+def peers(config_file: Path, site: str | None, as_json: bool) -> None:
     """List the paired sites, and those within reach that are not paired."""
-    _order(config_file, site, {"order": "peers"}, _say_peers)
+    _order(config_file, site, as_json, {"order": "peers"}, _say_peers)
 
 
-@click.command()
+@click.command(epilog=example("allow hub --introducer", "allow hub --no-introducer"))
 @config_option
 @site_option
+@json_option
 @click.option("--introducer/--no-introducer", required=True, help="Whether it may introduce others.")
 @click.argument("peer")
-def allow(config_file: Path, site: str | None, introducer: bool, peer: str) -> None:
+def allow(config_file: Path, site: str | None, as_json: bool, introducer: bool, peer: str) -> None:
     """Let a paired site (its name, or the beginning of its id) introduce others, or no longer."""
     _order(
         config_file,
         site,
+        as_json,
         {"order": "allow", "peer": peer, "introducer": introducer},
         lambda peer: click.echo(_line(peer)),
     )
 
 
-@click.command()
+@click.command(epilog=example("limit camp-north --send 'all but mpr'", "limit camp-north --accept cr,gis"))
 @config_option
 @site_option
+@json_option
 @click.option("--send", metavar="MODULES", help="Which modules it is sent.")
 @click.option("--accept", metavar="MODULES", help="Which modules are taken from it.")
 @click.argument("peer")
-def limit(config_file: Path, site: str | None, send: str | None, accept: str | None, peer: str) -> None:
+def limit(
+    config_file: Path, site: str | None, as_json: bool, send: str | None, accept: str | None, peer: str
+) -> None:
     """Say which modules are exchanged with a paired site (its name, or the beginning of its id).
 
     MODULES is all, none, a list (cr,gis) or all but some ('all but mpr'); `changecapture plan` names them.
@@ -47,24 +54,27 @@ def limit(config_file: Path, site: str | None, send: str | None, accept: str | N
     limits = {name: text for name, text in (("send", send), ("accept", accept)) if text is not None}
     if not limits:
         raise click.UsageError("say what to --send or to --accept")
-    _order(
-        config_file, site, {"order": "limit", "peer": peer, **limits}, lambda peer: click.echo(_line(peer))
-    )
+    request = {"order": "limit", "peer": peer, **limits}
+    _order(config_file, site, as_json, request, lambda peer: click.echo(_line(peer)))
 
 
-@click.command()
+@click.command(epilog=example("unpair camp-north"))
 @config_option
 @site_option
+@json_option
 @click.argument("peer")
-def unpair(config_file: Path, site: str | None, peer: str) -> None:
+def unpair(config_file: Path, site: str | None, as_json: bool, peer: str) -> None:
     """Let a site (its name, or the beginning of its id) in no more, at once."""
-    _order(config_file, site, {"order": "unpair", "peer": peer}, _say_unpaired)
+    _order(config_file, site, as_json, {"order": "unpair", "peer": peer}, _say_unpaired)
 
 
-def _order(config_file: Path, site: str | None, request: dict[str, Any], say: Any) -> None:
+def _order(config_file: Path, site: str | None, as_json: bool, request: dict[str, Any], say: Any) -> None:
     from relay.cli.order import give_order
 
     def hear(said: dict[str, Any]) -> None:
+        if as_json:
+            click.echo(json.dumps(said["done"], ensure_ascii=False))
+            return
         say(said["done"])
         if said.get("checked") is False:
             click.echo("the names of the modules were not looked up: no relay runs", err=True)

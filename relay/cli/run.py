@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from relay.cli.options import config_option, ending
+from relay.cli.options import config_option, ending, example
 
 
-@click.command()
+@click.command(epilog=example("run --config /etc/changecapture/relay.toml"))
 @config_option
 def run(config_file: Path) -> None:
     """Run in the foreground until SIGTERM or Ctrl-C; log to stderr."""

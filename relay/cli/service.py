@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from changecapture.errors import ConfigError
-from relay.cli.options import config_option, ending
+from relay.cli.options import config_option, ending, example
 
 UNITS = Path("/etc/systemd/system")
 
 
-@click.command()
+@click.command(epilog=example("service install --config /etc/changecapture/relay.toml"))
 @config_option
 @click.option("--print", "print_only", is_flag=True, help="install: print the systemd unit, change nothing.")
 @click.option("--user", help="install: who it runs as; the owner of the configuration if it is left out.")
@@ -40,7 +40,7 @@ def service(config_file: Path, print_only: bool, user: str | None, units: Path, 
             raise SystemExit(_systemctl(verb, _unit_name(), check=False))
 
 
-@click.command()
+@click.command(epilog=example("ensure --config /home/me/relay.toml"))
 @config_option
 @click.option("--log", type=click.Path(path_type=Path), help="Where it writes; relay.log if it is left out.")
 def ensure(config_file: Path, log: Path | None) -> None:
@@ -57,7 +57,7 @@ def ensure(config_file: Path, log: Path | None) -> None:
             click.echo(f"started; its log is {log}")
 
 
-@click.command()
+@click.command(epilog=example("web2py > web2py/applications/eden/models/zz_changecapture.py"))
 @config_option
 def web2py(config_file: Path) -> None:
     """Print a file for models/ of a web2py application, which starts the relay with the server."""

@@ -1,21 +1,25 @@
 """``changecapture-relay token add|list|revoke``."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from relay.cli.options import config_option, ending, site_option
+from relay.cli.options import config_option, ending, example, json_option, site_option
 
 
-@click.command()
+@click.command(epilog=example("token add kobo --send none --accept cr", "token list", "token revoke kobo"))
 @config_option
 @site_option
+@json_option
 @click.option("--send", default="all", metavar="MODULES", help="add: which modules it may read.")
 @click.option("--accept", default="all", metavar="MODULES", help="add: which modules are taken from it.")
 @click.argument("verb", type=click.Choice(["add", "list", "revoke"]))
 @click.argument("name", default="")
-def token(config_file: Path, site: str | None, send: str, accept: str, verb: str, name: str) -> None:
+def token(
+    config_file: Path, site: str | None, as_json: bool, send: str, accept: str, verb: str, name: str
+) -> None:
     """Let a program read and put changes over XML-RPC or JSON-RPC, at the address of [clients].
 
     A token is shown once. MODULES is all, none, a list (cr,gis) or all but some ('all but mpr').
@@ -26,7 +30,11 @@ def token(config_file: Path, site: str | None, send: str, accept: str, verb: str
         raise click.UsageError("add and revoke take a NAME, list takes none")
     with ending():
         request = {"order": f"token {verb}", "name": name, "send": send, "accept": accept}
-        give_order(config_file, request, _say, site)
+        give_order(config_file, request, _say_json if as_json else _say, site)
+
+
+def _say_json(said: dict[str, Any]) -> None:
+    click.echo(json.dumps(said["done"], ensure_ascii=False))
 
 
 def _say(said: dict[str, Any]) -> None:

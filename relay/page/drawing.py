@@ -13,7 +13,7 @@ ROW = 84
 SIDE = 76
 NAME = 16
 PLOT = 120
-GAP = 14
+GAP = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ def draw_map(own: str, peers: Sequence[PeerView], strangers: Collection[str] = (
         Spot(WIDTH - SIDE if n % 2 == 0 else SIDE, 38 + ROW * (n // 2), _short(name), state)
         for n, (name, state) in enumerate(found)
     ]
-    return Map(height, Spot(WIDTH // 2, height // 2 - 8, _short(own), "own"), tuple(spots))
+    middle = SIDE if len(found) == 1 else WIDTH // 2
+    return Map(height, Spot(middle, height // 2 - 8, _short(own), "own"), tuple(spots))
 
 
 def draw_plot(flow: Sequence[tuple[int, int]]) -> Plot:

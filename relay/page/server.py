@@ -30,6 +30,8 @@ from relay.resource import BoundedRequest
 T = TypeVar("T")
 BODY_LIMIT = 64 * 1024
 IDLE_CONNECTION_S = 60
+PASSWORD_S = 2.0
+"""Between two looks whether there is a password by now."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
@@ -114,12 +116,28 @@ class PageServer:
         )
         self.pages = Pages(sites, guard, self._check, log)
         self._port: Any = None
+        self._waiting: Any = None
 
     def start(self) -> None:
-        """Serve, if it is wanted and somebody could enter; raise ConfigError when the port is taken."""
+        """Serve, if it is wanted, as soon as somebody could enter; raise ConfigError when the port is taken
+        by then, and say so when it is taken later."""
         config = self._config
-        if not config.enabled or not (config.trust_local or has_password(self._state)):
+        if not config.enabled:
             return
+        if config.trust_local or has_password(self._state):
+            self._serve()
+        else:
+            self._waiting = self._reactor.callLater(PASSWORD_S, self._look)
+
+    def _look(self) -> None:
+        self._waiting = None
+        try:
+            self.start()
+        except ConfigError as error:
+            self._log.warning(f"page: {error}")
+
+    def _serve(self) -> None:
+        config = self._config
         factory: Any = Site
         site = factory(
             PageResource(self.pages, self._log), requestFactory=SmallRequest, timeout=IDLE_CONNECTION_S
@@ -141,6 +159,8 @@ class PageServer:
 
     async def stop(self) -> None:
         """Serve no more."""
+        if self._waiting is not None:
+            self._waiting.cancel()
         if self._port is not None:
             await self._port.stopListening()
             await DeferredList([Deferred.fromCoroutine(site.stop()) for site in self._sites])

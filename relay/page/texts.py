@@ -7,11 +7,13 @@ import gettext
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from changecapture.core.clock import UNDATED
 
 HERE = Path(__file__).parent
 LOCALE = HERE / "locale"
@@ -48,12 +50,21 @@ def _environment(language: str) -> Environment:
     found = gettext.translation(DOMAIN, LOCALE, [language], fallback=True)
     i18n: Any = made
     i18n.install_gettext_translations(found, newstyle=True)
-    made.filters |= {"moment": moment, "iso": iso, "value": tell_value, "stored": tell_stored, "count": count}
+    undated = found.gettext("before the installation")
+    made.filters |= {
+        "moment": partial(moment, undated=undated),
+        "iso": iso,
+        "value": tell_value,
+        "stored": tell_stored,
+        "count": count,
+    }
     return made
 
 
-def moment(microseconds: int) -> str:
-    """Return a time as people read it."""
+def moment(microseconds: int, undated: str = "") -> str:
+    """Return a time as people read it; ``undated`` for rows whose age nobody kept."""
+    if undated and 0 <= microseconds < UNDATED:
+        return undated
     return _datetime(microseconds).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

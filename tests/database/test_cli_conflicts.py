@@ -2,6 +2,7 @@
 decides wins everywhere."""
 
 import json
+import re
 
 import pytest
 
@@ -121,3 +122,17 @@ def test_edit_of_another_column_or_by_someone_who_had_one_value_settles_nothing(
     exchange(third, there)
     exchange(here, there)
     assert conflict["id"] in [still["id"] for still in conflicts_of(here)]
+
+
+def test_what_is_offered_for_a_parked_row_can_be_typed_and_shows_it(families):
+    here, there = families
+    here.family.add_parent("a", "Nurse")
+    there.family.add_parent("b", "Nurse")
+    exchange(here, there)
+    (parked,) = json.loads(run_command("parked", "list", here.url, "--json").out)
+    advice = parked["advice"]
+    offered = re.search(r"changecapture (parked join [^;]*);", advice)
+    assert offered is not None, advice
+    assert f"\n  {advice}\n" in run_command("parked", "list", here.url).out
+    assert run_command(*offered[1].split(), here.url).status == 0
+    assert run_command("parked", "list", here.url).out == "no parked rows\n"

@@ -1,5 +1,6 @@
 """``changecapture install`` and ``uninstall``: complete, repeatable, and gone without a trace."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -309,3 +310,21 @@ def read_triggers(url):
         f"WHERE event_object_schema = {schema}",
     )
     return {table for (table,) in rows}
+
+
+def test_uninstall_names_the_accounts_that_stay_and_what_they_need_after_another_installation(camps):
+    run_command("install", camps, "--profile", "generic")
+    names = json.loads(run_command("doctor", camps, "--role", "cc_relay", "--json").out)
+    grants = [line for finding in names if finding["check"] == "relay's rights" for line in finding["mend"]]
+    try:
+        for line in grants:
+            if line.startswith(("CREATE", "GRANT")):
+                run_script(camps, line)
+        said = run_command("uninstall", camps, "--yes").out
+        assert "cc_relay" in said and "changecapture doctor URL --role NAME" in said
+        assert "a relay that still runs for it has nothing to work with: stop it" in said
+    finally:
+        if camps.startswith("postgresql"):
+            run_script(camps, "DROP OWNED BY cc_relay; DROP ROLE cc_relay")
+        else:
+            run_script(camps, "DROP USER cc_relay@localhost")

@@ -55,7 +55,7 @@ def test_log_for_people_names_time_table_key_and_columns(home):
     home.family.note("parent", "p", "x")
     done = run_command("log", home.url)
     assert done.status == 0
-    assert "created" in done.out and 'name="Nadia"' in done.out and home.origin in done.out
+    assert "created" in done.out and 'name="Nadia"' in done.out and "this site" in done.out
     assert done.err == "1 change captured and not yet published\n"
 
 
@@ -113,3 +113,36 @@ def test_history_of_a_row_that_nobody_knows_is_an_error_that_says_where_to_look(
     done = run_command("history", home.url, "parent", "nobody")
     assert (done.status, done.out) == (2, "")
     assert "nothing is known of a row of parent under nobody" in done.err and "changecapture log" in done.err
+
+
+def test_misspelt_table_is_refused_and_not_called_quiet(home):
+    done = run_command("log", home.url, "--table", "parnet")
+    assert (done.status, done.out) == (2, "")
+    assert "no table parnet is synced here (changecapture plan URL" in done.err
+    assert run_command("log", home.url, "--table", "parent").out == "no changes\n"
+
+
+def test_rows_from_before_the_installation_are_told_as_that(new_tables):
+    from tests.support.databases import run_script
+
+    for kind in ("postgresql", "mariadb"):
+        site = new_tables(kind, "CREATE TABLE camp (name varchar(60) NOT NULL PRIMARY KEY)")
+        url = site.url
+        run_command("uninstall", url, "--yes")
+        run_script(url, "INSERT INTO camp (name) VALUES ('old')")
+        run_command("install", url, "--profile", "generic")
+        for command in (("log", url), ("history", url, "camp", "old")):
+            shown = run_command(*command).out
+            assert "before the installation" in shown and "1970" not in shown
+
+
+def test_url_that_is_left_out_is_what_is_said_to_be_missing(home, monkeypatch):
+    home.family.add_parent("p")
+    home.publish()
+    monkeypatch.setenv("CHANGECAPTURE_URL", home.url)
+    assert run_command("history", "parent", "p").status == 0
+    assert "missing: KEY\n" in run_command("history", "parent").err.replace("Error: ", "")
+    monkeypatch.delenv("CHANGECAPTURE_URL")
+    for command in (("history", "parent", "p"), ("import", "f"), ("export", "f", "--format", "xml")):
+        done = run_command(*command)
+        assert done.status == 2 and "missing: the database's URL (" in done.err

@@ -65,13 +65,38 @@ def test_rows_from_before_the_installation_arrive(server, new_database):
     assert read_camps(there) == read_camps(here)
 
 
-def test_parked_rows_do_not_make_the_sites_unequal(pair):
+def test_parked_rows_are_left_to_a_person_and_the_status_says_so(pair):
     here, there = pair
     run_script(there, "ALTER TABLE tent ADD UNIQUE (beds)")
     run_script(there, "INSERT INTO tent (uuid, beds) VALUES ('b', 4)")
     run_script(here, "INSERT INTO tent (uuid, beds) VALUES ('a', 4)")
     done = run_command("sync", here, there)
-    assert done.status == 0
+    assert done.status == 1
     assert done.out.splitlines()[2].endswith("2 entries, 1 row parked, 0 conflicts")
-    assert done.out.splitlines()[3] == "equal"
+    assert done.out.splitlines()[3].startswith("in step, but: 1 row parked in ")
     assert fetch(there, "SELECT uuid FROM tent") == [("b",)]
+
+
+def test_databases_of_two_applications_are_neither_mixed_nor_called_equal(server, new_database):
+    here, there = create_camps(new_database(server)), new_database(server)
+    run_script(there, "CREATE TABLE book (title varchar(60) NOT NULL PRIMARY KEY)")
+    for url in (here, there):
+        run_command("install", url, "--profile", "generic")
+    add_camps(here, 3)
+    for command in ("sync", "verify"):
+        done = run_command(command, here, there)
+        assert (done.status, done.out) == (2, "")
+        assert "no table in common" in done.err
+    assert run_command("status", there).out.count("0 entries") == 1
+
+
+def test_two_empty_sites_are_not_called_equal(pair):
+    assert run_command("verify", *pair).out == "nothing to compare: no row stands in the 2 tables of both\n"
+
+
+def test_mapping_of_another_application_is_refused_before_anything_is_changed(server, new_database):
+    url = create_camps(new_database(server))
+    done = run_command("install", url, "--profile", "generic", "--mapping", "vesuvius")
+    assert done.status == 2
+    assert "none of its tables is synced there" in done.err
+    assert "nothing of changecapture" in run_command("uninstall", url, "--yes").out

@@ -76,7 +76,7 @@ def test_database_without_an_installation_is_told_to_install(bare):
 def test_database_that_no_profile_recognises_is_told_to_choose_one(bare):
     found, _ = examine(bare)
     assert set(found) == {"installation"}
-    assert "installing" in examine(bare, state="note")[0]
+    assert "installing" in examine(bare, state="unseen")[0]
     assert "no profile recognises" in run_command("doctor", bare).out
 
 

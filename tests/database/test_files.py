@@ -197,7 +197,7 @@ def test_only_what_was_written_in_a_time_is_exported(home, tmp_path):
 REFUSED = {
     "no table": ('{"table":"nothing","uuid":"x","fields":{}}', "record 1", "not synced"),
     "no uuid": ('{"table":"parent","fields":{}}', "record 1", "uuid"),
-    "no JSON": ("nonsense", "record 1", "Expecting"),
+    "no JSON": ('{"table":', "record 1", "Expecting"),
     "no value": ('{"table":"parent","uuid":"x","fields":{"note":[1]}}', "record 1", "not a value"),
     "no time": ('{"table":"parent","uuid":"x","stamp":"noon","fields":{}}', "record 1", "noon"),
 }
@@ -210,7 +210,7 @@ def test_what_is_no_record_is_refused_with_its_number_and_the_rest_is_taken(home
     path.write_text(f'{line}\n{{"table":"parent","uuid":"good","fields":{{"note":"n"}}}}\n')
     found = take(home, path, status=1)
     ((where, said),) = found["refused"]
-    assert where == place and why in said
+    assert where == f"{place} (line 1)" and why in said
     assert home.family.shown("parent") == {"good": "n"}
 
 

@@ -135,3 +135,24 @@ def test_archive_that_cannot_be_read_says_so(home, tmp_path, damage):
     status, came = take(home, path)
     assert status != 0
     assert isinstance(came, str) or came["refusals"] > 0
+
+
+@pytest.mark.parametrize(
+    "text", ["root:x:0:0::/root:/bin/sh\n" * 25, "[site]\nn = 1\n", "{\n}\n", "uuid\na\n"]
+)
+def test_file_of_something_else_is_refused_in_one_line(home, tmp_path, text):
+    path = tmp_path / "foreign"
+    path.write_text(text)
+    done = run_command("import", home.url, str(path))
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "the file is no export: neither XML, nor JSON lines" in done.err
+
+
+def test_export_says_how_many_of_its_records_are_parked(families, tmp_path):
+    here, there = families
+    here.family.add_parent("a", "Nurse")
+    there.family.add_parent("b", "Nurse")
+    exchange(here, there)
+    said = [run_command("export", s.url, str(tmp_path / "f"), "--format", "json").out for s in families]
+    assert all("2 records written" in out for out in said)
+    assert [("1 of them parked" in out) for out in said].count(True) >= 1

@@ -81,6 +81,10 @@ def place(new_site, tmp_path: Path) -> Iterator[Place]:
         for relay in relays:
             relay.start()
         relays[0].wait_for("in step with", Patience())
+        site.family.add_parent("went", "went")
+        other.family.add_parent("came", "came")
+        for relay in relays:
+            relay.wait_for("received 1 change", Patience())
         (line,) = [line for line in relays[0].lines if "page: http" in line]
         yield Place(relays[0], line.partition("page: ")[2], (site, other))
     finally:

@@ -48,6 +48,18 @@ def test_help_of_every_command_has_an_example(command):
     assert f"  Example:\n    changecapture {command} " in shown.out
 
 
+def list_commands(group, called=""):
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from list_commands(command, f"{called}{name} ")
+        else:
+            yield f"{called}{name}", command
+
+
+def test_help_below_a_group_has_an_example_too():
+    assert [name for name, c in list_commands(commands) if "Example:" not in (c.epilog or "")] == []
+
+
 def test_help_says_where_a_url_may_come_from_and_what_the_exit_status_means():
     shown = run_command("--help").out
     assert "env:NAME" in shown
@@ -185,7 +197,8 @@ def test_age_is_told_by_its_largest_unit(microseconds, words):
     assert describe_age(microseconds) == words
 
 
-UNFINISHED = "not equal: postgresql://site/eden is not installed to the end (run: changecapture install URL)"
+UNFINISHED = "not equal: postgresql://site/city is not installed to the end (run: changecapture install URL)"
+PARKED = "2 rows parked in postgresql://site/eden (see: changecapture parked list URL)"
 SITE = Status(
     database="postgresql://site/eden",
     site="a",
@@ -213,8 +226,8 @@ SITE = Status(
 @pytest.mark.parametrize(
     ("other", "status", "last"),
     [
-        (SITE, 0, "equal"),
-        (replace(SITE, parked={}, conflicts=0), 0, "equal"),
+        (SITE, 1, f"in step, but: {PARKED}; {PARKED.replace('eden', 'city')}"),
+        (replace(SITE, parked={}, conflicts=0), 1, f"in step, but: {PARKED}"),
         (replace(SITE, vector={}), 1, "not equal: each holds changes that the other has not"),
         (
             replace(SITE, vector={("a", 1, "pr"): 2}),
@@ -227,7 +240,7 @@ SITE = Status(
     ],
 )
 def test_sites_are_in_step_when_they_hold_the_same_and_nothing_came_meanwhile(capsys, other, status, last):
-    assert report(5, SITE, other) == status
+    assert report(5, SITE, replace(other, database="postgresql://site/city")) == status
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "5 entries travelled"
     assert lines[1] == "postgresql://site/eden: 3 entries, 2 rows parked, 1 conflict"
@@ -291,19 +304,15 @@ def test_exit_statuses_are_named_in_one_place_only():
 
 
 def test_every_command_that_reports_does_so_as_json_too():
-    silent = {"completion"}
-    for name, command in commands.commands.items():
-        parts = command.commands.values() if isinstance(command, click.Group) else [command]
-        for part in parts:
-            options = {option for parameter in part.params for option in parameter.opts}
-            assert name in silent or "--json" in options, f"{name} {part.name}"
+    silent = [name for name, c in list_commands(commands) if not any("--json" in p.opts for p in c.params)]
+    assert silent == ["completion"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_prints_what_the_shell_reads(shell):
     done = run_command("completion", shell)
     assert done.status == 0
-    assert "_CHANGECAPTURE_COMPLETE" in done.out
+    assert "_CHANGECAPTURE_COMPLETE" in done.out and "_CHANGECAPTURE_RELAY_COMPLETE" in done.out
 
 
 def test_shell_is_answered_with_the_commands_that_fit():

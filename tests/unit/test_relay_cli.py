@@ -87,3 +87,13 @@ def test_modules_are_read_as_people_write_them(text, scopes):
 def test_what_names_no_modules_is_refused(text):
     with pytest.raises(ConfigError, match="names no modules"):
         read_modules(text)
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_help_of_every_command_has_an_example(command: str):
+    assert f"  Example:\n    changecapture-relay {command}" in run(command, "--help")[1]
+
+
+def test_what_tells_something_tells_it_as_json_too():
+    given = {name for name, c in main.commands.items() if any("--json" in p.opts for p in c.params)}
+    assert given == {"pair", "peers", "allow", "limit", "unpair", "token"}
