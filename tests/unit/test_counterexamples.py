@@ -2,8 +2,8 @@
 wrong before a rule was made, and go wrong when it is taken out (scripts/mutate.py does so).
 
 Those that the merge alone answers are in core/test_counterexamples.py. What needs two sessions at once (R1,
-R5, R7, and R8 again) is shown on real servers, in tests/database: test_cascade_sessions, test_publish, test_apply,
-test_apply_busy, test_apply_meanwhile.
+R5, R7, and R8 again) is shown on real servers, in tests/database: test_cascade_sessions, test_publish,
+test_apply, test_apply_busy, test_apply_meanwhile.
 """
 
 from dataclasses import replace
