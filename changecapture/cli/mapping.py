@@ -12,7 +12,6 @@ from changecapture.cli.output import count
 
 if TYPE_CHECKING:
     from changecapture.mapping.check import Finding
-    from changecapture.mapping.model import Mapping
 
 EPILOG = """\b
 Example:

@@ -4,8 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from changecapture.core.change import Row
-from changecapture.mapping import Mapping as Lens
-from changecapture.mapping import load_mapping
+from changecapture.mapping import Lens, load_mapping
 from changecapture.store.bulk import chunks
 from changecapture.store.shelf import ShelfStore
 
