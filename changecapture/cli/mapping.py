@@ -51,7 +51,7 @@ def check(context: click.Context, name: str, url: str | None, as_json: bool) -> 
     context.exit(NO if findings else 0)
 
 
-def compare(mapping: "Mapping", text: str, url: str) -> "list[Finding]":
+def compare(mapping: "Lens", text: str, url: str) -> "list[Finding]":
     """Return what a database lacks of what a mapping names."""
     from changecapture.mapping.check import check_mapping
     from changecapture.store import open_store
