@@ -12,6 +12,7 @@ from changecapture.cli.output import count
 
 if TYPE_CHECKING:
     from changecapture.mapping.check import Finding
+    from changecapture.mapping.model import Lens
 
 EPILOG = """\b
 Example:
