@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import estate, family, seeds, vesuvius
 from tests.support.databases import DatabaseServer, run_script
+from tests.support.eden import Record
 from tests.support.family import Family
 from tests.support.schemas import build_database
 from tests.support.sites import EDEN_TABLES, Site, exchange
@@ -149,7 +150,7 @@ def other() -> Iterator[Callable[[Site], Family]]:
 
 
 @pytest.fixture
-def person(pair: tuple[Site, Site]) -> str:
+def person(pair: tuple[Site, Site]) -> Record:
     """A person with super rows and a contact that both sites have; as the first site numbers it."""
     here, there = pair
     # Another numbering at the other site: local ids must not agree by accident.
