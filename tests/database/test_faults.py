@@ -16,10 +16,10 @@ from changecapture.pair import pull
 from changecapture.publish import publish
 from changecapture.reconcile import reconcile
 from changecapture.store import open_store
-from tests.database.test_hostile_peer import Peer, send
 from tests.database.test_store_contract import entry, place, store  # noqa: F401
 from tests.support import family
 from tests.support.databases import run_script
+from tests.support.forger import Peer, send
 from tests.support.sites import Site, assert_in_step, exchange
 
 NARROW = (
