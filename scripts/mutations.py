@@ -89,7 +89,7 @@ MUTATIONS = (
     Mutation(
         "the fast path adds names",
         MERGE,
-        "            seen = _add_names(seen, entries[place - 1 : place])",
+        "            seen = add_names(seen, entries[place - 1 : place])",
         "            pass",
     ),
     Mutation("the fast path takes later values", MERGE, "values.update(read_columns(entry))", "pass"),
@@ -237,7 +237,7 @@ MUTATIONS = (
     Mutation(
         "R10: positions of a log that was put back are void",
         SYNC,
-        '(request.mark != "" and request.mark == store.read_stretch(reached))',
+        '(mark != "" and mark == store.read_stretch(reached))',
         "True",
     ),
     Mutation(
@@ -347,7 +347,7 @@ MUTATIONS = (
     Mutation(
         "R20: what named the former key is left behind",
         COALESCE,
-        "for left in left_behind(store, captured):",
+        "for left in left_behind(store, every):",
         "for left in ():",
     ),
     Mutation(
@@ -361,6 +361,12 @@ MUTATIONS = (
         SHOW,
         "[c for c in captured if c.transaction_id in transactions]",
         "[c for c in captured if c.key in {work.local_key for work in touched.values()}]",
+    ),
+    Mutation(
+        "R20: what is published for a new key is merged again",
+        SHOW,
+        "if versions.get(row) != work.version}",
+        "if False}",
     ),
     Mutation("no conflict without a record", SHOW, "    store.write_conflicts([", "    list(["),
     Mutation(

@@ -13,6 +13,7 @@ from changecapture.apply.work import BUSY, Parked, Work, attempt, by_table
 from changecapture.core.change import Row
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.errors import DataError, RetryLater
+from changecapture.publish.home import LARGE
 from changecapture.store.interface import Store
 
 OTHER = Parked("", "")
@@ -197,8 +198,15 @@ def is_new(work: Work) -> bool:
 
 
 def hold_present(store: Store, works: Sequence[Work], *, leaving: bool = False) -> None:
-    """Steps 1 and 2: lock the rows that are there; a row that is there but not lockable is busy."""
-    for table, group in by_table(works):
+    """Steps 1 and 2: lock the rows that are there; a row that is there but not lockable is busy.
+
+    A row that is too large to travel is left as it is: what it shows is in no log.
+    """
+    large = store.read_parked([work.row for work in works], LARGE)
+    for work in works:
+        if work.row in large:
+            work.parked = Parked(LARGE, "stays here, and as it is, until it is small enough to travel")
+    for table, group in by_table(work for work in works if work.row not in large):
         wanted = locate(store, table, [work.row.key for work in group])
         held = store.hold_rows(table, wanted, leaving=leaving)
         missing = {key: place for key, place in wanted.items() if key not in held}
