@@ -187,6 +187,12 @@ MUTATIONS = (
         BESIDE,
     ),
     Mutation(
+        "R4: it is shown whole, whatever came of it beside",
+        SHOW,
+        "if row in again or row in anew:",
+        "if row in again or row in everything and everything[row].parked is None:",
+    ),
+    Mutation(
         "R6: captured changes of held rows are published first",
         SHOW,
         "    touched = publish_held(store, [*active, *doomed])",

@@ -190,6 +190,26 @@ def test_r4_what_waited_is_shown_with_the_row_that_it_waited_for(families):
     assert b.parked() == {}
 
 
+def test_r4_reference_is_set_when_its_row_comes_back_beside_an_edit_of_the_row_that_waits(families):
+    """What is written of a row along the fast path is what came of it, and its reference did not."""
+    a, b, c, _ = families
+    for key in "pq":
+        a.family.add_parent(key)
+    send(a, b)
+    a.family.add_child("k", "p", may="q")
+    send(a, c)
+    b.family.delete("parent", "q")
+    send(b, a)
+    assert a.family.rows("SELECT may FROM child") == [(None,)]
+    c.family.note("parent", "q", "is needed")
+    c.family.note("child", "k", "edited")
+    send(c, a)
+    found = "SELECT child.note, parent.uuid FROM child JOIN parent ON parent.id = may"
+    assert a.family.rows(found) == [("edited", "q")]
+    assert a.fetch("SELECT 1 FROM {p}waiting") == []
+    assert_sound_log(a)
+
+
 def test_r6_row_that_comes_and_goes_in_mid_apply_is_merged(families):
     """Nothing was found; then the application inserts and deletes the key, and the relay inserts it."""
     a, b, *_ = families
