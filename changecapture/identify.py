@@ -16,9 +16,13 @@ from uuid import uuid4
 
 from changecapture.core import values
 from changecapture.core.change import Row
+from changecapture.core.fit import text_length
 from changecapture.core.table import Reference, SyncedTable
 from changecapture.core.zones import to_local
 from changecapture.store.interface import Store
+
+UUID_LENGTH = 36
+"""Characters of a uuid as PostgreSQL's type uuid reads it; it does not read urn:uuid: before it."""
 
 
 def name_rows(store: Store, table: SyncedTable, local_keys: Iterable[str]) -> dict[str, str]:
@@ -193,6 +197,17 @@ def identity_values(key: str, table: SyncedTable) -> list[Any]:
     ]
 
 
+def _make_key(table: SyncedTable) -> str:
+    """Return a new key, in Eden's form where the column that peers write it to holds that."""
+    fresh = uuid4()
+    forms = (f"urn:uuid:{fresh}", str(fresh), fresh.hex)
+    if not table.identity.columns:
+        return forms[0]
+    (column,) = table.identity.columns
+    room = UUID_LENGTH if column.type == "uuid" else text_length(column)
+    return next((form for form in forms if room is None or len(form) <= room), forms[0])
+
+
 def _identity_places(table: SyncedTable) -> list[int]:
     names = [column.name for column in table.key_columns]
     return [names.index(column.name) for column in table.identity.columns]
@@ -233,7 +248,7 @@ def _assign_keys(store: Store, table: SyncedTable, parsed: Mapping[str, Sequence
     width = len(table.locator)
     locators = {text: values.dump(list(items[:width])) for text, items in parsed.items()}
     known = store.read_assigned(table, locators.values())
-    fresh = {locator: f"urn:uuid:{uuid4()}" for locator in locators.values() if locator not in known}
+    fresh = {locator: _make_key(table) for locator in locators.values() if locator not in known}
     if fresh:
         store.write_assigned(table, fresh)
     known.update(fresh)

@@ -371,8 +371,8 @@ MUTATIONS = (
     Mutation(
         "R20: what is published for a new key is merged again",
         SHOW,
-        "if versions.get(row) != work.version}",
-        "if False}",
+        "if now.get(row) != work.version)",
+        "if False)",
     ),
     Mutation("no conflict without a record", SHOW, "    store.write_conflicts([", "    list(["),
     Mutation(

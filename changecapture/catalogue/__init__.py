@@ -85,8 +85,9 @@ def _assemble(
             foreign_keys=tuple(references[name]),
             storage=storage or "",
             collation=collation or "",
+            inherited=bool(inherited),
         )
-        for name, storage, collation in tables
+        for name, storage, collation, inherited in tables
     }
 
 

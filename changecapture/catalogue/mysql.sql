@@ -9,8 +9,8 @@
 SELECT database(), database(), version()
 
 -- statement: tables
--- The base tables. Columns: table, storage engine, collation.
-SELECT table_name, engine, table_collation
+-- The base tables. Columns: table, storage engine, collation, whether others inherit it (never here).
+SELECT table_name, engine, table_collation, FALSE
 FROM information_schema.tables
 WHERE table_schema = database()
   AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')

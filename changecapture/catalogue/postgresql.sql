@@ -9,8 +9,10 @@
 SELECT current_database()::text, current_schema()::text, version()
 
 -- statement: tables
--- The base tables. Columns: table, storage engine, collation (both empty here).
-SELECT c.relname::text, '', ''
+-- The base tables. Columns: table, storage engine, collation (both empty here), whether others
+-- inherit it (partitions are no heirs).
+SELECT c.relname::text, '', '',
+  c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = current_schema()

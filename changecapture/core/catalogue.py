@@ -59,6 +59,8 @@ class Table:
     storage: str = ""
     """MySQL's storage engine (InnoDB, MyISAM); empty on PostgreSQL."""
     collation: str = ""
+    inherited: bool = False
+    """True when other tables inherit this one (PostgreSQL; no partitions): it shows their rows too."""
 
     def column(self, name: str) -> Column | None:
         """Return the column of that name, compared without regard to case, or None."""

@@ -182,13 +182,10 @@ def render_capture(table: SyncedTable, table_id: int, schema: str, definer: str 
 
 def _settings(columns: Sequence[SyncedColumn]) -> str:
     """Return the settings of the application's session that would change how a value is printed."""
-    found = ""
-    kinds = {column.kind for column in columns}
-    if kinds & {"float32", "float64"}:
-        found += " SET extra_float_digits = 1"
-    if any(column.kind == "text" and not column.type.startswith(TEXT_TYPES) for column in columns):
-        found += " SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres'"
-    return found
+    own = any(column.kind == "text" and not column.type.startswith(TEXT_TYPES) for column in columns)
+    floats = own or {"float32", "float64"} & {column.kind for column in columns}
+    found = " SET extra_float_digits = 1" if floats else ""
+    return found + (" SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres'" if own else "")
 
 
 def unfailing(table: str, operation: str, *, indent: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from changecapture import account
 from changecapture.dialect.mysql import TRIGGER_PREFIX, literal, quote
-from changecapture.doctor.site import RECONCILE, name_some
+from changecapture.doctor.site import RECONCILE, name_some, note_own_triggers
 from changecapture.doctor.subject import Problem, Subject, unseen
 from changecapture.rights import find_distrusting_log, find_statement_log
 from changecapture.store.sqlstore import SqlStore
@@ -27,6 +27,10 @@ DROPPERS = (
     "AND table_schema = DATABASE() AND LEFT(table_name, 14) <> 'changecapture_' ORDER BY 1, 2"
 )
 """Who may TRUNCATE, and by what grant: that takes the right DROP."""
+FOREIGN_TRIGGERS = (
+    "SELECT event_object_table, trigger_name FROM information_schema.triggers "
+    "WHERE trigger_schema = DATABASE() AND trigger_name NOT LIKE %s ORDER BY 1, 2"
+)
 TABLES = (
     "SELECT table_name, engine, row_format FROM information_schema.tables "
     "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY 1"
@@ -72,6 +76,14 @@ def _check_account(subject: Subject, *, there: bool) -> Iterator[Problem]:
     if there and not account.is_locked(subject.store):
         why = "nobody should log in as an account that may write the queue of changes"
         yield Problem(f"{account.NAME} is not locked", why, (f"ALTER USER {account.NAME} ACCOUNT LOCK",))
+
+
+def check_own_triggers(subject: Subject) -> Iterator[Problem]:
+    """Triggers of the application on synced tables: what they write while changes are applied stays here."""
+    if not subject.sees_triggers:
+        yield unseen("the application's own triggers", "the right TRIGGER")
+        return
+    yield from note_own_triggers(subject, subject.store.query(FOREIGN_TRIGGERS, (PATTERN,)))
 
 
 def check_truncate(subject: Subject) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from changecapture.dialect.postgresql import TRIGGER_PREFIX, quote
-from changecapture.doctor.site import RECONCILE
+from changecapture.doctor.site import RECONCILE, name_some, note_own_triggers
 from changecapture.doctor.subject import Problem, Subject
 from changecapture.steps import read_schema
 from changecapture.store.postgresql import ROW_WAIT_MS
@@ -45,6 +45,22 @@ SETTINGS = (
     "ORDER BY s.setdatabase <> 0, s.setrole <> 0"
 )
 """What is set for roles and databases, what counts more coming later."""
+HIDDEN = (
+    "SELECT c.relname FROM pg_class c, pg_roles r "
+    "WHERE c.relnamespace = current_schema()::regnamespace AND c.relrowsecurity "
+    "AND r.rolname = coalesce(%s, current_user) AND NOT r.rolbypassrls AND NOT r.rolsuper "
+    "AND (c.relforcerowsecurity OR NOT pg_has_role(r.oid, c.relowner, 'USAGE')) ORDER BY 1"
+)
+"""Tables of which a policy may hide rows from an account."""
+FOREIGN_TRIGGERS = (
+    "SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+    "WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgenabled IN ('O', 'A') AND t.tgname NOT LIKE %s "
+    "AND c.relnamespace = current_schema()::regnamespace ORDER BY 1, 2"
+)
+PARTITIONED = (
+    "SELECT relname FROM pg_class WHERE relkind = 'p' AND NOT relispartition "
+    "AND relnamespace = current_schema()::regnamespace ORDER BY 1"
+)
 TIME_LIMITS = ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
 LEAST_SECONDS = 60
 """A time limit below this may end a pass or a batch."""
@@ -62,6 +78,32 @@ def check_triggers(subject: Subject) -> Iterator[Problem]:
             "nobody notes what is written there meanwhile",
             (f"ALTER TABLE {relation} ENABLE TRIGGER {quote(trigger)}", RECONCILE),
         )
+
+
+def check_own_triggers(subject: Subject) -> Iterator[Problem]:
+    """Triggers of the application on synced tables: what they write while changes are applied stays here."""
+    yield from note_own_triggers(subject, subject.store.query(FOREIGN_TRIGGERS, (PATTERN,)))
+
+
+def check_row_security(subject: Subject) -> Iterator[Problem]:
+    """Policies that hide rows of synced tables from the relay's account."""
+    store = subject.store
+    hidden = [table for (table,) in store.query(HIDDEN, (subject.role,)) if table in subject.tables]
+    if hidden:
+        role = quote(subject.role or str(store.query("SELECT current_user")[0][0]))
+        yield Problem(
+            f"row security may hide rows of {name_some(hidden)} from {role}",
+            "a pass refuses to read them: a row that cannot be seen would count as gone",
+            (f"ALTER ROLE {role} BYPASSRLS",),
+        )
+
+
+def check_partitions(subject: Subject) -> Iterator[Problem]:
+    """Partitioned tables: some statements about a partition fire no trigger."""
+    tables = [table for (table,) in subject.store.query(PARTITIONED) if table in subject.tables]
+    if tables:
+        why = "TRUNCATE, ATTACH and DETACH of a partition fire no trigger of ours; after one, reconcile"
+        yield Problem(f"{name_some(tables)} partitioned", why, (RECONCILE,), "note")
 
 
 def check_owner(subject: Subject) -> Iterator[Problem]:

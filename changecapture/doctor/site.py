@@ -1,6 +1,6 @@
 """Checks of what is ours in the database: installation, drift, and what waits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from changecapture.core.table import SyncedTable
 from changecapture.doctor.subject import Problem, State, Subject, unseen
@@ -147,6 +147,17 @@ def name_some(tables: list[str]) -> str:
     """Return the names of tables, or how many where they are many."""
     names = list(dict.fromkeys(tables))
     return ", ".join(names) if len(names) <= NAMED else f"{len(names)} tables"
+
+
+def note_own_triggers(subject: Subject, triggers: Iterable[Sequence[str]]) -> Iterator[Problem]:
+    """Note the application's triggers, (table, trigger) each, of the tables that are synced."""
+    named = [f"{table}.{trigger}" for table, trigger in triggers if table in subject.tables]
+    if named:
+        why = (
+            "they fire for what arrives from peers too, and what they write then is not captured: "
+            "a trigger that makes another value each time leaves sites unequal (guarantees)"
+        )
+        yield Problem(f"triggers of the application: {name_some(named)}", why, (), "note")
 
 
 def check_shortened(subject: Subject) -> Iterator[Problem]:

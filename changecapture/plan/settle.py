@@ -15,6 +15,9 @@ from changecapture.profiles import Profile
 
 UNKNOWN = "the profile {profile} has no rule for this table: to share it, add one"
 
+RESERVED = "$changecapture$"
+"""What begins and ends the text of a function on PostgreSQL."""
+
 
 @dataclass(slots=True)
 class Settled:
@@ -70,6 +73,10 @@ def _refuse_at_sight(catalogue: Catalogue, profile: Profile) -> dict[str, str]:
             refused[name] = rule.why
         elif name.startswith("@"):
             refused[name] = "its name begins with @, which entries keep for themselves"
+        elif RESERVED in name:
+            refused[name] = f"its name has {RESERVED} in it, which our functions keep for themselves"
+        elif table.inherited:
+            refused[name] = "other tables inherit it: it shows their rows as its own"
         elif spellings[name.lower()] > 1:
             refused[name] = "another table's name differs only in case: sites could not tell them"
         elif fault := _fault_in_names(table):
@@ -84,6 +91,8 @@ def _fault_in_names(table: Table) -> str | None:
             return f"the names of its columns {column.name.lower()} differ only in case"
         if column.name.startswith("@"):
             return f"its column {column.name} begins with @, which entries keep for themselves"
+        if RESERVED in column.name:
+            return f"its column {column.name} has {RESERVED} in it, which our functions keep for themselves"
     return None
 
 

@@ -26,6 +26,8 @@ ROW_WAIT_MS = 200
 DIRECT_TYPES = ("character", "numeric", "timestamp", "time", "interval", "bit")
 RIGHTS = "use the owner, or grant it: changecapture doctor URL --role NAME, as an administrator, prints how"
 CONNECT_SECONDS = 10
+LIMITS = "('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')"
+"""Of time; not every version has each."""
 
 
 class PostgresStore(SqlStore):
@@ -61,6 +63,10 @@ class PostgresStore(SqlStore):
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET client_min_messages = warning")
         connection.execute("SET extra_float_digits = 1")
+        # Limits that the database sets are meant for the application.
+        connection.execute(f"SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN {LIMITS}")
+        # A policy that hides rows from us must be an error: a row that cannot be seen would count as gone.
+        connection.execute("SET row_security = off")
         # Everything here is found by an index. Tables that grow from nothing have no statistics yet:
         # left alone the planner sorts the whole changelog for each batch, and prepared plans stay bad.
         connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off")
@@ -78,9 +84,15 @@ class PostgresStore(SqlStore):
             return DataError("a foreign key refuses", reason="foreign key", why=_detail(error))
         if state[:2] in ("22", "23") or state == "P0001":
             return DataError("a value does not fit", reason="value", why=text)
+        if state[:2] in ("42", "3F") and "function" in (error.diag.context or ""):
+            # Ours do nothing while we apply: a trigger of the application lacks something.
+            return DataError("a trigger of the application fails", reason="value", why=text)
         if state in ("42P01", "42703", "3F000", "42883"):
             mend = "run: changecapture install URL"
             return DriftError("the database is not as installed", why=text, mend=mend)
+        if state == "42501" and "row-level security" in text:
+            mend = f"ALTER ROLE {self._quote(self.url.user)} BYPASSRLS"
+            return ConfigError("rows are hidden by a row security policy", why=text, mend=mend)
         if state == "42501":
             return ConfigError(f"{self.url.user} lacks a right", why=text, mend=RIGHTS)
         if state[:2] in ("28", "3D"):
@@ -130,11 +142,14 @@ class PostgresStore(SqlStore):
         self._copy(f"{self.prefix}{table} ({', '.join(columns)})", list(zip(*rows, strict=True)))
 
     def _copy(self, target: str, columns: Sequence[Column]) -> None:
+        """Raises DataError (value) when the database takes fewer rows than there are."""
         if not columns:
             return
-        with self.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN".encode()) as copy:
-            for lines in write_lines(columns, _spell, between="\t", around=("", "\n")):
-                copy.write("".join(lines).encode())
+        with self.cursor() as cursor:
+            with cursor.copy(f"COPY {target} FROM STDIN".encode()) as copy:
+                for lines in write_lines(columns, _spell, between="\t", around=("", "\n")):
+                    copy.write("".join(lines).encode())
+            _check_taken(cursor.rowcount, len(columns[0]))
 
     def _upsert(
         self, table: str, keys: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]
@@ -217,8 +232,9 @@ class PostgresStore(SqlStore):
         locator = self.dialect.key_array(table.locator, "t")
         for key, row in rows.items():
             statement = f"{self._insert_sql(table, tuple(row))} RETURNING {locator}"
-            ((place,),) = self.query(statement, (dumps([row], ensure_ascii=False),))
-            self.give_key(table, place, key)
+            places = self.query(statement, (dumps([row], ensure_ascii=False),))
+            _check_taken(len(places), 1)
+            self.give_key(table, places[0][0], key)
 
     def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
         """Update rows by local key; all rows of one call have the same columns."""
@@ -240,11 +256,19 @@ class PostgresStore(SqlStore):
             {**row, **dict(zip(places, locator, strict=True))}
             for (_, row), locator in zip(rows, locators, strict=True)
         ]
-        self.execute(
+        taken = self.execute(
             f"UPDATE {self._quote(table.name)} AS t SET {', '.join(sets)} "
             f"FROM json_to_recordset(%s::json) AS r({_declare(columns)}, {declared}) WHERE {match}",
             (dumps(records, ensure_ascii=False),),
         )
+        _check_taken(taken, len({key for key, _ in rows}))
+
+
+def _check_taken(taken: int, given: int) -> None:
+    """Raise DataError when a statement wrote fewer rows than it was given, without an error."""
+    if taken < given:
+        why = "a trigger of the application leaves rows out without a word"
+        raise DataError("the database did not take what was written", reason="value", why=why)
 
 
 def _array(values: Iterable[Any]) -> str:

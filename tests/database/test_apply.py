@@ -311,6 +311,26 @@ def test_r21_order_of_the_application_s_changes_is_kept_when_one_is_published_in
     assert_in_step(here, there)
 
 
+def test_r20_row_that_publish_writes_by_itself_in_mid_apply_is_merged_again(families, other):
+    """R20: it refers to a row that gets another key, and no captured change is of it."""
+    here, there = families
+    for key in ("a", "b"):
+        here.family.add_parent(key)
+    here.family.add_child("c", "a")
+    exchange(here, there)
+    here.family.note("parent", "a", "ours")
+    here.family.note("child", "c", "ours")
+    application = other(there)
+
+    def write():
+        application("UPDATE parent SET uuid = 'z' WHERE uuid = 'a'")
+
+    pull(here.store, InterruptedStore(there.store, "hold_rows", write))
+    assert_sound_log(there)
+    exchange(here, there)
+    assert_in_step(here, there)
+
+
 def test_row_that_the_application_inserts_in_mid_apply_is_merged(families, other):
     """R6: the key is absent when it is looked for, and there when it is inserted."""
     here, there = families

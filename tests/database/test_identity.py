@@ -100,3 +100,18 @@ def test_composite_key_of_long_texts(new_tables, k):
     h.run(f"INSERT INTO page VALUES ('{'x' * 290}', '{'y' * 290}', 1)")
     exchange(h, t)
     assert t.fetch("SELECT count(*) FROM page WHERE a = 'a'") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "column", ["varchar(60)", "varchar(40)", "varchar(36)", "char(32)", pytest.param("uuid", id="native")]
+)
+def test_row_without_uuid_gets_a_key_that_the_column_of_its_peer_holds(new_tables, column):
+    sql = f"CREATE TABLE note (id serial PRIMARY KEY, uuid {column} UNIQUE, body varchar(20))"
+    here, there = new_tables(PG, sql), new_tables(PG, sql)
+    here.run("INSERT INTO note (body) VALUES ('one')")
+    exchange(here, there)
+    there.run("UPDATE note SET body = 'two'")
+    exchange(here, there)
+    assert here.parked() == there.parked() == {}
+    assert here.fetch("SELECT body, uuid FROM note") == [("two", None)]
+    assert there.fetch("SELECT body, uuid IS NULL FROM note") == [("two", False)]

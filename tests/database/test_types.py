@@ -175,6 +175,17 @@ def test_zero_date_is_parked_where_there_is_none(new_tables):
     assert list(there.parked().values()) == ["value"]
 
 
+def test_floats_inside_other_types_keep_their_digits_whatever_the_session_shows(new_tables):
+    script = "CREATE TABLE spot (k text PRIMARY KEY, many float8[], place point)"
+    here, there = new_tables("postgresql", script), new_tables("postgresql", script)
+    here.family("SET extra_float_digits = -5")
+    here.family("INSERT INTO spot VALUES ('k', '{1}', '(1,2)')")
+    here.family("UPDATE spot SET many = '{0.123456789012345}', place = '(0.123456789012345,2)'")
+    exchange(here, there)
+    shown = [("{0.123456789012345}", "(0.123456789012345,2)")]
+    assert there.family.rows("SELECT many::text, place::text FROM spot") == shown
+
+
 def test_types_that_postgresql_alone_has_go_between_its_sites(new_tables):
     script = (
         "CREATE TYPE mood AS ENUM ('sad', 'it''s ok'); CREATE DOMAIN code AS text CHECK (VALUE <> 'no');"

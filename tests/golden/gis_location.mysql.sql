@@ -1,4 +1,4 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_insert_6c01116b` AFTER INSERT ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_insert_7451c995` AFTER INSERT ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -18,7 +18,7 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_update_6c01116b` AFTER UPDATE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_update_7451c995` AFTER UPDATE ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT '';
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
@@ -34,89 +34,89 @@ BEGIN
     END;
     IF NOT IFNULL(@changecapture_applying, 0) THEN
         IF NOT (NEW.`name` <=> BINARY OLD.`name`) THEN
-                    SET changed = CONCAT(changed, ',"name":', IFNULL(JSON_QUOTE(NEW.`name`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"name":', IFNULL(JSON_QUOTE(NEW.`name`), 'null'));
+        END IF;
         IF NOT (NEW.`level` <=> BINARY OLD.`level`) THEN
-                    SET changed = CONCAT(changed, ',"level":', IFNULL(JSON_QUOTE(NEW.`level`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"level":', IFNULL(JSON_QUOTE(NEW.`level`), 'null'));
+        END IF;
         IF NOT (NEW.`parent` <=> OLD.`parent`) THEN
-                    SET changed = CONCAT(changed, ',"parent":', IFNULL(NEW.`parent`, 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"parent":', IFNULL(NEW.`parent`, 'null'));
+        END IF;
         IF NOT (NEW.`gis_feature_type` <=> OLD.`gis_feature_type`) THEN
-                    SET changed = CONCAT(changed, ',"gis_feature_type":', IFNULL(NEW.`gis_feature_type`, 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"gis_feature_type":', IFNULL(NEW.`gis_feature_type`, 'null'));
+        END IF;
         IF NOT (NEW.`lat` <=> OLD.`lat`) THEN
-                    SET changed = CONCAT(changed, ',"lat":', IFNULL(CAST(NEW.`lat` AS CHAR), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"lat":', IFNULL(CAST(NEW.`lat` AS CHAR), 'null'));
+        END IF;
         IF NOT (NEW.`lon` <=> OLD.`lon`) THEN
-                    SET changed = CONCAT(changed, ',"lon":', IFNULL(CAST(NEW.`lon` AS CHAR), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"lon":', IFNULL(CAST(NEW.`lon` AS CHAR), 'null'));
+        END IF;
         IF NOT (NEW.`radius` <=> OLD.`radius`) THEN
-                    SET changed = CONCAT(changed, ',"radius":', IFNULL(CAST(NEW.`radius` AS CHAR), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"radius":', IFNULL(CAST(NEW.`radius` AS CHAR), 'null'));
+        END IF;
         IF NOT (NEW.`wkt` <=> BINARY OLD.`wkt`) THEN
-                    SET changed = CONCAT(changed, ',"wkt":', IFNULL(JSON_QUOTE(NEW.`wkt`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"wkt":', IFNULL(JSON_QUOTE(NEW.`wkt`), 'null'));
+        END IF;
         IF NOT (NEW.`inherited` <=> BINARY OLD.`inherited`) THEN
-                    SET changed = CONCAT(changed, ',"inherited":', IFNULL(JSON_QUOTE(NEW.`inherited`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"inherited":', IFNULL(JSON_QUOTE(NEW.`inherited`), 'null'));
+        END IF;
         IF NOT (NEW.`lat_min` <=> OLD.`lat_min`) THEN
-                    SET changed = CONCAT(changed, ',"lat_min":', IFNULL(CAST(NEW.`lat_min` AS CHAR), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"lat_min":', IFNULL(CAST(NEW.`lat_min` AS CHAR), 'null'));
+        END IF;
         IF NOT (NEW.`lat_max` <=> OLD.`lat_max`) THEN
-                    SET changed = CONCAT(changed, ',"lat_max":', IFNULL(CAST(NEW.`lat_max` AS CHAR), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"lat_max":', IFNULL(CAST(NEW.`lat_max` AS CHAR), 'null'));
+        END IF;
         IF NOT (NEW.`lon_min` <=> OLD.`lon_min`) THEN
-                    SET changed = CONCAT(changed, ',"lon_min":', IFNULL(CAST(NEW.`lon_min` AS CHAR), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"lon_min":', IFNULL(CAST(NEW.`lon_min` AS CHAR), 'null'));
+        END IF;
         IF NOT (NEW.`lon_max` <=> OLD.`lon_max`) THEN
-                    SET changed = CONCAT(changed, ',"lon_max":', IFNULL(CAST(NEW.`lon_max` AS CHAR), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"lon_max":', IFNULL(CAST(NEW.`lon_max` AS CHAR), 'null'));
+        END IF;
         IF NOT (NEW.`elevation` <=> OLD.`elevation`) THEN
-                    SET changed = CONCAT(changed, ',"elevation":', IFNULL(CAST(NEW.`elevation` AS CHAR), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"elevation":', IFNULL(CAST(NEW.`elevation` AS CHAR), 'null'));
+        END IF;
         IF NOT (NEW.`addr_street` <=> BINARY OLD.`addr_street`) THEN
-                    SET changed = CONCAT(changed, ',"addr_street":', IFNULL(JSON_QUOTE(NEW.`addr_street`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"addr_street":', IFNULL(JSON_QUOTE(NEW.`addr_street`), 'null'));
+        END IF;
         IF NOT (NEW.`addr_postcode` <=> BINARY OLD.`addr_postcode`) THEN
-                    SET changed = CONCAT(changed, ',"addr_postcode":', IFNULL(JSON_QUOTE(NEW.`addr_postcode`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"addr_postcode":', IFNULL(JSON_QUOTE(NEW.`addr_postcode`), 'null'));
+        END IF;
         IF NOT (NEW.`start_date` <=> OLD.`start_date`) THEN
-                    SET changed = CONCAT(changed, ',"start_date":', IFNULL(CONCAT('"', NEW.`start_date`, '"'), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"start_date":', IFNULL(CONCAT('"', NEW.`start_date`, '"'), 'null'));
+        END IF;
         IF NOT (NEW.`end_date` <=> OLD.`end_date`) THEN
-                    SET changed = CONCAT(changed, ',"end_date":', IFNULL(CONCAT('"', NEW.`end_date`, '"'), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"end_date":', IFNULL(CONCAT('"', NEW.`end_date`, '"'), 'null'));
+        END IF;
         IF NOT (NEW.`comments` <=> BINARY OLD.`comments`) THEN
-                    SET changed = CONCAT(changed, ',"comments":', IFNULL(JSON_QUOTE(NEW.`comments`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"comments":', IFNULL(JSON_QUOTE(NEW.`comments`), 'null'));
+        END IF;
         IF NOT (NEW.`l5` <=> BINARY OLD.`l5`) THEN
-                    SET changed = CONCAT(changed, ',"l5":', IFNULL(JSON_QUOTE(NEW.`l5`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"l5":', IFNULL(JSON_QUOTE(NEW.`l5`), 'null'));
+        END IF;
         IF NOT (NEW.`l4` <=> BINARY OLD.`l4`) THEN
-                    SET changed = CONCAT(changed, ',"l4":', IFNULL(JSON_QUOTE(NEW.`l4`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"l4":', IFNULL(JSON_QUOTE(NEW.`l4`), 'null'));
+        END IF;
         IF NOT (NEW.`l3` <=> BINARY OLD.`l3`) THEN
-                    SET changed = CONCAT(changed, ',"l3":', IFNULL(JSON_QUOTE(NEW.`l3`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"l3":', IFNULL(JSON_QUOTE(NEW.`l3`), 'null'));
+        END IF;
         IF NOT (NEW.`l2` <=> BINARY OLD.`l2`) THEN
-                    SET changed = CONCAT(changed, ',"l2":', IFNULL(JSON_QUOTE(NEW.`l2`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"l2":', IFNULL(JSON_QUOTE(NEW.`l2`), 'null'));
+        END IF;
         IF NOT (NEW.`l1` <=> BINARY OLD.`l1`) THEN
-                    SET changed = CONCAT(changed, ',"l1":', IFNULL(JSON_QUOTE(NEW.`l1`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"l1":', IFNULL(JSON_QUOTE(NEW.`l1`), 'null'));
+        END IF;
         IF NOT (NEW.`l0` <=> BINARY OLD.`l0`) THEN
-                    SET changed = CONCAT(changed, ',"l0":', IFNULL(JSON_QUOTE(NEW.`l0`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"l0":', IFNULL(JSON_QUOTE(NEW.`l0`), 'null'));
+        END IF;
         IF NOT (NEW.`created_on` <=> OLD.`created_on`) THEN
-                    SET changed = CONCAT(changed, ',"created_on":', IFNULL(CONCAT('"', REPLACE(NEW.`created_on`, ' ', 'T'), '"'), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"created_on":', IFNULL(CONCAT('"', REPLACE(NEW.`created_on`, ' ', 'T'), '"'), 'null'));
+        END IF;
         IF NOT (NEW.`modified_on` <=> OLD.`modified_on`) THEN
-                    SET changed = CONCAT(changed, ',"modified_on":', IFNULL(CONCAT('"', REPLACE(NEW.`modified_on`, ' ', 'T'), '"'), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"modified_on":', IFNULL(CONCAT('"', REPLACE(NEW.`modified_on`, ' ', 'T'), '"'), 'null'));
+        END IF;
         IF NOT (NEW.`deleted` <=> BINARY OLD.`deleted`) THEN
-                    SET changed = CONCAT(changed, ',"deleted":', IFNULL(JSON_QUOTE(NEW.`deleted`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"deleted":', IFNULL(JSON_QUOTE(NEW.`deleted`), 'null'));
+        END IF;
         IF NOT (NEW.`id` <=> OLD.`id` AND NEW.`uuid` <=> BINARY OLD.`uuid`) THEN
             INSERT INTO changecapture_captured
                 (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)
@@ -131,7 +131,7 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_delete_6c01116b` AFTER DELETE ON `gis_location` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_2_delete_7451c995` AFTER DELETE ON `gis_location` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION

@@ -1,5 +1,5 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_2_0e52f93d() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 AS $capture$
+CREATE OR REPLACE FUNCTION changecapture.capture_2_dfad5a8a() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 AS $changecapture$
 BEGIN
     IF current_setting('changecapture.applying', true) = 'on' THEN
         RETURN NULL;
@@ -130,10 +130,10 @@ BEGIN
     END;
     RETURN NULL;
 END
-$capture$;
+$changecapture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_2_0e52f93d_truncate() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+CREATE OR REPLACE FUNCTION changecapture.capture_2_dfad5a8a_truncate() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     BEGIN
         IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
@@ -161,16 +161,16 @@ BEGIN
     END;
     RETURN NULL;
 END
-$capture$;
+$changecapture$;
 
-CREATE TRIGGER "00_changecapture_2_0e52f93d" AFTER INSERT OR UPDATE OR DELETE ON "public"."gis_location"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_2_0e52f93d();
+CREATE TRIGGER "00_changecapture_2_dfad5a8a" AFTER INSERT OR UPDATE OR DELETE ON "public"."gis_location"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_2_dfad5a8a();
 
-CREATE TRIGGER "00_changecapture_2_0e52f93d_truncate" BEFORE TRUNCATE ON "public"."gis_location"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_2_0e52f93d_truncate();
+CREATE TRIGGER "00_changecapture_2_dfad5a8a_truncate" BEFORE TRUNCATE ON "public"."gis_location"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_2_dfad5a8a_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."gis_location_history_rows"() RETURNS TABLE ("id" integer, "uuid" character varying(128), "name" character varying(128), "level" character varying(2), "parent" integer, "gis_feature_type" integer, "lat" double precision, "lon" double precision, "radius" double precision, "wkt" text, "inherited" character(1), "lat_min" double precision, "lat_max" double precision, "lon_min" double precision, "lon_max" double precision, "elevation" double precision, "addr_street" text, "addr_postcode" character varying(128), "start_date" date, "end_date" date, "comments" text, "L5" character varying(512), "L4" character varying(512), "L3" character varying(512), "L2" character varying(512), "L1" character varying(512), "L0" character varying(512), "created_on" timestamp without time zone, "modified_on" timestamp without time zone, "changed_at" timestamptz, "deleted" boolean, "origin" text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
     WITH pending AS (
         SELECT DISTINCT ON (c.key) c.key, c.operation, c.image, c.captured_at,
                c.key::json ->> 1 AS identity
@@ -204,6 +204,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     WHERE p.operation = 'D'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = p.identity)
-$history$;
+$changecapture$;
 
 CREATE OR REPLACE VIEW changecapture."gis_location_history" AS SELECT * FROM changecapture."gis_location_history_rows"()

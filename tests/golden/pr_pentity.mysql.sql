@@ -1,4 +1,4 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_insert_d6712718` AFTER INSERT ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_insert_1ff36ac3` AFTER INSERT ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -18,7 +18,7 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_update_d6712718` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_update_1ff36ac3` AFTER UPDATE ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT '';
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
@@ -34,17 +34,17 @@ BEGIN
     END;
     IF NOT IFNULL(@changecapture_applying, 0) THEN
         IF NOT (NEW.`instance_type` <=> BINARY OLD.`instance_type`) THEN
-                    SET changed = CONCAT(changed, ',"instance_type":', IFNULL(JSON_QUOTE(NEW.`instance_type`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"instance_type":', IFNULL(JSON_QUOTE(NEW.`instance_type`), 'null'));
+        END IF;
         IF NOT (NEW.`type` <=> BINARY OLD.`type`) THEN
-                    SET changed = CONCAT(changed, ',"type":', IFNULL(JSON_QUOTE(NEW.`type`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"type":', IFNULL(JSON_QUOTE(NEW.`type`), 'null'));
+        END IF;
         IF NOT (NEW.`pe_label` <=> BINARY OLD.`pe_label`) THEN
-                    SET changed = CONCAT(changed, ',"pe_label":', IFNULL(JSON_QUOTE(NEW.`pe_label`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"pe_label":', IFNULL(JSON_QUOTE(NEW.`pe_label`), 'null'));
+        END IF;
         IF NOT (NEW.`deleted` <=> BINARY OLD.`deleted`) THEN
-                    SET changed = CONCAT(changed, ',"deleted":', IFNULL(JSON_QUOTE(NEW.`deleted`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"deleted":', IFNULL(JSON_QUOTE(NEW.`deleted`), 'null'));
+        END IF;
         IF NOT (NEW.`pe_id` <=> OLD.`pe_id` AND NEW.`uuid` <=> BINARY OLD.`uuid`) THEN
             INSERT INTO changecapture_captured
                 (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)
@@ -59,7 +59,7 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_delete_d6712718` AFTER DELETE ON `pr_pentity` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_3_delete_1ff36ac3` AFTER DELETE ON `pr_pentity` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION

@@ -1,5 +1,5 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_3_ec175998() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+CREATE OR REPLACE FUNCTION changecapture.capture_3_c4187811() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     IF current_setting('changecapture.applying', true) = 'on' THEN
         RETURN NULL;
@@ -58,10 +58,10 @@ BEGIN
     END;
     RETURN NULL;
 END
-$capture$;
+$changecapture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_3_ec175998_truncate() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+CREATE OR REPLACE FUNCTION changecapture.capture_3_c4187811_truncate() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     BEGIN
         IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
@@ -89,16 +89,16 @@ BEGIN
     END;
     RETURN NULL;
 END
-$capture$;
+$changecapture$;
 
-CREATE TRIGGER "00_changecapture_3_ec175998" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_ec175998();
+CREATE TRIGGER "00_changecapture_3_c4187811" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_c4187811();
 
-CREATE TRIGGER "00_changecapture_3_ec175998_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_ec175998_truncate();
+CREATE TRIGGER "00_changecapture_3_c4187811_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_c4187811_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_pentity_history_rows"() RETURNS TABLE ("pe_id" integer, "uuid" character varying(128), "instance_type" character varying(512), "type" character varying(512), "pe_label" character varying(128), "changed_at" timestamptz, "deleted" boolean, "origin" text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
     WITH pending AS (
         SELECT DISTINCT ON (c.key) c.key, c.operation, c.image, c.captured_at,
                c.key::json ->> 1 AS identity
@@ -132,6 +132,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     WHERE p.operation = 'D'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = p.identity)
-$history$;
+$changecapture$;
 
 CREATE OR REPLACE VIEW changecapture."pr_pentity_history" AS SELECT * FROM changecapture."pr_pentity_history_rows"()

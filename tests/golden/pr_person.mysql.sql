@@ -1,4 +1,4 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_insert_11518b46` AFTER INSERT ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_insert_a14e6713` AFTER INSERT ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -18,7 +18,7 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_update_11518b46` AFTER UPDATE ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_update_a14e6713` AFTER UPDATE ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE changed LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT '';
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
@@ -34,44 +34,44 @@ BEGIN
     END;
     IF NOT IFNULL(@changecapture_applying, 0) THEN
         IF NOT (NEW.`pe_id` <=> OLD.`pe_id`) THEN
-                    SET changed = CONCAT(changed, ',"pe_id":', IFNULL(NEW.`pe_id`, 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"pe_id":', IFNULL(NEW.`pe_id`, 'null'));
+        END IF;
         IF NOT (NEW.`track_id` <=> OLD.`track_id`) THEN
-                    SET changed = CONCAT(changed, ',"track_id":', IFNULL(NEW.`track_id`, 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"track_id":', IFNULL(NEW.`track_id`, 'null'));
+        END IF;
         IF NOT (NEW.`location_id` <=> OLD.`location_id`) THEN
-                    SET changed = CONCAT(changed, ',"location_id":', IFNULL(NEW.`location_id`, 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"location_id":', IFNULL(NEW.`location_id`, 'null'));
+        END IF;
         IF NOT (NEW.`pe_label` <=> BINARY OLD.`pe_label`) THEN
-                    SET changed = CONCAT(changed, ',"pe_label":', IFNULL(JSON_QUOTE(NEW.`pe_label`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"pe_label":', IFNULL(JSON_QUOTE(NEW.`pe_label`), 'null'));
+        END IF;
         IF NOT (NEW.`first_name` <=> BINARY OLD.`first_name`) THEN
-                    SET changed = CONCAT(changed, ',"first_name":', IFNULL(JSON_QUOTE(NEW.`first_name`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"first_name":', IFNULL(JSON_QUOTE(NEW.`first_name`), 'null'));
+        END IF;
         IF NOT (NEW.`middle_name` <=> BINARY OLD.`middle_name`) THEN
-                    SET changed = CONCAT(changed, ',"middle_name":', IFNULL(JSON_QUOTE(NEW.`middle_name`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"middle_name":', IFNULL(JSON_QUOTE(NEW.`middle_name`), 'null'));
+        END IF;
         IF NOT (NEW.`last_name` <=> BINARY OLD.`last_name`) THEN
-                    SET changed = CONCAT(changed, ',"last_name":', IFNULL(JSON_QUOTE(NEW.`last_name`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"last_name":', IFNULL(JSON_QUOTE(NEW.`last_name`), 'null'));
+        END IF;
         IF NOT (NEW.`gender` <=> OLD.`gender`) THEN
-                    SET changed = CONCAT(changed, ',"gender":', IFNULL(NEW.`gender`, 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"gender":', IFNULL(NEW.`gender`, 'null'));
+        END IF;
         IF NOT (NEW.`date_of_birth` <=> OLD.`date_of_birth`) THEN
-                    SET changed = CONCAT(changed, ',"date_of_birth":', IFNULL(CONCAT('"', NEW.`date_of_birth`, '"'), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"date_of_birth":', IFNULL(CONCAT('"', NEW.`date_of_birth`, '"'), 'null'));
+        END IF;
         IF NOT (NEW.`comments` <=> BINARY OLD.`comments`) THEN
-                    SET changed = CONCAT(changed, ',"comments":', IFNULL(JSON_QUOTE(NEW.`comments`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"comments":', IFNULL(JSON_QUOTE(NEW.`comments`), 'null'));
+        END IF;
         IF NOT (NEW.`created_on` <=> OLD.`created_on`) THEN
-                    SET changed = CONCAT(changed, ',"created_on":', IFNULL(CONCAT('"', REPLACE(NEW.`created_on`, ' ', 'T'), '"'), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"created_on":', IFNULL(CONCAT('"', REPLACE(NEW.`created_on`, ' ', 'T'), '"'), 'null'));
+        END IF;
         IF NOT (NEW.`modified_on` <=> OLD.`modified_on`) THEN
-                    SET changed = CONCAT(changed, ',"modified_on":', IFNULL(CONCAT('"', REPLACE(NEW.`modified_on`, ' ', 'T'), '"'), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"modified_on":', IFNULL(CONCAT('"', REPLACE(NEW.`modified_on`, ' ', 'T'), '"'), 'null'));
+        END IF;
         IF NOT (NEW.`deleted` <=> BINARY OLD.`deleted`) THEN
-                    SET changed = CONCAT(changed, ',"deleted":', IFNULL(JSON_QUOTE(NEW.`deleted`), 'null'));
-                END IF;
+            SET changed = CONCAT(changed, ',"deleted":', IFNULL(JSON_QUOTE(NEW.`deleted`), 'null'));
+        END IF;
         IF NOT (NEW.`id` <=> OLD.`id` AND NEW.`uuid` <=> BINARY OLD.`uuid`) THEN
             INSERT INTO changecapture_captured
                 (table_id, operation, `key`, old_key, changed, transaction_id, captured_at)
@@ -86,7 +86,7 @@ BEGIN
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_delete_11518b46` AFTER DELETE ON `pr_person` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_1_delete_a14e6713` AFTER DELETE ON `pr_person` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION

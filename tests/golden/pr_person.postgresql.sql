@@ -1,5 +1,5 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_1_cf7ec418() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+CREATE OR REPLACE FUNCTION changecapture.capture_1_a25bf5c1() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     IF current_setting('changecapture.applying', true) = 'on' THEN
         RETURN NULL;
@@ -85,10 +85,10 @@ BEGIN
     END;
     RETURN NULL;
 END
-$capture$;
+$changecapture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_1_cf7ec418_truncate() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+CREATE OR REPLACE FUNCTION changecapture.capture_1_a25bf5c1_truncate() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     BEGIN
         IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
@@ -116,16 +116,16 @@ BEGIN
     END;
     RETURN NULL;
 END
-$capture$;
+$changecapture$;
 
-CREATE TRIGGER "00_changecapture_1_cf7ec418" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_cf7ec418();
+CREATE TRIGGER "00_changecapture_1_a25bf5c1" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_a25bf5c1();
 
-CREATE TRIGGER "00_changecapture_1_cf7ec418_truncate" BEFORE TRUNCATE ON "public"."pr_person"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_cf7ec418_truncate();
+CREATE TRIGGER "00_changecapture_1_a25bf5c1_truncate" BEFORE TRUNCATE ON "public"."pr_person"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_a25bf5c1_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_person_history_rows"() RETURNS TABLE ("id" integer, "uuid" character varying(128), "pe_id" integer, "track_id" integer, "location_id" integer, "pe_label" character varying(128), "first_name" character varying(64), "middle_name" character varying(64), "last_name" character varying(64), "gender" integer, "date_of_birth" date, "comments" text, "created_on" timestamp without time zone, "modified_on" timestamp without time zone, "changed_at" timestamptz, "deleted" boolean, "origin" text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
     WITH pending AS (
         SELECT DISTINCT ON (c.key) c.key, c.operation, c.image, c.captured_at,
                c.key::json ->> 1 AS identity
@@ -159,6 +159,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     WHERE p.operation = 'D'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = p.identity)
-$history$;
+$changecapture$;
 
 CREATE OR REPLACE VIEW changecapture."pr_person_history" AS SELECT * FROM changecapture."pr_person_history_rows"()

@@ -293,6 +293,12 @@ def test_a_column_that_begins_with_an_at_sign_takes_its_table_out() -> None:
     assert "@alive" in decide(profile(), numbered("t", text("@alive")))["t"].reason
 
 
+def test_what_ends_the_text_of_our_functions_stands_in_no_synced_name() -> None:
+    odd = "a$changecapture$"
+    tables = [numbered("camp", text(odd)), numbered(odd), numbered("tent", text("$capture$"))]
+    assert list(define(profile(), *tables)) == ["tent"]
+
+
 def test_the_generic_profile_takes_what_has_a_name() -> None:
     decisions = decide(
         load_profile("generic"),

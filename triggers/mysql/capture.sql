@@ -46,9 +46,9 @@ END
 
 -- statement: change
 -- What {{changes}} has for each column that travels.
-        IF NOT ({{new}} <=> {{old}}) THEN
-            SET changed = CONCAT(changed, {{name}}, {{value}});
-        END IF;
+IF NOT ({{new}} <=> {{old}}) THEN
+    SET changed = CONCAT(changed, {{name}}, {{value}});
+END IF;
 
 -- statement: delete_trigger
 -- mysql only: one trigger for each operation; PostgreSQL has one function.

@@ -8,7 +8,7 @@
 -- Reads: the old and the new row. Writes: one row of captured.
 -- Silent when: this site's applier is writing; an update changes no column that travels.
 CREATE OR REPLACE FUNCTION {{function}}() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp{{settings}} AS $capture$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp{{settings}} AS $changecapture$
 BEGIN
     IF current_setting('changecapture.applying', true) = 'on' THEN
         RETURN NULL;
@@ -42,7 +42,7 @@ BEGIN
     END;
     RETURN NULL;
 END
-$capture$
+$changecapture$
 
 -- statement: change
 -- One line of {{changes}} for each column that travels.
@@ -59,7 +59,7 @@ FOR EACH ROW EXECUTE FUNCTION {{function}}()
 -- postgresql only: MySQL has no trigger on TRUNCATE.
 -- Reads: the whole table. Writes: one row of captured for each row that goes.
 CREATE OR REPLACE FUNCTION {{function}}_truncate() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     BEGIN
         IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
@@ -73,7 +73,7 @@ BEGIN
     END;
     RETURN NULL;
 END
-$capture$
+$changecapture$
 
 -- statement: truncate_trigger
 -- postgresql only: MySQL has no trigger on TRUNCATE.

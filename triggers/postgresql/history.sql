@@ -7,7 +7,7 @@
 -- postgresql only: see above.
 -- A row that was deleted and inserted again under another local number is shown once, live.
 CREATE OR REPLACE FUNCTION {{function}}() RETURNS TABLE ({{declarations}})
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
     WITH pending AS (
         SELECT DISTINCT ON (c.key) c.key, c.operation, c.image, c.captured_at,
                {{pending_identity}} AS identity
@@ -41,7 +41,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $history$
     WHERE p.operation = 'D'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = p.identity)
-$history$
+$changecapture$
 
 -- statement: history_view
 CREATE OR REPLACE VIEW {{view}} AS SELECT * FROM {{function}}()
