@@ -1,6 +1,7 @@
 """Changes become the entries of a pass."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from changecapture.author import Author
@@ -9,6 +10,7 @@ from changecapture.core.change import ALIVE, UNSEEN, Entry, Row, Version, add_na
 from changecapture.core.clock import next_stamp
 from changecapture.core.group import complete
 from changecapture.core.merge import merge_entries, read_columns
+from changecapture.identify import own_keys
 from changecapture.publish.change import Change
 from changecapture.publish.home import keep_large
 from changecapture.publish.whole import translate
@@ -51,6 +53,7 @@ def _append(store: Store, changes: list[Change]) -> None:
     store.append_entries(author.entries, applied=True)
     _settle_conflicts(store, author.entries)
     _stir_kin(store, changes)
+    _stir_doubles(store, changes)
     store.write_versions(versions, {change.row: change.version for change in changes})
     store.write_images(
         {c.row: c.image for c in changes if c.image and not c.alive},
@@ -94,6 +97,21 @@ def _stir_kin(store: Store, changes: Iterable[Change]) -> None:
         store.write_parked(
             {row: ("thing", "another row of the same thing has come or gone") for row in stirred}
         )
+
+
+def _stir_doubles(store: Store, changes: Iterable[Change]) -> None:
+    """List rows that were written under another of their keys (core.alias) to be shown anew: the application
+    has inserted such a row beside the one that has the name, or deletes it."""
+    if not store.has_aliases():
+        return
+    groups: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        if change.table.identity.kind in ("uuid", "natural") and change.local_key:
+            groups[change.table.name].append(change)
+    for group in groups.values():
+        own = own_keys(store, group[0].table, [change.local_key for change in group])
+        doubles = [change.row for change in group if own[change.local_key] != change.row.key]
+        store.write_parked({row: ("joined", "written under another of its keys") for row in doubles})
 
 
 def _place(store: Store, change: Change) -> tuple[bool, int]:
