@@ -323,7 +323,7 @@ def _backfill_batch(store: SqlStore, table_id: int, after: str | None) -> list[s
 
     def set_aside(text: str, error: Exception) -> None:
         with store.snapshot():
-            why = f"{text[:KEY_LENGTH]} was not captured: {', '.join(explain(error))}"
+            why = f"{text[:KEY_LENGTH]} was not captured: {': '.join(explain(error))}"
             store.write_missed(table.name, BACKFILL, why)
             pass_by(text)
 

@@ -147,7 +147,7 @@ def _apart(
 
     def set_aside(item: T, error: Exception) -> Found:
         with store.snapshot():
-            why = f"{str(item)[:KEY_LENGTH]} was not compared: {', '.join(explain(error))}"
+            why = f"{str(item)[:KEY_LENGTH]} was not compared: {': '.join(explain(error))}"
             store.write_missed(table.name, UPDATE, why)
         return Found(table.name, set_aside=1)
 

@@ -158,7 +158,7 @@ def _take_apart(
         patiently(partial(take_records, store, part, seen, loaded, places))
 
     def refuse(record: Record, error: Exception) -> None:
-        loaded.refuse(record.place, ", ".join(explain(error)))
+        loaded.refuse(record.place, ": ".join(explain(error)))
 
     if batch:
         isolate(batch, take, refuse)
