@@ -9,7 +9,7 @@ from typing import Any
 from changecapture.apply.fold import hold_members
 from changecapture.apply.localise import localise, locate, park_reference
 from changecapture.apply.match import UNIQUE, match_rows, park_clashing
-from changecapture.apply.work import BUSY, Parked, Work, attempt, by_table
+from changecapture.apply.work import BUSY, REFERENCE, Parked, Work, attempt, by_table
 from changecapture.core.change import Row
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.errors import DataError, RetryLater
@@ -17,6 +17,7 @@ from changecapture.publish.home import LARGE
 from changecapture.store.interface import Store
 
 OTHER = Parked("", "")
+AWAITS = Parked(REFERENCE, "what it refers to is being joined")
 
 
 def insert_absent(store: Store, works: Sequence[Work]) -> None:
@@ -28,7 +29,8 @@ def insert_absent(store: Store, works: Sequence[Work]) -> None:
             rows = localise(store, table, group)
             ready = [work for work in group if work.row in rows]
             match_rows(store, table, ready, rows, works)
-            ready = [work for work in ready if work.match is None]
+            _await_joins(table, ready, works)
+            ready = [work for work in ready if work.match is None and work.parked is None]
             left += [work for work in group if work.row not in rows and work.parked is None]
             _insert_ready(store, table, ready, rows)
             park_clashing(store, table, ready, rows)
@@ -38,6 +40,19 @@ def insert_absent(store: Store, works: Sequence[Work]) -> None:
             break
         todo = left
     _fill_waiting(store, [work for work in works if work.inserted and work.waiting])
+
+
+def _await_joins(table: SyncedTable, ready: Sequence[Work], works: Iterable[Work]) -> None:
+    """Let a row wait, that is known by what it refers to, for a row of the batch that is about to be joined:
+    it cannot be told from its like before."""
+    wires = {column.wire for column in table.columns if column.name in table.natural}
+    if not wires:
+        return
+    joining = {work.row for work in works if work.match is not None or work.parked is AWAITS}
+    for work in ready:
+        named = {Row(i.target_table, i.target_key) for i in work.waiting if i.column in wires}
+        if work.parked is None and not named.isdisjoint(joining):
+            work.parked = AWAITS
 
 
 def _insert_ready(

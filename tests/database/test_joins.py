@@ -115,7 +115,7 @@ def test_row_that_is_inserted_again_under_the_key_that_was_joined_away_is_folded
     meet(here, there)
     there.add("sector", "s2", "C", note="again")
     meet(here, there)
-    assert here.rows("sector") == there.rows("sector") == {"s1": ("C", "again")}
+    assert here.rows("sector") == there.rows("sector") == {"s1": "again"}
     there.add("sector", "s2", "C", note="once more")
     there.delete("sector", "s2")
     meet(here, there)
