@@ -70,7 +70,7 @@ def reconcile(store: SqlStore, names: Sequence[str] = (), progress: Progress | N
     """
     store.refresh_tables()
     tables = _find_tables(store, names)
-    missed = store.query(f"SELECT coalesce(max(id), 0) FROM {store.prefix}missed")[0][0]
+    missed = store.last_missed()
     found: dict[str, Found] = {table.name: Found(table.name) for table in tables}
     mapped = store.mapping.local_tables if store.mapping is not None else ()
     steps = [(_compare_present, table) for table in tables if table.wire not in mapped]
@@ -92,9 +92,9 @@ def reconcile(store: SqlStore, names: Sequence[str] = (), progress: Progress | N
             )
     drain(store)
     if not names:
-        store.execute(f"DELETE FROM {store.prefix}missed WHERE id <= %s", (missed,))
+        store.forget_missed(missed)
     for name in names:
-        store.execute(f"DELETE FROM {store.prefix}missed WHERE id <= %s AND table_name = %s", (missed, name))
+        store.forget_missed(missed, name)
     if progress is not None:
         progress("tables reconciled", len(steps), len(steps))
     return list(found.values())

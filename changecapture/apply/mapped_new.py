@@ -25,7 +25,7 @@ from changecapture.core.change import Entry, Row, Version
 from changecapture.core.merge import Decision, read_columns
 from changecapture.mapping.difference import merge_known, read_parts
 from changecapture.mapping.lens import fill, put
-from changecapture.mapping.model import Mapping as Lens
+from changecapture.mapping.model import Lens
 from changecapture.store.interface import Store
 
 

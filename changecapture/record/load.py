@@ -306,8 +306,8 @@ def _explain(error: Exception) -> str:
 
 
 def _note_parked(store: SqlStore, places: dict[Row, str], loaded: Loaded) -> None:
-    rows = store.query(f"SELECT table_name, row_key, reason, detail FROM {store.prefix}parked ORDER BY 1, 2")
-    for table, key, reason, detail in rows:
-        place = places.get(Row(table, key))
+    for parked in store.read_parked_rows():
+        place = places.get(Row(parked.table, parked.key))
         if place is not None:
-            loaded.parked.append((place, f"{table} {key}: {reason}: {detail}"))
+            what = f"{parked.table} {parked.key}: {parked.reason}: {parked.detail}"
+            loaded.parked.append((place, what))

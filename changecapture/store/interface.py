@@ -19,7 +19,7 @@ from changecapture.core.codec import PassName
 from changecapture.core.merge import Conflict
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import Component, Vector
-from changecapture.mapping.model import Mapping as Lens
+from changecapture.mapping.model import Lens
 from changecapture.memo import Memo
 
 

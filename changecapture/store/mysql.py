@@ -22,9 +22,11 @@ from changecapture.dialect import mysql as dialect
 from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
 from changecapture.store.columns import Column
 from changecapture.store.literals import (
+    Long,
     Many,
     Records,
     measure,
+    spell_long,
     spell_many,
     spell_records,
     write_columns,
@@ -40,6 +42,8 @@ WAIT_SECONDS = 10
 """For what others hold, except while applying: ALTER TABLE meets InnoDB's own statistics thread."""
 STATEMENT_CHARACTERS = 500_000
 """Of records that one statement carries: servers take 16 MB (max_allowed_packet), old ones 1 MB."""
+ROOM = 1024
+"""Bytes of a packet that are no statement, generously."""
 SHORT_VALUE = 4_000
 """Characters. Rows with longer values are updated one by one."""
 TINY_VALUE = 63
@@ -90,11 +94,13 @@ class MySQLStore(SqlStore):
             )
         except TypeError as error:
             raise refuse_options(url, error) from error
+        connection.encoders[Long] = spell_long  # type: ignore[assignment]
         connection.encoders[Many] = spell_many  # type: ignore[assignment]
         connection.encoders[Records] = spell_records  # type: ignore[assignment]
         with connection.cursor() as cursor:
-            cursor.execute("SELECT version()")
-            self.mariadb = "mariadb" in str(cursor.fetchall()).lower()
+            cursor.execute("SELECT version(), @@max_allowed_packet")
+            ((version, self._largest),) = cursor.fetchall()
+            self.mariadb = "mariadb" in version.lower()
         if self.mariadb:
             # SKIP LOCKED fails with error 1180 when a row is locked and the timeout is 0.
             self.lock_prefix = "SET STATEMENT innodb_lock_wait_timeout = 1 FOR "
@@ -140,6 +146,18 @@ class MySQLStore(SqlStore):
             return Gone(f"cannot reach {self.url}", why=text, mend="is the server running?")
         return error
 
+    def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> int:
+        """Run a statement; return how many rows it touched. Raise DataError for one that the server does not
+        read: it would close the connection."""
+        size = len(sql) + sum(map(measure, parameters or ()))
+        if 4 * size > self._largest:
+            size += len(sql.encode()) - len(sql)
+            size += sum(len(v.encode()) - len(v) for v in parameters or () if type(v) is str)
+            if size + ROOM > self._largest:
+                why = f"it takes {size} bytes, max_allowed_packet is {self._largest}"
+                raise DataError("more than the server reads", reason="large", why=why)
+        return super().execute(sql, parameters)
+
     def _check_answer(self, cursor: Any) -> None:
         # A function whose text is longer than max_allowed_packet comes to NULL, with a warning.
         if cursor.warning_count:
@@ -183,21 +201,31 @@ class MySQLStore(SqlStore):
         return f"{expression} IN %s", [Many(wanted)]
 
     def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        self._insert(f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES", write_records(rows))
+        try:
+            self._insert(
+                f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES", write_records(rows)
+            )
+        except DataError as error:
+            if error.reason != "large":
+                raise
+            # A row of the application's can be parked; what the log cannot hold would be lost.
+            mend = "raise max_allowed_packet to 64M, in the server's configuration too"
+            raise ConfigError(f"{self.url} cannot keep a change", why=error.why, mend=mend) from error
 
     def _insert(self, beginning: str, records: Iterable[str], ending: str = "") -> None:
         """Send records as SQL text, as many with each statement as it holds.
 
         The driver's own way, a call for each value, takes longer than the server.
         """
+        most = min(STATEMENT_CHARACTERS, self._largest // 8)
         part: list[str] = []
         size = 0
         for text in records:
-            part.append(text)
-            size += len(text)
-            if size > STATEMENT_CHARACTERS:
+            if part and size + len(text) > most:
                 self.execute(f"{beginning} {','.join(part)} {ending}")
                 part, size = [], 0
+            part.append(text)
+            size += len(text)
         if part:
             self.execute(f"{beginning} {','.join(part)} {ending}")
 
@@ -230,7 +258,7 @@ class MySQLStore(SqlStore):
         return (
             f"{select} FROM JSON_TABLE(%s, '$[*]' COLUMNS (wanted {wanted} PATH '$')) AS w "
             f"STRAIGHT_JOIN {rest} {names[0]} = %s AND {names[1]} = w.wanted",
-            [dump(keys), table],
+            [Long(dump(keys)), table],
         )
 
     def _delete_captured(self, ids: Sequence[int]) -> int:
@@ -245,7 +273,7 @@ class MySQLStore(SqlStore):
         return self.execute(
             "DELETE c FROM JSON_TABLE(%s, '$[*]' COLUMNS (id bigint PATH '$')) AS w "
             f"STRAIGHT_JOIN {self.prefix}captured AS c ON c.id = w.id",
-            (dump(list(ids)),),
+            (Long(dump(list(ids))),),
         )
 
     def read_entries(self, after: int, end: int, limit: int) -> list[tuple[int, Entry]]:

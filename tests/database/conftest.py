@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import estate, family, seeds, vesuvius
 from tests.support.databases import DatabaseServer, run_script
+from tests.support.family import Family
 from tests.support.schemas import build_database
 from tests.support.sites import EDEN_TABLES, Site
 
@@ -131,6 +132,20 @@ def families(request: pytest.FixtureRequest, new_site: NewSite) -> tuple[Site, S
     """Two sites of the small application, one on each kind of server."""
     here, there = request.param
     return new_site(here, "family"), new_site(there, "family")
+
+
+@pytest.fixture
+def other() -> Iterator[Callable[[Site], Family]]:
+    """Opens further sessions of the application; they end with the test."""
+    opened: list[Family] = []
+
+    def connect(site: Site) -> Family:
+        opened.append(Family(site.url))
+        return opened[-1]
+
+    yield connect
+    for connection in opened:
+        connection.close()
 
 
 class NewTables:

@@ -1,7 +1,7 @@
 """One row that cannot be written, or raises what nobody foresaw, stops neither its batch nor its site."""
 
 import os
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pytest
@@ -12,17 +12,18 @@ from changecapture.config import parse_url
 from changecapture.core.change import Row
 from changecapture.core.clock import LATEST_STAMP
 from changecapture.core.scopes import EVERY
-from changecapture.errors import DataError
+from changecapture.errors import ConfigError, DataError
 from changecapture.install import install
+from changecapture.pair import pull
 from changecapture.publish import publish
 from changecapture.reconcile import reconcile
 from changecapture.record.export import Wanted, export_rows
 from changecapture.record.load import import_rows
 from changecapture.store import open_store
-from tests.database.test_hostile_peer import Peer, send
 from tests.database.test_store_contract import entry, place, store  # noqa: F401
 from tests.support import family
 from tests.support.databases import run_script
+from tests.support.forger import Peer, send
 from tests.support.sites import Site, assert_in_step, exchange
 
 NARROW = (
@@ -265,17 +266,34 @@ def test_no_code_of_ours_writes_a_stamp_that_peers_refuse(store, stamp):  # noqa
         store.append_entries([replace(entry(), stamp=stamp)], applied=True)
 
 
-def test_value_that_is_too_long_for_the_server_is_never_published_as_null(new_tables):
-    """Such a function comes to NULL, with a warning: base64 of a file is a third longer than the file."""
-    site = new_tables("mariadb", "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longblob)")
+@contextmanager
+def narrowed(site):
+    """Give a store whose server reads and writes at most 1 MB at once."""
     ((usual,),) = site.fetch("SELECT @@GLOBAL.max_allowed_packet")
-    site.run("INSERT INTO file VALUES ('long', repeat('x', 900000)), ('short', 'x')")
     site.run("SET GLOBAL max_allowed_packet = 1048576")
     try:
         with closing(open_store(site.url)) as store:
-            assert publish(store) == 2
+            yield store
     finally:
         site.run(f"SET GLOBAL max_allowed_packet = {usual}")
+
+
+def test_change_that_the_server_cannot_keep_is_named_with_what_to_do_and_comes_then(new_tables):
+    here = new_tables("postgresql", "CREATE TABLE file (name varchar(20) PRIMARY KEY, data text)")
+    there = new_tables("mariadb", "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longtext)")
+    here.run("INSERT INTO file VALUES ('long', repeat('x', 1100000)), ('short', 'x')")
+    with narrowed(there) as small, pytest.raises(ConfigError, match=r"cannot keep a change.*64M"):
+        pull(here.store, small)
+    pull(here.store, there.store)
+    assert there.fetch("SELECT name, length(data) FROM file") == [("long", 1100000), ("short", 1)]
+
+
+def test_value_that_is_too_long_for_the_server_is_never_published_as_null(new_tables):
+    """Such a function comes to NULL, with a warning: base64 of a file is a third longer than the file."""
+    site = new_tables("mariadb", "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longblob)")
+    site.run("INSERT INTO file VALUES ('long', repeat('x', 900000)), ('short', 'x')")
+    with narrowed(site) as small:
+        assert publish(small) == 2
     assert site.fetch("SELECT row_key FROM {p}changelog") == [("short",)]
     ((reason,),) = site.fetch("SELECT reason FROM {p}missed")
     assert "long" in reason and "large: " in reason and "max_allowed_packet" in reason

@@ -8,7 +8,7 @@ import pytest
 from changecapture.core.change import Row
 from changecapture.core.hashtree import HashTree, find_differing
 from changecapture.core.scopes import EVERY, Scopes
-from changecapture.errors import PeerError
+from changecapture.errors import ConfigError, PeerError
 from changecapture.verify import verify
 from changecapture.verify.questions import FarSide, Respondent
 from changecapture.verify.side import StoreSide
@@ -60,12 +60,12 @@ def test_tables_that_are_not_exchanged_are_neither_compared_nor_told_nor_taken(f
     here.publish()
     scope = next(iter(here.store.tables.values())).scope
     asked = far(here, Scopes(frozenset({scope})))
-    found = verify(StoreSide(there.store), asked, repair=True)
-    assert (found.rows, found.differences, there.family.shown("parent")) == (0, [], {})
+    with pytest.raises(ConfigError, match="no table in common"):
+        verify(StoreSide(there.store), asked, repair=True)
+    assert there.family.shown("parent") == {}
     for question in (
         {"do": "tell", "rows": [["parent", "secret"]]},
         {"do": "merged", "rows": [["parent", "secret"]]},
-        {"do": "read", "shared": {"parent": ["note"]}, "again": False},
     ):
         with pytest.raises(PeerError, match="may be compared"):
             asked._ask(json.dumps(question))
@@ -73,9 +73,14 @@ def test_tables_that_are_not_exchanged_are_neither_compared_nor_told_nor_taken(f
 
 MALFORMED = (
     *("", "[]", "{}", '{"do":"drop"}', '{"do":"nodes","of":[[8,256]]}', '{"do":"rows","of":[[-1,0]]}'),
-    *('{"do":"tell","rows":[["parent"]]}', '{"do":"tell","rows":[["a\\u0000b","k"]]}', '{"do":"find"}'),
+    *(
+        '{"do":"tell","rows":[["parent"]]}',
+        '{"do":"tell","rows":[["a\\u0000b","k"]]}',
+        '{"do":"find","places":5}',
+    ),
     *('{"do":"take","vector":"{}","records":[]}', '{"do":"nodes","of":[[0,0],[0,0]]}'),
-    '{"do":"read","shared":{"parent":["\\ud800"]},"again":false}',
+    '{"do":"read","without":[]}',
+    '{"do":"read","without":{"parent":[{}]}}',
 )
 
 

@@ -3,7 +3,7 @@ wrong before a rule was made, and go wrong when it is taken out (scripts/mutate.
 
 Those that the merge alone answers are in core/test_counterexamples.py. What needs two sessions at once (R1,
 R5, R7, and R8 again) is shown on real servers, in tests/database: test_cascade_sessions, test_publish,
-test_apply.
+test_apply, test_apply_busy, test_apply_meanwhile.
 """
 
 from dataclasses import replace
