@@ -12,7 +12,10 @@ TESTS = (
     "tests/unit/core/test_merge.py",
 )
 """What must notice, unless a mutation says otherwise."""
-BESIDE = tuple(f"tests/database/test_{name}.py" for name in ("apply", "cascade_sessions", "publish"))
+BESIDE = tuple(
+    f"tests/database/test_{name}.py"
+    for name in ("apply", "apply_deletes", "apply_meanwhile", "cascade_sessions", "publish")
+)
 """What two sessions at once are needed for, on real servers: those of their tests that bear the number."""
 
 
