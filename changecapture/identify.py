@@ -27,7 +27,7 @@ UUID_LENGTH = 36
 
 def name_rows(store: Store, table: SyncedTable, local_keys: Iterable[str]) -> dict[str, str]:
     """Return the key of each local key. A row without an identity of its own is given a key."""
-    keys = own_keys(store, table, local_keys)
+    keys = _own_names(store, table, local_keys)
     if table.identity.kind == "composite":
         return keys  # what it is made of has been named already
     joined = store.read_names([Row(table.wire, key) for key in keys.values()])
@@ -74,7 +74,7 @@ def _parts(table: SyncedTable) -> list[tuple[str, str] | None]:
     return [local_reference(column.reference) for column in table.identity.columns]
 
 
-def own_keys(store: Store, table: SyncedTable, local_keys: Iterable[str]) -> dict[str, str]:
+def _own_names(store: Store, table: SyncedTable, local_keys: Iterable[str]) -> dict[str, str]:
     """Return the key that each row has of its own."""
     wanted = list(dict.fromkeys(local_keys))
     parsed = dict(zip(wanted, json.loads(f"[{','.join(wanted)}]"), strict=True))

@@ -1,7 +1,6 @@
 """Changes become the entries of a pass."""
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from changecapture.author import Author
@@ -10,7 +9,6 @@ from changecapture.core.change import ALIVE, UNSEEN, Entry, Row, Version, add_na
 from changecapture.core.clock import next_stamp
 from changecapture.core.group import complete
 from changecapture.core.merge import merge_entries, read_columns
-from changecapture.identify import own_keys
 from changecapture.publish.change import Change
 from changecapture.publish.home import keep_large
 from changecapture.publish.whole import translate
@@ -53,7 +51,7 @@ def _append(store: Store, changes: list[Change]) -> None:
     store.append_entries(author.entries, applied=True)
     _settle_conflicts(store, author.entries)
     _stir_kin(store, changes)
-    _stir_doubles(store, changes)
+    _stir_joined(store, changes)
     store.write_versions(versions, {change.row: change.version for change in changes})
     store.write_images(
         {c.row: c.image for c in changes if c.image and not c.alive},
@@ -99,19 +97,13 @@ def _stir_kin(store: Store, changes: Iterable[Change]) -> None:
         )
 
 
-def _stir_doubles(store: Store, changes: Iterable[Change]) -> None:
-    """List rows that were written under another of their keys (core.alias) to be shown anew: the application
-    has inserted such a row beside the one that has the name, or deletes it."""
-    if not store.has_aliases():
-        return
-    groups: dict[str, list[Change]] = defaultdict(list)
-    for change in changes:
-        if change.table.identity.kind in ("uuid", "natural") and change.local_key:
-            groups[change.table.name].append(change)
-    for group in groups.values():
-        own = own_keys(store, group[0].table, [change.local_key for change in group])
-        doubles = [change.row for change in group if own[change.local_key] != change.row.key]
-        store.write_parked({row: ("joined", "written under another of its keys") for row in doubles})
+def _stir_joined(store: Store, changes: Iterable[Change]) -> None:
+    """List rows with several keys that came, or went, under one of them, to be shown anew: they may be here
+    under two."""
+    came = [change.row for change in changes if change.alive is False or (change.whole and change.alive)]
+    store.write_parked(
+        {row: ("changed", "it may stand here under several of its keys") for row in store.read_members(came)}
+    )
 
 
 def _place(store: Store, change: Change) -> tuple[bool, int]:

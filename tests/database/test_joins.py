@@ -77,6 +77,17 @@ def test_edit_under_the_key_that_was_joined_away_is_one_of_the_joined_row(trio):
     assert here.rows("skill") == there.rows("skill") == third.rows("skill") == {"a": "late"}
 
 
+def test_row_that_the_application_inserts_under_a_key_that_was_joined_away_is_folded_again(camps):
+    """Seeds bring their original uuid each time."""
+    here, there = camps
+    here.add("sector", "a", "Nurse")
+    there.add("sector", "b", "Nurse")
+    meet(here, there)
+    there.add("sector", "b", "Nurse", note="again")
+    meet(here, there)
+    assert here.rows("sector") == there.rows("sector") == {"a": "again"}
+
+
 def test_rows_below_joined_rows_are_joined_and_the_rest_is_led_over(camps):
     here, there = camps
     for camp, key in ((here, "b"), (there, "a")):
