@@ -12,7 +12,10 @@ TESTS = (
     "tests/unit/core/test_merge.py",
 )
 """What must notice, unless a mutation says otherwise."""
-BESIDE = tuple(f"tests/database/test_{name}.py" for name in ("apply", "cascade_sessions", "publish"))
+BESIDE = tuple(
+    f"tests/database/test_{name}.py"
+    for name in ("apply", "apply_deletes", "apply_meanwhile", "cascade_sessions", "publish")
+)
 """What two sessions at once are needed for, on real servers: those of their tests that bear the number."""
 
 
@@ -185,6 +188,12 @@ MUTATIONS = (
         "if self._lock_depth == 0 and not self._take_lock():",
         "if False:",
         BESIDE,
+    ),
+    Mutation(
+        "R4: it is shown whole, whatever came of it beside",
+        SHOW,
+        "if row in again or row in anew:",
+        "if row in again or row in everything and everything[row].parked is None:",
     ),
     Mutation(
         "R6: captured changes of held rows are published first",
@@ -361,6 +370,12 @@ MUTATIONS = (
         SHOW,
         "[c for c in captured if c.transaction_id in transactions]",
         "[c for c in captured if c.key in {work.local_key for work in touched.values()}]",
+    ),
+    Mutation(
+        "R20: what is published for a new key is merged again",
+        SHOW,
+        "if now.get(row) != work.version)",
+        "if False)",
     ),
     Mutation("no conflict without a record", SHOW, "    store.write_conflicts([", "    list(["),
     Mutation(
