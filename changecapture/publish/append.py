@@ -98,8 +98,9 @@ def _stir_kin(store: Store, changes: Iterable[Change]) -> None:
 
 
 def _stir_joined(store: Store, changes: Iterable[Change]) -> None:
-    """List rows with several keys that came under one of them, to be shown anew: they may be here twice."""
-    came = [change.row for change in changes if change.whole and change.alive]
+    """List rows with several keys that came, or went, under one of them, to be shown anew: they may be here
+    under two."""
+    came = [change.row for change in changes if change.alive is False or (change.whole and change.alive)]
     store.write_parked(
         {row: ("changed", "it may stand here under several of its keys") for row in store.read_members(came)}
     )

@@ -118,6 +118,21 @@ def test_join_reaches_a_site_that_has_both_rows(trio):
         assert camp.links() == {("p", "a"): "of b"}
 
 
+def test_row_that_is_inserted_again_under_the_key_that_was_joined_away_is_folded_anew(camps):
+    """An application's own import does so: the row would stand twice, and one of the two follow nobody."""
+    here, there = camps
+    here.add("sector", "s1", "C", note="one")
+    there.add("sector", "s2", "C", note="two")
+    meet(here, there)
+    there.add("sector", "s2", "C", note="again")
+    meet(here, there)
+    assert here.rows("sector") == there.rows("sector") == {"s1": "again"}
+    there.add("sector", "s2", "C", note="once more")
+    there.delete("sector", "s2")
+    meet(here, there)
+    assert {*here.rows("sector", "deleted").values(), *there.rows("sector", "deleted").values()} <= {"T"}
+
+
 def test_rows_that_one_site_has_side_by_side_are_never_joined_unasked(camps):
     here, there = camps
     here.add("sector", "a", "Health")
