@@ -39,6 +39,8 @@ WAIT_SECONDS = 10
 """For what others hold, except while applying: ALTER TABLE meets InnoDB's own statistics thread."""
 STATEMENT_CHARACTERS = 500_000
 """Of records that one statement carries: servers take 16 MB (max_allowed_packet), old ones 1 MB."""
+LARGE_PACKET = 64 << 20
+"""Bytes: a row of 24 MiB, the largest that travels, takes more than twice that as a statement."""
 SHORT_VALUE = 4_000
 """Characters. Rows with longer values are updated one by one."""
 TINY_VALUE = 63
@@ -54,6 +56,22 @@ BUSY_ERRORS = (1205, 1213, 3572, 1969, 3024)
 GONE_ERRORS = (1053, 2003, 2006, 2013, 2055, 1040, 1203, 1927, 0)
 DRIFT_ERRORS = (1054, 1146, 1305, 1360)
 RIGHT_ERRORS = (1044, 1045, 1049, 1142, 1143, 1227, 1370, 1419)
+
+
+class _Connection(pymysql.connections.Connection):
+    """Refuses a statement that the server would answer by closing the connection without a word."""
+
+    max_allowed_packet = 1 << 30
+
+    def query(self, sql: "str | bytes", unbuffered: bool = False) -> int:
+        statement = sql.encode(self.encoding, "surrogateescape") if isinstance(sql, str) else sql
+        if len(statement) >= self.max_allowed_packet:
+            raise ConfigError(
+                f"the database takes no statement of {len(statement):,} bytes",
+                why=f"max_allowed_packet is {self.max_allowed_packet:,}; a row of up to 24 MiB travels",
+                mend=f"SET GLOBAL max_allowed_packet = {LARGE_PACKET}, and the same in the server's file",
+            )
+        return int(super().query(statement, unbuffered))
 
 
 class MySQLStore(SqlStore):
@@ -75,7 +93,7 @@ class MySQLStore(SqlStore):
         options: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
         options |= {name: int(text) if text.isdigit() else text for name, text in url.options}
         try:
-            connection = pymysql.connect(
+            connection = _Connection(
                 host=url.host,
                 port=url.port,
                 user=url.user or None,
@@ -91,8 +109,9 @@ class MySQLStore(SqlStore):
         connection.encoders[Many] = spell_many  # type: ignore[assignment]
         connection.encoders[Records] = spell_records  # type: ignore[assignment]
         with connection.cursor() as cursor:
-            cursor.execute("SELECT version()")
-            self.mariadb = "mariadb" in str(cursor.fetchall()).lower()
+            cursor.execute("SELECT version(), @@max_allowed_packet")
+            ((version, connection.max_allowed_packet),) = cursor.fetchall()
+            self.mariadb = "mariadb" in str(version).lower()
         if self.mariadb:
             # SKIP LOCKED fails with error 1180 when a row is locked and the timeout is 0.
             self.lock_prefix = "SET STATEMENT innodb_lock_wait_timeout = 1 FOR "
