@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from changecapture.core.change import Entry, Row
+from changecapture.core.change import Entry, Row, Version
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.fit import text_length
 from changecapture.core.table import Identity, SyncedTable
@@ -45,11 +45,12 @@ class Subject(NamedTuple):
 
 
 class Crossed(NamedTuple):
-    """What the application did to a common row of a record, and when."""
+    """What the application did to a common row of a record, when, and what is known of the row."""
 
     subject: Subject
     difference: Difference
     at: int
+    version: Version | None
 
 
 def common_table(name: str, scope: str) -> SyncedTable:
@@ -91,7 +92,8 @@ def _record_key(form: tuple[str, ...], key: str) -> str | None:
 def find_changes(
     store: Store, lens: Lens, dirty: Mapping[Row, int], read_local: ReadLocal, *, whole: bool = False
 ) -> list[Crossed]:
-    """Return what the application did to common rows. ``dirty``: {row of the application: when}.
+    """Return what the application did to common rows. ``dirty``: {row of the application: when}. Nothing is
+    written: who publishes it says to which records the rows belong (``keep_hanging``).
 
     Of a record that is known, and is here, only what these rows concern is looked at; all if ``whole``.
     """
@@ -102,28 +104,34 @@ def find_changes(
             when[subject] = max(at, when.get(subject, 0))
             touched[subject].update(name for name, own in local_rows(lens, subject).items() if own == row)
     records = {subject: lens.records[subject.kind] for subject in when}
+    rows = find_common_rows(store, records)
+    asked = {row for each in rows.values() for row in each}
+    versions = store.read_versions(asked)
     if not whole:
-        records |= _narrow_known(store, records, touched)
+        records |= _narrow_known(records, versions, touched)
     local = _read_records(store, lens, records, read_local)
-    known = read_known(store, records)
-    parked = store.read_parked({row for rows in local.values() for row, _ in rows.values()})
+    rows = {s: common_rows(record, s.key, rows[s]) for s, record in records.items()}
+    entries = read_applied(store, versions.keys() & {row for each in rows.values() for row in each})
+    known = know(records, rows, {row: merge_known(found) for row, found in entries.items() if found})
+    parked = store.read_parked({row for places in local.values() for row, _ in places.values()})
     widths = read_widths(store, lens)
-    found: list[Crossed] = []
+    found: list[tuple[Subject, Difference]] = []
     for subject, at in when.items():
         now: Parts = {name: columns for name, (_, columns) in local[subject].items()}
         unshown = {name for name, (row, _) in local[subject].items() if row in parked} if parked else set()
         changes = _compare(widths, records[subject], subject.key, known[subject], now, unshown, _datetime(at))
-        found += (Crossed(subject, change, at) for change in changes)
-    store.write_mapped(hanging(lens, ((Row(d.part.table, d.key), d.columns) for _, d, _ in found)))
-    return found
+        found += ((subject, change) for change in changes)
+    versions |= store.read_versions({d.row for _, d in found} - asked)
+    return [Crossed(subject, d, when[subject], versions.get(d.row)) for subject, d in found]
 
 
 def _narrow_known(
-    store: Store, records: Mapping[Subject, Record], touched: Mapping[Subject, set[str]]
+    records: Mapping[Subject, Record],
+    versions: Mapping[Row, Version],
+    touched: Mapping[Subject, set[str]],
 ) -> dict[Subject, Record]:
     """Return the records that live in the log, narrowed to the rows that were touched."""
     things = {s: [Row(part.table, s.key) for part in r.thing] for s, r in records.items() if r.thing}
-    versions = store.read_versions({row for rows in things.values() for row in rows})
     dead = {row for row, version in versions.items() if not version.alive}
     return {
         subject: narrow(records[subject], frozenset(touched[subject]))
@@ -219,6 +227,23 @@ def record_rows(record: Record, key: str) -> dict[str, Row]:
     return {part.name: Row(part.table, local_key(part, key)) for part in record.local}
 
 
+def find_subjects(lens: Lens, records: Mapping[Row, Iterable[str | None]]) -> dict[Subject, list[Row]]:
+    """Return the records that common rows belong to, with those; ``records``: the keys of those that they
+    hang on."""
+    things = [{part.table for part in record.thing} for record in lens.records]
+    hanging = [{part.table for part in record.common if part.parent} for record in lens.records]
+    found: dict[Subject, list[Row]] = defaultdict(list)
+    for row in sorted(records):
+        for kind, record in enumerate(lens.records):
+            keys = [row.key] if row.table in things[kind] else []
+            if row.table in hanging[kind]:
+                keys += sorted(key for key in records[row] if key is not None and key not in keys)
+            for key in keys:
+                if not record.stays(key):
+                    found[Subject(kind, key)].append(row)
+    return found
+
+
 def record_subjects(store: Store, lens: Lens, kind: int, roots: Collection[Row]) -> list[Subject]:
     """Return the records of a kind that have these roots."""
     if lens.records[kind].root.parent:
@@ -237,6 +262,11 @@ def hanging(lens: Lens, rows: Iterable[tuple[Row, Mapping[str, Any]]]) -> dict[R
         if key is not None and 0 < len(key) <= KEY_LENGTH and "\0" not in key:
             found[row] = key
     return found
+
+
+def keep_hanging(store: Store, lens: Lens, found: Iterable[Crossed]) -> None:
+    """Keep which records the common rows hang on that an application made or moved."""
+    store.write_mapped(hanging(lens, ((item.difference.row, item.difference.columns) for item in found)))
 
 
 def common_rows(record: Record, key: str, hung: Iterable[Row]) -> list[Row]:
@@ -260,18 +290,9 @@ def find_common_rows(store: Store, records: Mapping[Subject, Record]) -> dict[Su
 
 def read_applied(store: Store, rows: Iterable[Row]) -> dict[Row, list[Entry]]:
     """Return the applied entries of rows."""
-    logged = store.read_row_entries(set(rows))
+    wanted = set(rows)
+    logged = store.read_row_entries(wanted) if wanted else {}
     return {row: [entry for entry, applied in found if applied] for row, found in logged.items()}
-
-
-def read_known(
-    store: Store, records: Mapping[Subject, Record]
-) -> dict[Subject, dict[tuple[str, str], Known]]:
-    """Return the merged common rows of records."""
-    rows = find_common_rows(store, records)
-    versions = store.read_versions({row for each in rows.values() for row in each})
-    entries = read_applied(store, versions) if versions else {}
-    return know(records, rows, {row: merge_known(found) for row, found in entries.items() if found})
 
 
 def know(

@@ -4,15 +4,16 @@ From what this site has: entries that were overtaken may be compacted (30 days, 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from changecapture.bridge import crossing_tables
-from changecapture.core.change import Name, Row
+from changecapture.bridge import find_common_rows, local_subjects, record_rows
+from changecapture.core.change import Entry, Name, Row
 from changecapture.envelope import describe, tell
 from changecapture.errors import ConfigError
 from changecapture.identify import find_joined
+from changecapture.mapping.narrow import narrow
 from changecapture.store.sqlstore import SqlStore
 
 WHAT = {"c": "created", "u": "changed", "d": "deleted"}
@@ -47,36 +48,68 @@ class Life:
 
 
 def read_history(store: SqlStore, table: str, key: str) -> Life:
-    """Return a row's life; raise ConfigError when nothing is known of it."""
+    """Return a row's life; raise ConfigError when nothing is known of it.
+
+    Of a row that travels as others (a mapping) it is the life of those.
+    """
     given = Row(table.lower(), key)
     row = find_joined(store, [given]).get(given, given)
-    logged = store.read_row_entries([row]).get(row, [])
+    logged = store.read_row_entries([row])
     if not logged:
-        raise ConfigError(f"nothing is known of a row of {table} under {key}", mend=_find_mend(store, given))
+        found = _find_mapped(store, row)
+        logged = store.read_row_entries(found)
+        row = next((other for other in found if other in logged), row)
+    if not logged:
+        raise ConfigError(
+            f"nothing is known of a row of {table} under {key}",
+            mend="see changecapture log URL --table NAME for keys that are",
+        )
     names = read_names(store)
+    happenings = [
+        happening
+        for other, entries in logged.items()
+        for happening in _tell_row(store, row, other, entries, names)
+    ]
+    happenings.sort(key=lambda happening: (happening.at, happening.entry))
+    keys = sorted({entry.key for entry, _ in logged.get(row, ())} | {row.key})
+    state = describe_state(store, row)
+    if row.table != given.table:
+        state += f"; {given.table} travels as {', '.join(sorted({other.table for other in logged}))}"
+    return Life(row.table, row.key, keys, state, happenings)
+
+
+def _find_mapped(store: SqlStore, row: Row) -> list[Row]:
+    """Return the common rows that a row of the application travels as, the record's own first."""
+    lens = store.mapping
+    found: list[Row] = []
+    if lens is None:
+        return found
+    for subject in local_subjects(lens, row):
+        record = lens.records[subject.kind]
+        parts = {name for name, own in record_rows(record, subject.key).items() if own == row}
+        rows = find_common_rows(store, {subject: narrow(record, frozenset(parts))})
+        found += (other for other in rows[subject] if other not in found)
+    return found
+
+
+def _tell_row(
+    store: SqlStore,
+    asked: Row,
+    row: Row,
+    logged: Sequence[tuple[Entry, bool]],
+    names: dict[str, str],
+) -> Iterator[Happening]:
+    """Yield what happened to a row; to another one than was asked for, with its table."""
     entries = [entry for entry, _ in logged]
-    found: list[Happening] = []
+    where = "" if row.table == asked.table else f"{row.table}: "
     for entry, applied in logged:
         told = tell(0, entry, applied, entries)
-        detail = describe(told.columns) + ("" if applied else " (not shown here)")
+        detail = where + describe(told.columns) + ("" if applied else " (not shown here)")
         site = names.get(entry.origin, entry.origin)
         what = WHAT[told.operation]
         name = str(entry.name)
-        found.append(Happening(entry.stamp, what, site, entry.origin, name, detail, told.columns, applied))
-    keys = sorted({entry.key for entry in entries} | {row.key})
-    found += _read_conflicts(store, row.table, keys, names)
-    found.sort(key=lambda happening: (happening.at, happening.entry))
-    return Life(row.table, row.key, keys, describe_state(store, row), found)
-
-
-def _find_mend(store: SqlStore, row: Row) -> str:
-    """Return where to look for a row of which nothing is known by this name."""
-    if row.table in crossing_tables(store) and store.mapping is not None:
-        for record in store.mapping.records:
-            if any(part.table == row.table for part in record.local):
-                common = record.common[0].table
-                return f"{row.table} travels as {common}: changecapture history URL {common} KEY"
-    return "see changecapture log URL --table NAME for keys that are"
+        yield Happening(entry.stamp, what, site, entry.origin, name, detail, told.columns, applied)
+    yield from _read_conflicts(store, row.table, sorted({entry.key for entry in entries} | {row.key}), names)
 
 
 def read_names(store: SqlStore) -> dict[str, str]:

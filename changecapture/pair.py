@@ -32,18 +32,21 @@ from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import Answer, PullRequest, Received, answer, next_request, receive
 
 PASSES_AHEAD = 2
-"""Passes that a source publishes before each answer: together about a batch."""
-ROUNDS = 1_000_000
-"""Far more rounds than any backlog needs: each takes at least one pass off it."""
+"""Passes that a source publishes before each answer, at most."""
+READY_ENTRIES = 2500
+"""None is published while as many wait in its log: the other site is to work meanwhile, not after it."""
+ROUNDS = 50
+"""Far more than two sites need at rest: each brings what both held when it began."""
 ENDING_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A batch, and whether its site has captured changes that are not published yet."""
+    """A batch, and the least and the greatest id of what its site has captured and not published."""
 
     answer: Answer
-    more: bool
+    first: int = 0
+    last: int = 0
 
 
 class Source(Protocol):
@@ -145,34 +148,41 @@ def _serve(url: DatabaseURL, memo: Memo | None, pipe: Connection) -> None:
 
 def _make_answer(store: Store, request: PullRequest) -> Made:
     for _ in range(PASSES_AHEAD):
-        if not patiently(partial(publish, store)):
+        ready = store.last_position() - request.after
+        if ready >= READY_ENTRIES or not patiently(partial(publish, store)):
             break
-    return Made(answer(store, request), store.has_captured())
+    return Made(answer(store, request), *store.captured_range())
 
 
 def pull(source: Store, target: Store, report: Callable[[Received], None] = lambda received: None) -> int:
-    """Pull from a store into another until nothing is left; return how many entries were new."""
+    """Pull from a store into another all that it holds; return how many entries were new."""
     introduce(source, target)
     with near_source(source) as near:
         return pull_from(near, source.read_site().origin, target, report)
 
 
 def pull_from(source: Source, peer: str, target: Store, report: Callable[[Received], None]) -> int:
-    """Pull from a source, the site ``peer``, into a store; return how many entries were new."""
-    total = 0
+    """Pull from a source, the site ``peer``, into a store; return how many entries were new.
+
+    What it captures meanwhile is for another pull: beside an application that never rests there would be
+    no end.
+    """
+    total, upto = 0, None
     request = next_request(target, peer)
     source.ask(request)
     while True:
         made = source.take()
         batch = made.answer
-        if made.more or not batch.last:
+        upto = made.last if upto is None else upto
+        more = 0 < made.first <= upto
+        if more or not batch.last:
             end = 0 if batch.last else batch.end
             request = replace(request, epoch=batch.epoch, after=batch.position, end=end, mark=batch.mark)
             source.ask(request)
         received = patiently(partial(receive, target, peer, batch.payload))
         total += received.entries
         report(received)
-        if batch.last and not made.more:
+        if batch.last and not more:
             return total
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from changecapture.apply import drain
 from changecapture.apply.localise import locate
-from changecapture.bridge import Subject, find_changes, local_rows, record_subjects
+from changecapture.bridge import Subject, find_changes, keep_hanging, local_rows, record_subjects
 from changecapture.core import values
 from changecapture.core.change import Row, Version
 from changecapture.core.merge import merge_entries
@@ -272,7 +272,8 @@ def _cross(store: SqlStore, table: SyncedTable, rows: Iterable[Row]) -> Found:
     assert store.mapping is not None
     now = store.read_clock()
     crossed = find_changes(store, store.mapping, dict.fromkeys(rows, now), read_whole, whole=True)
-    changes = changes_of(store, crossed)
+    keep_hanging(store, store.mapping, crossed)
+    changes = changes_of(crossed)
     append_changes(store, changes)
     came, went = set[Subject](), set[Subject]()
     for item, change in zip(crossed, changes, strict=True):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from changecapture.core.table import digest_shape
 from changecapture.core.vector import Component, Vector
+from changecapture.mapping import counted_tables
 from changecapture.store.interface import Exchanged
 from changecapture.store.sqlstore import SqlStore
 
@@ -99,6 +100,13 @@ class Status:
     """The last ones that carried entries or failed, the latest first."""
     copied_at: int | None = None
     """When a copy of this database was last met alive beside it."""
+    mapping: str | None = None
+    """What tables of the application travel as rows of others, by the mapping's title; None: none do."""
+    mapped_tables: int = 0
+    shortened: int = 0
+    """Texts that a column of theirs shows cut to its length."""
+    twice_named: tuple[str, ...] = ()
+    """Names that two sites gave to what differs, one of which lost: two people are shown as one."""
 
     @property
     def finished(self) -> bool:
@@ -128,7 +136,7 @@ def read_status(store: SqlStore, *, counted: bool = True) -> Status:
     with store.snapshot():
         site = store.read_site()
         tables, to_backfill = _read_tables(store)
-        vector = store.read_vector()
+        vector, lens = store.read_vector(), store.read_mapping()
         captured, oldest = store.query(f"SELECT count(*), min(captured_at) FROM {store.prefix}captured")[0]
         return Status(
             database=str(store.url),
@@ -152,6 +160,10 @@ def read_status(store: SqlStore, *, counted: bool = True) -> Status:
             instances=_read_instances(store),
             exchanges=tuple(store.read_exchanges(LAST_EXCHANGES)),
             copied_at=store.read_copied(),
+            mapping=None if lens is None else lens.title,
+            mapped_tables=0 if lens is None else len(lens.local_tables),
+            shortened=store.count_shortened(),
+            twice_named=tuple(store.read_twice_named(counted_tables())),
         )
 
 

@@ -41,7 +41,7 @@ PAGE_ENTRIES = 1000
 BATCH_CHARACTERS = 4 * 1024 * 1024
 """Characters of columns that one answer carries at most, unless a single entry has more."""
 LOOK_ENTRIES = 20_000
-"""Entries that are looked at for one answer: whoever asks may have nearly all of them."""
+"""Entries that are read for one answer, and as many passed over at once: who asks may have most of them."""
 NO_TERMS = Terms()
 """Nothing is held back."""
 BUNDLE = "/bundle"
@@ -203,12 +203,12 @@ def _take_entries(
     """Return entries that ``since`` does not cover, up to a number and a size, and the position reached."""
     most, largest = min(request.limit, BATCH_ENTRIES), min(request.size, BATCH_CHARACTERS)
     found: list[Entry] = []
-    size = looked = 0
+    size = looked = asked = 0
     while looked < LOOK_ENTRIES:
         page = store.read_entries(after, end, min(PAGE_ENTRIES, most))
         if not page:
             return found, end
-        looked += len(page)
+        looked += PAGE_ENTRIES
         for position, entry in page:
             if entry.scope in scopes and not _covers(since, entry):
                 size += len(entry.columns)
@@ -216,7 +216,17 @@ def _take_entries(
                     return found, after
                 found.append(entry)
             after = position
+        if not found and after >= asked:
+            asked = min(after + LOOK_ENTRIES, end)
+            if not _has_news(store, since, scopes, after, asked):
+                after = asked
     return found, after
+
+
+def _has_news(store: Store, since: Vector, scopes: Scopes, after: int, end: int) -> bool:
+    """Return whether a part of the log has anything of these scopes that ``since`` does not cover."""
+    reach = store.read_reach(after, end)
+    return any(number > since.get(part, 0) for part, number in reach.items() if part[2] in scopes)
 
 
 def receive(store: Store, peer: str, payload: bytes, terms: Terms = NO_TERMS, way: str = "") -> Received:

@@ -122,7 +122,8 @@ class Watch:
         except DatabaseAway:
             return
         if self._parked != (before or 0):
-            self._log.info(f"parked: {self._parked} that cannot be shown here yet")
+            left = f"{self._parked} that cannot be shown here yet" if self._parked else "0, all are shown now"
+            self._log.info(f"parked: {left}")
         self._retry_at = self._clock.seconds() + self._retry_wait
         self._retry_wait = min(LONGEST_RETRY_S, self._retry_wait * 2)
 

@@ -10,7 +10,7 @@ from changecapture.apply.decided import settle_conflicts
 from changecapture.apply.things import stirs
 from changecapture.apply.work import Work
 from changecapture.bridge import common_table, read_applied
-from changecapture.core.change import Entry, Row
+from changecapture.core.change import Entry, Row, Version
 from changecapture.core.merge import extend, find_alive, follows, settle
 from changecapture.mapping.model import Mapping as Lens
 from changecapture.store.interface import Store
@@ -20,11 +20,13 @@ def merge_common(
     store: Store,
     lens: Lens,
     merging: Mapping[Row, Sequence[Entry]],
+    versions: Mapping[Row, Version],
 ) -> None:
-    """Merge entries into common rows."""
+    """Merge entries into common rows. ``versions``: what is known of these, and of their records."""
     works = [_work_of(lens, row, more) for row, more in merging.items()]
     kin = {work.row: [Row(table, work.row.key) for table in lens.kin(work.row.table)] for work in works}
-    versions = store.read_versions({row for rows in kin.values() for row in rows} | merging.keys())
+    kindred = {row for rows in kin.values() for row in rows} - versions.keys()
+    versions = {**versions, **store.read_versions(kindred)} if kindred else versions
     slow: list[Work] = []
     for work in works:
         work.version = versions.get(work.row)

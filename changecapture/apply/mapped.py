@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from changecapture.apply.common import merge_common
+from changecapture.apply.mapped_new import write_new
 from changecapture.apply.remove import delete_dead, hold_children, must_go
 from changecapture.apply.show import publish_held
 from changecapture.apply.things import LIVES
@@ -24,6 +25,7 @@ from changecapture.bridge import (
     as_shown,
     common_rows,
     find_common_rows,
+    find_subjects,
     hanging,
     know,
     local_subjects,
@@ -34,8 +36,8 @@ from changecapture.bridge import (
 from changecapture.core.change import Entry, Row, Version
 from changecapture.core.merge import Decision, merge_entries, read_columns
 from changecapture.mapping.difference import Known, merge_known, read_parts
-from changecapture.mapping.lens import Parts, put
-from changecapture.mapping.model import KEY, Local, Record
+from changecapture.mapping.lens import Parts, fill, put
+from changecapture.mapping.model import Local, Record
 from changecapture.mapping.model import Mapping as Lens
 from changecapture.mapping.narrow import concerned, narrow
 from changecapture.store.interface import Store
@@ -69,12 +71,23 @@ def show_mapped(store: Store, entries: Sequence[Entry]) -> Shown:
     """Merge entries of common rows, append them, show the records that they are about."""
     if store.mapping is None or not entries:
         return Shown(0, 0)
+    new, works = write_new(store, store.mapping, entries)
+    parked = _finish(store, works, set())
+    _wake(store, store.mapping, works)
+    if new:
+        own = {entry.row for entry in new}
+        entries = [entry for entry in entries if entry.row not in own]
+    shown = _show_known(store, store.mapping, entries) if entries else Shown(0, 0)
+    return Shown(len(new) + shown.applied, parked + shown.parked)
+
+
+def _show_known(store: Store, lens: Lens, entries: Sequence[Entry]) -> Shown:
     fresh: dict[Row, list[Entry]] = defaultdict(list)
     for entry in entries:
         fresh[entry.row].append(entry)
     waited = _read_unapplied(store, fresh)
     merging = {row: [*found, *waited.get(row, ())] for row, found in fresh.items()}
-    crossing = Crossing(store, store.mapping, merging, merging, ())
+    crossing = Crossing(store, lens, merging, merging, ())
     crossing.merge(waited)
     held = crossing.held
     store.append_entries([e for e in entries if e.row not in held], applied=True)
@@ -111,26 +124,31 @@ class Crossing:
         hung = _read_hanging(store, lens, merging)
         before = store.read_records([row for row in common if row.table in lens.hanging])
         hangs = {row: {before.get(row), hung.get(row)} - {None} for row in common}
-        subjects = _find_subjects(lens, hangs)
+        subjects = find_subjects(lens, hangs)
         waiting = {subject for row in unshown for subject in local_subjects(lens, row)}
         self._records = {s: lens.records[s.kind] for s in [*subjects, *waiting]}
-        self._records |= _narrow_written(store, self._records, subjects, merging, waiting)
         # A row that moves to another record was the old one's until it is merged: only then is that kept.
         self._rows = find_common_rows(store, self._records)
+        self._versions = store.read_versions({*self._every_row(), *merging})
+        self._records |= _narrow_written(self._records, self._versions, subjects, merging, waiting)
         self._works: dict[Subject, dict[str, Work]] = {}
         if self._hold():
             self._rows = find_common_rows(store, self._records)
+            self._versions = store.read_versions({*self._every_row(), *merging})
         busy = {s.key for s, ws in self._works.items() if any(w.parked is not None for w in ws.values())}
         self.held = {row for row in merging if busy and busy & {row.key, *hangs[row]}}
         self._free = {s: record for s, record in self._records.items() if s.key not in busy}
         self._merging = {row: found for row, found in merging.items() if row not in self.held}
         hanging_now = {row: key for row, key in hung.items() if row in self._merging}
         store.write_mapped({row: key for row, key in hanging_now.items() if before.get(row) != key})
+        self._rows = {s: common_rows(r, s.key, self._rows[s]) for s, r in self._records.items()}
         self._add_hanging(hanging_now)
         self._widths = read_widths(store, lens)
-        own = {row for subject in self._free for row in self._rows[subject]}
-        versions = store.read_versions(own)
-        self._entries = read_applied(store, versions) if versions else {}
+        own = {row for subject in self._free for row in self._rows[subject] if row in self._versions}
+        self._entries = read_applied(store, own) if own else {}
+
+    def _every_row(self) -> Iterable[Row]:
+        return (row for rows in self._rows.values() for row in rows)
 
     def _add_hanging(self, hung: Mapping[Row, str]) -> None:
         """Let rows belong to the records that they hang on after the entries, too."""
@@ -151,7 +169,6 @@ class Crossing:
         if gone := {s: self.lens.records[s.kind] for s in self._records if self._has_gone(s)}:
             # It is not here any more: then all of it is looked at.
             self._records |= gone
-            self._rows |= find_common_rows(self.store, gone)
             self._works |= _local_works(self.store, gone, every)
             wider = {work.row: work for s in gone for work in self._works[s].values()}
             more = {row: work for row, work in wider.items() if row not in every}
@@ -161,7 +178,7 @@ class Crossing:
             s: [row for row in rows if row.table == self._records[s].root.table]
             for s, rows in self._rows.items()
         }
-        versions = self.store.read_versions({row for rows in roots.values() for row in rows})
+        versions = self._versions
         for subject, found in self._works.items():
             known_as = next((versions[row] for row in roots[subject] if row in versions), None)
             for work in found.values():
@@ -183,7 +200,7 @@ class Crossing:
         the rows of which some are in the log already."""
         merged = {row: merge_known(found) for row, found in self._entries.items() if found}
         self._before = self._put_all(merged)
-        merge_common(self.store, self.lens, self._merging)
+        merge_common(self.store, self.lens, self._merging, self._versions)
         self.store.write_parked({row: (BUSY, "the application holds the record") for row in self.held})
         self.store.mark_applied([row for row in waited if row not in self.held])
         for row, found in self._merging.items():
@@ -231,8 +248,8 @@ class Crossing:
 
 
 def _narrow_written(
-    store: Store,
     records: Mapping[Subject, Record],
+    versions: Mapping[Row, Version],
     subjects: Mapping[Subject, Iterable[Row]],
     merging: Merging,
     whole: Collection[Subject],
@@ -240,7 +257,6 @@ def _narrow_written(
     """Return the records that live, and of which the entries say no more than some columns, narrowed to the
     rows that show these."""
     things = {s: [Row(p.table, s.key) for p in r.thing] for s, r in records.items() if r.thing}
-    versions = store.read_versions({row for rows in things.values() for row in rows})
     found: dict[Subject, Record] = {}
     for subject, rows in things.items():
         if subject in whole or not all(row in versions and versions[row].alive for row in rows):
@@ -282,7 +298,7 @@ def _decide_row(
         # What the mapping never showed there is the application's own.
         return None if was is None and not anew and here else {}
     if anew:
-        return {**{c: key if v == KEY else v for c, v in part.set}, **columns}
+        return fill(part, key, columns)
     old = {} if was is None else was
     return {c: v for c, v in columns.items() if c not in old or old[c] != v} or None
 
@@ -303,23 +319,6 @@ def _read_unapplied(store: Store, rows: Collection[Row]) -> dict[Row, list[Entry
         for row, logged in found.items()
         if (waiting := [entry for entry, applied in logged if not applied])
     }
-
-
-def _find_subjects(lens: Lens, records: Mapping[Row, Iterable[str | None]]) -> dict[Subject, list[Row]]:
-    """Return the records that common rows belong to, with those; ``records``: the keys of those that they
-    hang on."""
-    things = [{part.table for part in record.thing} for record in lens.records]
-    hanging = [{part.table for part in record.common if part.parent} for record in lens.records]
-    found: dict[Subject, list[Row]] = defaultdict(list)
-    for row in sorted(records):
-        for kind, record in enumerate(lens.records):
-            keys = [row.key] if row.table in things[kind] else []
-            if row.table in hanging[kind]:
-                keys += sorted(key for key in records[row] if key is not None and key not in keys)
-            for key in keys:
-                if not record.stays(key):
-                    found[Subject(kind, key)].append(row)
-    return found
 
 
 def _read_hanging(store: Store, lens: Lens, merging: Merging) -> dict[Row, str]:

@@ -112,8 +112,7 @@ def _find_new(store: Store, table: SyncedTable, entries: Sequence[Entry], plain:
     kin: Iterable[str] = table.kin
     if table.kind is not None:
         kin = {str(read_columns(entry).get(table.kind)).lower() for entry in entries} & set(kin)
-    things = store.read_versions([Row(name, key) for name in kin for key in keys])
-    known |= {row.key for row, version in things.items() if not version.alive}
+    known |= {row.key for row in store.find_dead([Row(name, key) for name in kin for key in keys])}
     if not known and all(entry.base_seen == 0 for entry in entries):
         return list(entries)
     new = [entry.base_seen == 0 and entry.key not in known for entry in entries]

@@ -193,6 +193,9 @@ def publish_held(store: Store, works: Sequence[Work]) -> list[Work]:
     if transactions:
         _follow(captured, transactions)
         publish_captured(store, [c for c in captured if c.transaction_id in transactions])
+        # Of itself publish writes rows too: those that refer to one that has got another key (R20).
+        now = store.read_versions(rows)
+        touched.update((row, work) for row, work in rows.items() if now.get(row) != work.version)
     return list(touched.values())
 
 

@@ -1,17 +1,16 @@
 """Steps 1 to 3 and 6: lock what is there, insert what is absent, write what stays."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
 from typing import Any
 
 from changecapture.apply.fold import hold_members
 from changecapture.apply.localise import localise, locate, park_reference
 from changecapture.apply.match import UNIQUE, match_rows, park_clashing
+from changecapture.apply.placeholder import make_placeholder
 from changecapture.apply.work import BUSY, Parked, Work, attempt, by_table
 from changecapture.core.change import Row
-from changecapture.core.table import SyncedColumn, SyncedTable
+from changecapture.core.table import SyncedTable
 from changecapture.errors import DataError, RetryLater
 from changecapture.store.interface import Store
 
@@ -171,23 +170,13 @@ def swap_values(
 
 def _place_held(table: SyncedTable, work: Work, row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what holds the place of the unique values that a row is about to get."""
-    token = blake2b(work.row.key.encode(), digest_size=8)
     held: dict[str, Any] = {}
     for column in table.columns:
         if column.name in table.unique and column.name in row:
-            if column.nullable:
-                held[column.name] = None
-            elif column.kind == "text":
-                held[column.name] = token.hexdigest()[: _length(column)]
-            elif column.kind == "integer":
-                held[column.name] = -int.from_bytes(token.digest()[:2], "big") - 1
+            place = None if column.nullable else make_placeholder(column, work.row.key)
+            if column.nullable or place is not None:
+                held[column.name] = place
     return held
-
-
-def _length(column: SyncedColumn) -> int | None:
-    """Return how many characters a column takes at most, None when its type does not say."""
-    found = re.search(r"\((\d+)\)", column.type)
-    return int(found[1]) if found else None
 
 
 def is_new(work: Work) -> bool:

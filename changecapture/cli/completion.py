@@ -9,16 +9,20 @@ Example:
   changecapture completion zsh >> ~/.zshrc
   changecapture completion fish > ~/.config/fish/completions/changecapture.fish
 """
-PROGRAM = "changecapture"
-VARIABLE = "_CHANGECAPTURE_COMPLETE"
+PROGRAMS = {
+    "changecapture": "_CHANGECAPTURE_COMPLETE",
+    "changecapture-relay": "_CHANGECAPTURE_RELAY_COMPLETE",
+}
+"""Each with the variable by which a shell asks it."""
 
 
 @click.command("completion", epilog=EPILOG)
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print what a shell reads to complete our commands and options with the Tab key."""
+    """Print what a shell reads to complete commands and options of both programs with the Tab key."""
     found = get_completion_class(shell)
     assert found is not None
     root = context.find_root()
-    click.echo(found(root.command, {}, PROGRAM, VARIABLE).source())
+    for program, variable in PROGRAMS.items():
+        click.echo(found(root.command, {}, program, variable).source())

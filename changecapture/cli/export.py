@@ -65,4 +65,4 @@ def command(
     where = f"the folder {file}" if file.is_dir() else str(file)
     click.echo(f"{count(sum(done.records.values()), 'record')} written to {where}")
     if done.parked:
-        click.echo(f"{count(done.parked, 'record')} of them parked: known here, and not shown (parked list)")
+        click.echo(f"{done.parked} of them parked: known here and not shown, see changecapture parked list")

@@ -46,7 +46,9 @@ def list_parked(url: str | None, as_json: bool) -> None:
         rows = [(p.table, p.key, p.reason, p.detail) for p in found]
         print_table("Parked", ("table", "key", "reason", "detail"), rows)
         for parked, text in zip(found, advice, strict=False):
-            say(f"\n{parked.table} {parked.key}\n  {text}")
+            click.echo()
+            say(f"{parked.table} {parked.key}:")
+            say(f"  {text}")
     else:
         click.echo("no parked rows")
 

@@ -111,6 +111,9 @@ def _lines(status: "Status", drift: str, mapping: str | None) -> Iterator[tuple[
     behind = f", {status.to_backfill} of them to be backfilled" if status.to_backfill else ""
     unfinished = "" if status.finished else "; not finished: run changecapture install URL"
     yield "tables", f"{status.tables}{behind}{unfinished}"
+    if status.mapping is not None:
+        cut = f", {count(status.shortened, 'text')} shown cut" if status.shortened else ""
+        yield "mapping", f"{status.mapping}: {count(status.mapped_tables, 'table')} as rows of Eden's{cut}"
     if drift:
         yield "drift", drift
     oldest = status.oldest_captured_at
@@ -129,6 +132,10 @@ def _lines(status: "Status", drift: str, mapping: str | None) -> Iterator[tuple[
     yield "parked", f"{count(sum(status.parked.values()), 'row')}{f': {parked}' if parked else ''}"
     yield "waiting", count(status.waiting, "reference")
     yield "conflicts", f"{status.conflicts} open"
+    if status.twice_named:
+        names = ", ".join(status.twice_named[:3])
+        told = f"{count(len(status.twice_named), 'name')} given by two sites to what differs, shown as one: "
+        yield "one for two", f"{told}{names} (run: changecapture doctor)"
     yield "deleted", f"{count(status.deleted_rows, 'row')} kept"
 
 

@@ -125,5 +125,6 @@ def _print(found: "Verified") -> None:
     if not found.rows and not found.differences:
         click.echo(f"nothing to compare: no row stands in the {count(found.tables, 'table')} of both")
         return
-    differ = f"{count(len(found.differences), 'row')} differ" if found.differences else "equal"
+    verb = "differs" if len(found.differences) == 1 else "differ"
+    differ = f"{count(len(found.differences), 'row')} {verb}" if found.differences else "equal"
     click.echo(f"{differ}: {count(found.rows, 'row')} compared, {found.bytes} bytes between the sites")

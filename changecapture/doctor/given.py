@@ -6,10 +6,10 @@ are shown as one. Only names that sites gave can be seen here, so it shows when 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from changecapture.doctor.subject import Problem, Subject
-from changecapture.mapping import MAPPINGS, load_mapping, read_text
+from changecapture.mapping import counted_tables
 from changecapture.store.sqlstore import SqlStore
 
 SHOWN = 5
@@ -20,14 +20,11 @@ def check_given_names(subject: Subject) -> Iterator[Problem]:
     """Beginnings of names that several sites use, and names that two sites gave to different things."""
     if subject.status is None:
         return
-    tables = sorted(_counted_tables())
-    both: set[str] = set()
+    tables = counted_tables()
     alone: dict[str, set[str]] = defaultdict(set)
     for key, first, last in _read_makers(subject.store, tables):
         base = key.rstrip("0123456789")
-        if first != last:
-            both.add(key)
-        elif base:
+        if first == last and base:
             alone[base].add(first)
     shared = sorted(base for base, origins in alone.items() if len(origins) > 1)
     if shared:
@@ -37,7 +34,7 @@ def check_given_names(subject: Subject) -> Iterator[Problem]:
             "they count on from the same number: two people get one name, and are shown as one everywhere",
             (f"-- {BASE}",),
         )
-    mixed = sorted(both & _read_conflicting(subject.store, tables))
+    mixed = subject.store.read_twice_named(tables)
     if mixed:
         named = ", ".join(mixed[:SHOWN])
         yield Problem(
@@ -47,14 +44,7 @@ def check_given_names(subject: Subject) -> Iterator[Problem]:
         )
 
 
-def _counted_tables() -> set[str]:
-    """Return the tables, of the applications and common ones, whose rows are named so."""
-    records = [record for name in MAPPINGS for record in load_mapping(read_text(name), name).records]
-    counted = [record for record in records if not record.root.parent]
-    return {record.anchor.table for record in counted} | {record.root.table for record in counted}
-
-
-def _read_makers(store: SqlStore, tables: list[str]) -> list[tuple[str, str, str]]:
+def _read_makers(store: SqlStore, tables: Sequence[str]) -> list[tuple[str, str, str]]:
     """Return (key, a site, a site) of rows by the sites that made them without having seen them."""
     places = ", ".join(["%s"] * len(tables))
     return store.query(
@@ -62,11 +52,3 @@ def _read_makers(store: SqlStore, tables: list[str]) -> list[tuple[str, str, str
         f"AND table_name IN ({places}) AND row_key NOT LIKE 'urn:%%' GROUP BY table_name, row_key",
         tables,
     )
-
-
-def _read_conflicting(store: SqlStore, tables: list[str]) -> set[str]:
-    places = ", ".join(["%s"] * len(tables))
-    rows = store.query(
-        f"SELECT DISTINCT row_key FROM {store.prefix}conflict WHERE table_name IN ({places})", tables
-    )
-    return {key for (key,) in rows}

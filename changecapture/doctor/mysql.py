@@ -10,7 +10,6 @@ from changecapture.dialect.mysql import TRIGGER_PREFIX, literal, quote
 from changecapture.doctor.site import RECONCILE, name_some, note_own_triggers
 from changecapture.doctor.subject import Problem, Subject, unseen
 from changecapture.rights import find_distrusting_log, find_statement_log
-from changecapture.store.mysql import LARGE_PACKET
 from changecapture.store.sqlstore import SqlStore
 
 DEFINERS = (
@@ -41,6 +40,8 @@ CHARACTERS = (
     "WHERE table_schema = DATABASE() AND character_set_name NOT IN ('utf8mb4', 'binary') "
     "GROUP BY table_name ORDER BY 1"
 )
+PACKET = 64 << 20
+"""Bytes: a row of 24 MiB, the largest that travels, takes more than twice that as a statement."""
 PATTERN = TRIGGER_PREFIX.replace("_", "\\_") + "%"
 
 
@@ -154,26 +155,16 @@ def check_server(subject: Subject) -> Iterator[Problem]:
     if read_only not in (0, "OFF"):
         why = "neither the application nor the relay can write"
         yield Problem("the server is read only", why, ("SET GLOBAL read_only = 0",))
-    if packet < LARGE_PACKET:
+    if packet < PACKET:
         why = "rows of up to 24 MiB travel, and a statement must hold one"
-        mend = (f"SET GLOBAL max_allowed_packet = {LARGE_PACKET}",)
+        mend = (f"SET GLOBAL max_allowed_packet = {PACKET}",)
         yield Problem(f"max_allowed_packet is {packet >> 20} MB", why, mend, "note")
     if "STRICT" not in str(strict):
         why = "the application's own texts and numbers are cut where they do not fit; peers get what was kept"
         mode = ",".join(filter(None, (str(strict), "STRICT_TRANS_TABLES")))
         mend = (f"SET GLOBAL sql_mode = {literal(mode)}",)
         yield Problem("sql_mode is not strict", why, mend, "note")
-    yield from _check_time_limit(store)
     yield from _check_foreign_keys(store)
-
-
-def _check_time_limit(store: SqlStore) -> Iterator[Problem]:
-    """Name MariaDB's limit; that of MySQL concerns reads only."""
-    found = store.query("SHOW GLOBAL VARIABLES LIKE 'max\\_statement\\_time'")
-    if found and 0 < float(found[0][1]) < 60:
-        why = "a pass or a batch that takes longer is undone, and tried again for ever"
-        mend = ("SET GLOBAL max_statement_time = 0",)
-        yield Problem(f"max_statement_time is {found[0][1]} s", why, mend)
 
 
 def _check_foreign_keys(store: SqlStore) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ from changecapture.mapping.reader import parse_mapping
 
 MAPPINGS = ("vesuvius", "sahana2")
 
-__all__ = ["MAPPINGS", "Mapping", "load_mapping", "read_text"]
+__all__ = ["MAPPINGS", "Mapping", "counted_tables", "load_mapping", "read_text"]
 
 
 def read_text(name: str) -> str:
@@ -40,3 +40,11 @@ def read_text(name: str) -> str:
 def load_mapping(text: str, where: str = "the installed mapping") -> Mapping:
     """Return the mapping that a text holds."""
     return parse_mapping(text, where)
+
+
+@cache
+def counted_tables() -> tuple[str, ...]:
+    """Return the tables, of the applications and common ones, whose rows applications name by counting."""
+    records = [record for name in MAPPINGS for record in load_mapping(read_text(name), name).records]
+    counted = [record for record in records if not record.root.parent]
+    return tuple(sorted({r.anchor.table for r in counted} | {r.root.table for r in counted}))

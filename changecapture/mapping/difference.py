@@ -6,11 +6,12 @@ It is what ``get`` of its rows tells otherwise than ``get`` of what was shown in
 from collections.abc import Collection, Iterable
 from collections.abc import Mapping as Dict
 from datetime import datetime, timedelta
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
-from changecapture.core.change import ALIVE, UNSEEN, Entry, Order
+from changecapture.core.change import ALIVE, UNSEEN, Entry, Order, Row
 from changecapture.core.merge import read_columns
 from changecapture.mapping.lens import Columns, Parts
 from changecapture.mapping.model import KEY, NOW, Common, Record
@@ -55,7 +56,12 @@ def merge_known(entries: Iterable[Entry]) -> Known:
 
 def derived_key(part: Common, key: str) -> str:
     """Return the key of a common row that this mapping makes: the same wherever it is made."""
-    return uuid5(NAMESPACE_URL, f"changecapture/{part.table}/{part.name}/{key}").urn
+    return _derive(part.table, part.name, key)
+
+
+@lru_cache(maxsize=4096)
+def _derive(table: str, name: str, key: str) -> str:
+    return uuid5(NAMESPACE_URL, f"changecapture/{table}/{name}/{key}").urn
 
 
 def choose(record: Record, key: str, known: Dict[tuple[str, str], Known]) -> dict[str, str]:
@@ -107,6 +113,11 @@ class Difference(NamedTuple):
     key: str
     alive: bool | None
     columns: Columns
+
+    @property
+    def row(self) -> Row:
+        """Return the common row."""
+        return Row(self.part.table, self.key)
 
 
 def find_difference(

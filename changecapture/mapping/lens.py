@@ -165,6 +165,11 @@ def _show(pair: Pair, rows: list[Columns | None]) -> Any:
     return from_common(pair, common)
 
 
+def fill(part: Local, key: str, columns: Columns) -> Columns:
+    """Return a new local row: its columns, and what it gets besides."""
+    return {**{name: key if value == KEY else value for name, value in part.set}, **columns}
+
+
 def shorten(value: Any, length: int | None) -> Any:
     """Return a text as a column of that length shows it."""
     if length is not None and isinstance(value, str) and len(value) > length:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from changecapture.bridge import Crossed, common_table, find_changes
+from changecapture.bridge import Crossed, common_table, find_changes, keep_hanging
 from changecapture.core.change import Captured, Row
 from changecapture.identify import name_rows
 from changecapture.mapping.model import Mapping as Lens
@@ -31,7 +31,9 @@ def cross(store: Store, lens: Lens, captured: Iterable[Captured]) -> list[Change
             dirty[row] = max(dirty.get(row, 0), group[local_key])
     for row in refuse_keys(store, dirty):
         del dirty[row]
-    return changes_of(store, find_changes(store, lens, dirty, read_whole))
+    found = find_changes(store, lens, dirty, read_whole)
+    keep_hanging(store, lens, found)
+    return changes_of(found)
 
 
 def split_crossing(
@@ -47,19 +49,17 @@ def split_crossing(
     )
 
 
-def changes_of(store: Store, found: Iterable[Crossed]) -> list[Change]:
+def changes_of(found: Iterable[Crossed]) -> list[Change]:
     """Return what an application did to common rows as changes of this pass."""
-    items = [(item, Row(item.part.table, item.key), at) for _, item, at in found]
-    versions = store.read_versions({row for _, row, _ in items})
     return [
         Change(
             common_table(item.part.table, item.part.scope),
-            row,
+            item.row,
             "",
-            versions.get(row),
+            version,
             alive=item.alive,
             columns=item.columns,
             captured_at=at,
         )
-        for item, row, at in items
+        for _, item, at, version in found
     ]

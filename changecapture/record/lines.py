@@ -78,7 +78,7 @@ def _read_first(file: TextIO) -> Any:
             return None
         raise ConfigError(
             "the file is no export: neither XML, nor JSON lines, nor an archive of CSV files",
-            why=f"line 1: {error}",
+            why=f"line 1: {getattr(error, 'msg', error)}",
             mend="CSV files are imported as the folder or .zip that they stand in, each named by its table",
         ) from None
 

@@ -68,12 +68,18 @@ class BulkSession(Session):
             keys[table].append(key)
         for table, wanted in keys.items():
             for part in chunks(wanted):
-                condition, parameters = self._among(names[1], part, "text")
-                sql = f"{statement} {names[0]} = %s AND {condition}"
                 if fetch:
-                    yield from self.query(sql, [table, *parameters])
+                    yield from self.query(*self._select_keys(statement, names, table, part))
                 else:
-                    self.execute(sql, [table, *parameters])
+                    condition, parameters = self._among(names[1], part, "text")
+                    self.execute(f"{statement} {names[0]} = %s AND {condition}", [table, *parameters])
+
+    def _select_keys(
+        self, statement: str, names: tuple[str, str], table: str, keys: Sequence[str]
+    ) -> tuple[str, list[Any]]:
+        """Return a SELECT, which ends in WHERE or AND, for these keys of a table, and its parameters."""
+        condition, parameters = self._among(names[1], keys, "text")
+        return f"{statement} {names[0]} = %s AND {condition}", [table, *parameters]
 
 
 def chunks(items: Iterable[T]) -> Iterator[list[T]]:

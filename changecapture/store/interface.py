@@ -216,6 +216,9 @@ class Store(Protocol):
     def has_captured(self) -> bool:
         """Return whether captured changes wait."""
 
+    def captured_range(self) -> tuple[int, int]:
+        """Return the least and the greatest id of what waits, zeros when nothing does."""
+
     def count_captured(self) -> int:
         """Return how many captured changes wait."""
 
@@ -352,6 +355,9 @@ class Store(Protocol):
     def read_versions(self, rows: Collection[Row]) -> dict[Row, Version]:
         """Return what is known of the rows."""
 
+    def find_dead(self, rows: Collection[Row]) -> set[Row]:
+        """Return those of the rows that are known to be deleted."""
+
     def write_versions(self, versions: Mapping[Row, Version], known: Mapping[Row, Version | None]) -> None:
         """Keep what is known of the rows; ``known`` is what is kept now, None for nothing."""
 
@@ -366,6 +372,9 @@ class Store(Protocol):
 
     def read_entries(self, after: int, end: int, limit: int) -> list[tuple[int, Entry]]:
         """Return (position, entry) with after < position <= end, in order."""
+
+    def read_reach(self, after: int, end: int) -> dict[Component, int]:
+        """Return the greatest number of each origin, epoch and scope with after < position <= end."""
 
     def last_position(self) -> int:
         """Return the greatest position, 0 when the changelog is empty."""

@@ -13,6 +13,10 @@ class Many(tuple[Any, ...]):
     """The values of one condition, written at once: the driver's way is four calls for each."""
 
 
+class Long(str):
+    """A long text: the driver's way looks up each character."""
+
+
 class Records(tuple[Sequence[Any], ...]):
     """The same of rows of values."""
 
@@ -20,6 +24,11 @@ class Records(tuple[Sequence[Any], ...]):
 def spell_many(values: Many, mapping: Mapping[Any, Any]) -> str:
     """Return values in parentheses; ``mapping`` is how the driver writes what is none of ours."""
     return f"({','.join([_write(value, mapping) for value in values])})"
+
+
+def spell_long(value: Long, mapping: Mapping[Any, Any]) -> str:
+    """Return a text as a literal."""
+    return _text(value)
 
 
 def spell_records(rows: Records, mapping: Mapping[Any, Any]) -> str:

@@ -28,6 +28,8 @@ ENTRY = f"{ENTRY_HEAD}, columns"
 ENTRY_COLUMNS = (*ENTRY.split(", "), "applied")
 WINDOW = 4
 """A backlog is looked at through a window of this many times the limit of a pass."""
+RUN = 2
+"""Where a connection stands for its transactions, a pass follows it to this many times the limit."""
 
 
 class LogStore(AliasStore):
@@ -113,19 +115,23 @@ class LogStore(AliasStore):
     def _read_captured(self, limit: int | None, condition: str) -> list[Captured]:
         where = f"WHERE {condition}" if condition else ""
         both = f"{condition} AND" if condition else ""
-        select = (
-            f"SELECT id, table_id, operation, {self.key_column}, old_key, changed, image, "
-            f"transaction_id, captured_at FROM {self.prefix}captured"
-        )
         if limit is None:
-            return [Captured(*row) for row in self.query(f"{select} {where} ORDER BY id")]
+            return self._select_captured(f"{where} ORDER BY id", [])
         window = (
             f"(SELECT id, transaction_id FROM {self.prefix}captured {where} "
             f"ORDER BY id LIMIT {limit * WINDOW}) AS w"
         )
         choose = self._choose_transactions if self.numbers_transactions else self._choose_run
         chosen, parameters, most = choose(window, limit)
-        rows = self.query(f"{select} WHERE {both} {chosen} ORDER BY id LIMIT {most}", parameters)
+        return self._select_captured(f"WHERE {both} {chosen} ORDER BY id LIMIT {most}", parameters)
+
+    def _select_captured(self, which: str, parameters: Sequence[Any]) -> list[Captured]:
+        """Return captured changes; ``which``: the end of a SELECT."""
+        rows = self.query(
+            f"SELECT id, table_id, operation, {self.key_column}, old_key, changed, image, "
+            f"transaction_id, captured_at FROM {self.prefix}captured {which}",
+            parameters,
+        )
         return [Captured(*row) for row in rows]
 
     def _choose_transactions(self, window: str, limit: int) -> tuple[str, list[Any], int]:
@@ -147,7 +153,7 @@ class LogStore(AliasStore):
 
         A connection's earlier transaction must not wait for its later ones: others may have built on it.
         """
-        most = limit * WINDOW
+        most = limit * RUN
         edge = self.query(f"SELECT id, transaction_id FROM {window} ORDER BY id LIMIT 1 OFFSET {limit - 1}")
         if edge:
             query = f"SELECT min(id) FROM {window} WHERE id > %s AND transaction_id <> %s"
@@ -191,6 +197,13 @@ class LogStore(AliasStore):
         """Return whether captured changes wait."""
         return bool(self.query(f"SELECT 1 FROM {self.prefix}captured LIMIT 1"))
 
+    def captured_range(self) -> tuple[int, int]:
+        """Return the least and the greatest id of what waits, zeros when nothing does."""
+        ((first, last),) = self.query(
+            f"SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM {self.prefix}captured"
+        )
+        return first, last
+
     def count_captured(self) -> int:
         """Return how many captured changes wait."""
         return int(self.query(f"SELECT count(*) FROM {self.prefix}captured")[0][0])
@@ -205,6 +218,11 @@ class LogStore(AliasStore):
                 rows,
             )
         }
+
+    def find_dead(self, rows: Collection[Row]) -> set[Row]:
+        """Return those of the rows that are known to be deleted."""
+        select = f"SELECT table_name, row_key FROM {self.prefix}row_version WHERE alive = 0 AND"
+        return {Row(*row) for row in self._of_rows(select, rows)}
 
     def read_alive_after(self, table: str, after: str, limit: int) -> dict[Row, Version]:
         """Return what is known of living rows of a table (wire name), in order of their keys."""
@@ -337,6 +355,15 @@ class LogStore(AliasStore):
             (after, end),
         )
         return [(row[10], Entry(*row[:10])) for row in rows]
+
+    def read_reach(self, after: int, end: int) -> dict[Component, int]:
+        """Return the greatest number of each origin, epoch and scope with after < position <= end."""
+        rows = self.query(
+            f"SELECT origin, epoch, scope, max(number) FROM {self.prefix}changelog "
+            "WHERE position > %s AND position <= %s GROUP BY origin, epoch, scope",
+            (after, end),
+        )
+        return {(origin, epoch, scope): number for origin, epoch, scope, number in rows}
 
     def last_position(self) -> int:
         """Return the greatest position, 0 when the changelog is empty."""

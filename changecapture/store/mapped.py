@@ -1,7 +1,7 @@
 """What a store keeps of a mapping: its text, which common rows hang on which record, what was cut short."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from changecapture.core.change import Row
 from changecapture.mapping import Mapping as Lens
@@ -19,8 +19,12 @@ class MappedStore(ShelfStore):
     def load_tables(self) -> None:
         """Read the installed definitions again, the mapping among them."""
         super().load_tables()
+        self.mapping = self.read_mapping()
+
+    def read_mapping(self) -> Lens | None:
+        """Return the installed mapping, None where there is none."""
         rows = self.query(f"SELECT text, name FROM {self.prefix}mapping")
-        self.mapping = load_mapping(*rows[0]) if rows else None
+        return load_mapping(*rows[0]) if rows else None
 
     def read_mapped(self, records: Collection[str]) -> dict[str, list[Row]]:
         """Return the common rows that hang on each record, by the record's key."""
@@ -54,3 +58,21 @@ class MappedStore(ShelfStore):
             ("whole", "noted_at"),
             [(*row, column, value, now) for (row, column), value in whole.items()],
         )
+
+    def count_shortened(self) -> int:
+        """Return how many texts are shown cut."""
+        return int(self.query(f"SELECT count(*) FROM {self.prefix}shortened")[0][0])
+
+    def read_twice_named(self, tables: Sequence[str]) -> list[str]:
+        """Return the keys of rows of these tables that two sites made, neither knowing of the other's, and of
+        which values were lost."""
+        places = ", ".join(["%s"] * len(tables))
+        rows = self.query(
+            f"SELECT l.row_key FROM (SELECT DISTINCT table_name, row_key FROM {self.prefix}conflict "
+            f"WHERE table_name IN ({places})) AS c JOIN {self.prefix}changelog AS l "
+            "ON l.table_name = c.table_name AND l.row_key = c.row_key "
+            "WHERE l.base_seen = 0 AND l.row_key NOT LIKE 'urn:%%' "
+            "GROUP BY l.table_name, l.row_key HAVING min(l.origin) <> max(l.origin)",
+            tables,
+        )
+        return sorted({key for (key,) in rows})

@@ -14,16 +14,19 @@ from pymysql.constants import CLIENT, ER
 from changecapture.catalogue import read_catalogue
 from changecapture.config import DatabaseURL, refuse_options
 from changecapture.core.catalogue import Catalogue, Engine
-from changecapture.core.change import Entry
+from changecapture.core.change import Captured, Entry
+from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.dialect import mysql as dialect
 from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
 from changecapture.store.columns import Column
 from changecapture.store.literals import (
+    Long,
     Many,
     Records,
     measure,
+    spell_long,
     spell_many,
     spell_records,
     write_columns,
@@ -39,8 +42,8 @@ WAIT_SECONDS = 10
 """For what others hold, except while applying: ALTER TABLE meets InnoDB's own statistics thread."""
 STATEMENT_CHARACTERS = 500_000
 """Of records that one statement carries: servers take 16 MB (max_allowed_packet), old ones 1 MB."""
-LARGE_PACKET = 64 << 20
-"""Bytes: a row of 24 MiB, the largest that travels, takes more than twice that as a statement."""
+ROOM = 1024
+"""Bytes of a packet that are no statement, generously."""
 SHORT_VALUE = 4_000
 """Characters. Rows with longer values are updated one by one."""
 TINY_VALUE = 63
@@ -50,28 +53,13 @@ REFERENCE_ERRORS = (1216, 1217, 1451, 1452)
 VALUE_ERRORS = (1048, 1264, 1265, 1292, 1364, 1366, 1406, 1411, 1416, 1425, 1644, 3819, 4025, 22001)
 COLLATION_ERRORS = (1267, 1270, 1271, 3854, 3988)
 """A column is compared with a text that its character set cannot hold: there is no such row."""
+TOO_LONG = 1301
 READ_ONLY_ERRORS = (1290, 1792, 1836)
 FULL_ERRORS = (1021, 1026, 1114)
 BUSY_ERRORS = (1205, 1213, 3572, 1969, 3024)
 GONE_ERRORS = (1053, 2003, 2006, 2013, 2055, 1040, 1203, 1927, 0)
 DRIFT_ERRORS = (1054, 1146, 1305, 1360)
 RIGHT_ERRORS = (1044, 1045, 1049, 1142, 1143, 1227, 1370, 1419)
-
-
-class _Connection(pymysql.connections.Connection):
-    """Refuses a statement that the server would answer by closing the connection without a word."""
-
-    max_allowed_packet = 1 << 30
-
-    def query(self, sql: "str | bytes", unbuffered: bool = False) -> int:
-        statement = sql.encode(self.encoding, "surrogateescape") if isinstance(sql, str) else sql
-        if len(statement) >= self.max_allowed_packet:
-            raise ConfigError(
-                f"the database takes no statement of {len(statement):,} bytes",
-                why=f"max_allowed_packet is {self.max_allowed_packet:,}; a row of up to 24 MiB travels",
-                mend=f"SET GLOBAL max_allowed_packet = {LARGE_PACKET}, and the same in the server's file",
-            )
-        return int(super().query(statement, unbuffered))
 
 
 class MySQLStore(SqlStore):
@@ -93,7 +81,7 @@ class MySQLStore(SqlStore):
         options: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
         options |= {name: int(text) if text.isdigit() else text for name, text in url.options}
         try:
-            connection = _Connection(
+            connection = pymysql.connect(
                 host=url.host,
                 port=url.port,
                 user=url.user or None,
@@ -106,23 +94,26 @@ class MySQLStore(SqlStore):
             )
         except TypeError as error:
             raise refuse_options(url, error) from error
+        connection.encoders[Long] = spell_long  # type: ignore[assignment]
         connection.encoders[Many] = spell_many  # type: ignore[assignment]
         connection.encoders[Records] = spell_records  # type: ignore[assignment]
         with connection.cursor() as cursor:
             cursor.execute("SELECT version(), @@max_allowed_packet")
-            ((version, connection.max_allowed_packet),) = cursor.fetchall()
-            self.mariadb = "mariadb" in str(version).lower()
+            ((version, self._largest),) = cursor.fetchall()
+            self.mariadb = "mariadb" in version.lower()
         if self.mariadb:
             # SKIP LOCKED fails with error 1180 when a row is locked and the timeout is 0.
             self.lock_prefix = "SET STATEMENT innodb_lock_wait_timeout = 1 FOR "
+            limit = "max_statement_time"
         else:
             # mysql 8 only, not run: LOCK IN SHARE MODE takes no SKIP LOCKED there.
             self.share_lock = "FOR SHARE SKIP LOCKED"
+            limit = "max_execution_time"
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SET SESSION sql_mode = '{dialect.SQL_MODE}', time_zone = '+00:00', "
                 f"innodb_lock_wait_timeout = {WAIT_SECONDS}, lock_wait_timeout = {WAIT_SECONDS}, "
-                "collation_connection = utf8mb4_bin"
+                f"collation_connection = utf8mb4_bin, {limit} = 0"
             )
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         return connection
@@ -154,6 +145,29 @@ class MySQLStore(SqlStore):
         if code in GONE_ERRORS or (code == -1 and isinstance(error, pymysql.InternalError)):
             return Gone(f"cannot reach {self.url}", why=text, mend="is the server running?")
         return error
+
+    def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> int:
+        """Run a statement; return how many rows it touched. Raise DataError for one that the server does not
+        read: it would close the connection."""
+        size = len(sql) + sum(map(measure, parameters or ()))
+        if 4 * size > self._largest:
+            size += len(sql.encode()) - len(sql)
+            size += sum(len(v.encode()) - len(v) for v in parameters or () if type(v) is str)
+            if size + ROOM > self._largest:
+                why = f"it takes {size} bytes, max_allowed_packet is {self._largest}"
+                raise DataError("more than the server reads", reason="large", why=why)
+        return super().execute(sql, parameters)
+
+    def _check_answer(self, cursor: Any) -> None:
+        # A function whose text is longer than max_allowed_packet comes to NULL, with a warning.
+        if cursor.warning_count:
+            cursor.execute("SHOW WARNINGS")
+            for _, code, text in cursor.fetchall():
+                if code == TOO_LONG:
+                    mend = "raise max_allowed_packet, then: changecapture reconcile URL"
+                    raise DataError(
+                        "a row is longer than the server reads", reason="large", why=text, mend=mend
+                    )
 
     def _ends_transaction(self, error: Exception) -> bool:
         code = error.args[0] if error.args else 0
@@ -187,21 +201,31 @@ class MySQLStore(SqlStore):
         return f"{expression} IN %s", [Many(wanted)]
 
     def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        self._insert(f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES", write_records(rows))
+        try:
+            self._insert(
+                f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES", write_records(rows)
+            )
+        except DataError as error:
+            if error.reason != "large":
+                raise
+            # A row of the application's can be parked; what the log cannot hold would be lost.
+            mend = "raise max_allowed_packet to 64M, in the server's configuration too"
+            raise ConfigError(f"{self.url} cannot keep a change", why=error.why, mend=mend) from error
 
     def _insert(self, beginning: str, records: Iterable[str], ending: str = "") -> None:
         """Send records as SQL text, as many with each statement as it holds.
 
         The driver's own way, a call for each value, takes longer than the server.
         """
+        most = min(STATEMENT_CHARACTERS, self._largest // 8)
         part: list[str] = []
         size = 0
         for text in records:
-            part.append(text)
-            size += len(text)
-            if size > STATEMENT_CHARACTERS:
+            if part and size + len(text) > most:
                 self.execute(f"{beginning} {','.join(part)} {ending}")
                 part, size = [], 0
+            part.append(text)
+            size += len(text)
         if part:
             self.execute(f"{beginning} {','.join(part)} {ending}")
 
@@ -216,13 +240,40 @@ class MySQLStore(SqlStore):
             f"ON DUPLICATE KEY UPDATE {fresh}",
         )
 
+    def _select_captured(self, which: str, parameters: Sequence[Any]) -> list[Captured]:
+        """Return captured changes, the short fields as one text: see read_entries."""
+        rows = self.query(
+            "SELECT CONCAT_WS('\\0', id, table_id, operation, transaction_id, captured_at), `key`, old_key, "
+            f"changed, image FROM {self.prefix}captured {which}",
+            parameters,
+        )
+        return [_read_captured(*row) for row in rows]
+
+    def _select_keys(
+        self, statement: str, names: tuple[str, str], table: str, keys: Sequence[str]
+    ) -> tuple[str, list[Any]]:
+        # A join looks up each key; IN (..) is read as ranges, which takes the server twice as long.
+        select, _, rest = statement.partition(" FROM ")
+        wanted = f"varchar({KEY_LENGTH}) CHARACTER SET utf8mb4 COLLATE {dialect.KEYS_COLLATION}"
+        return (
+            f"{select} FROM JSON_TABLE(%s, '$[*]' COLUMNS (wanted {wanted} PATH '$')) AS w "
+            f"STRAIGHT_JOIN {rest} {names[0]} = %s AND {names[1]} = w.wanted",
+            [Long(dump(keys)), table],
+        )
+
     def _delete_captured(self, ids: Sequence[int]) -> int:
+        first, last = min(ids), max(ids)
+        if last - first + 1 == len(ids):
+            # Nobody else's lies between. The last is named: a range locks the row that comes after it, too.
+            captured = f"DELETE FROM {self.prefix}captured WHERE"
+            before = self.execute(f"{captured} id >= %s AND id < %s", (first, last))
+            return before + self.execute(f"{captured} id = %s", (last,))
         # IN (..) is read as ranges, and after each the next row is locked too, which may be one that the
         # application has not committed; a join looks up each id and nothing else.
         return self.execute(
             "DELETE c FROM JSON_TABLE(%s, '$[*]' COLUMNS (id bigint PATH '$')) AS w "
             f"STRAIGHT_JOIN {self.prefix}captured AS c ON c.id = w.id",
-            (dump(list(ids)),),
+            (Long(dump(list(ids))),),
         )
 
     def read_entries(self, after: int, end: int, limit: int) -> list[tuple[int, Entry]]:
@@ -389,6 +440,15 @@ class MySQLStore(SqlStore):
                 {c: f"CONVERT({{}} USING {charset}) COLLATE {collation}" for c, charset, collation in texts},
             )
         return self._found_places[table.name]
+
+
+def _read_captured(
+    head: str, key: str, old_key: str | None, changed: str | None, image: str | None
+) -> Captured:
+    id_, table_id, operation, transaction, at = head.split("\0")
+    return Captured(
+        int(id_), int(table_id), operation, key, old_key, changed, image, int(transaction), int(at)
+    )
 
 
 def _read_entry(head: str, columns: str) -> tuple[int, Entry]:

@@ -26,6 +26,8 @@ ROW_WAIT_MS = 200
 DIRECT_TYPES = ("character", "numeric", "timestamp", "time", "interval", "bit")
 RIGHTS = "use the owner, or grant it: changecapture doctor URL --role NAME, as an administrator, prints how"
 CONNECT_SECONDS = 10
+LIMITS = "('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')"
+"""Of time; not every version has each."""
 
 
 class PostgresStore(SqlStore):
@@ -61,6 +63,8 @@ class PostgresStore(SqlStore):
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET client_min_messages = warning")
         connection.execute("SET extra_float_digits = 1")
+        # Limits that the database sets are meant for the application.
+        connection.execute(f"SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN {LIMITS}")
         # A policy that hides rows from us must be an error: a row that cannot be seen would count as gone.
         connection.execute("SET row_security = off")
         # Everything here is found by an index. Tables that grow from nothing have no statistics yet:

@@ -87,7 +87,8 @@ class RowStore(UpkeepStore):
 
         def take(text: str, marked: str | None, nameless: str | None, *rest: Any) -> LateRow:
             values = dict(zip(wires, rest, strict=True))
-            values.update((wire, json.loads(values[wire])) for wire in texts)
+            for wire in texts:
+                values[wire] = json.loads(values[wire])
             if nameless is not None:
                 late = json.loads(text)
                 values.update((wire, v) for wire, v in json.loads(nameless).items() if late[wire] is None)

@@ -76,6 +76,9 @@ class Session:
         """Append many rows to a table of ours, the fastest way there is."""
         raise NotImplementedError
 
+    def _check_answer(self, cursor: Any) -> None:
+        """Raise DataError where the server has only warned that an answer is not what was asked for."""
+
     def read_catalogue(self) -> Catalogue:
         """Return what the database says about the application's tables."""
         raise NotImplementedError
@@ -95,7 +98,9 @@ class Session:
         """Run a query; return its rows."""
         with self.cursor() as cursor:
             cursor.execute(_template(sql, parameters), parameters)
-            return list(cursor.fetchall())
+            rows = list(cursor.fetchall())
+            self._check_answer(cursor)
+            return rows
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement for each row of parameters."""

@@ -23,6 +23,7 @@ from changecapture.core.hashtree import Prefix, find_differing
 from changecapture.core.hashtree import Side as Tree
 from changecapture.errors import ConfigError
 from changecapture.reconcile import same
+from changecapture.verify.mapped import COMMON
 from changecapture.verify.side import Shape, Shared, Side, Step
 
 Progress = Callable[[str, int, int], None]
@@ -130,8 +131,11 @@ def find_shared(own: Shape, other: Shape) -> tuple[Shared, list[str]]:
     shared: dict[str, tuple[str, ...]] = {}
     for wire in sorted(own.keys() & other.keys()):
         mine, yours = own[wire].keys(), other[wire].keys()
+        if all(kind == COMMON for shape in (own, other) for kind in shape[wire].values()):
+            continue  # of two sites with mappings, the tables that these show are compared
         shared[wire] = tuple(sorted(mine & yours))
-        apart += [f"{wire}.{name}" for name in sorted(mine ^ yours)]
+        if COMMON not in (*own[wire].values(), *other[wire].values()):
+            apart += [f"{wire}.{name}" for name in sorted(mine ^ yours)]
     return shared, apart
 
 

@@ -16,11 +16,12 @@ from changecapture.core.change import Row
 from changecapture.core.hashtree import HashTree, Prefix, hash_place, hash_row
 from changecapture.core.merge import merge_entries
 from changecapture.core.scopes import EVERY, Scopes
-from changecapture.core.table import SyncedTable
+from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import Vector
 from changecapture.errors import PeerError
 from changecapture.history import describe_state
 from changecapture.identify import find_joined, name_rows
+from changecapture.mapping.difference import Difference
 from changecapture.mapping.model import Place
 from changecapture.patience import patiently
 from changecapture.publish.change import Change
@@ -31,6 +32,7 @@ from changecapture.record.export import merge_record
 from changecapture.record.load import Loaded, take_records
 from changecapture.record.model import Record
 from changecapture.store.sqlstore import SqlStore
+from changecapture.verify.mapped import UNLIKE, common_shape, find_unlike, read_common, show_common
 
 PAGE = 1000
 SHOWN = "shown"
@@ -91,6 +93,7 @@ class StoreSide:
         """Nothing is read before ``begin``."""
         self._store, self._scopes = store, scopes
         self._tree = HashTree()
+        self._unlike: dict[Row, Difference] = {}
 
     def begin(self) -> tuple[Vector, Shape]:
         """See Side."""
@@ -100,19 +103,36 @@ class StoreSide:
             for wire, table in self._store.tables_by_wire.items()
             if table.scope in self._scopes
         }
+        shape.update(common_shape(self._store, self._scopes))
         return self._scopes.of(self._store.read_vector()), shape
 
     def read(self, shared: Shared) -> Iterator[Step]:
         """See Side."""
         tree = self._tree = HashTree()
-        for done, (table, columns) in enumerate(self._allowed(shared)):
-            kinds = {column.wire: column.kind for column in table.columns}
-            for page in _read_pages(self._store, table):
+        if any(self._is_common(wire) for wire in shared):
+            with self._store.snapshot():
+                self._unlike = find_unlike(self._store)
+        for done, (wire, columns) in enumerate(shared.items()):
+            self._check(wire)
+            kinds = {c.wire: c.kind for c in self._columns(wire)}
+            for page in self._pages(wire):
                 for key, shown in page:
-                    text = json.dumps([_plain(kinds[name], shown.get(name)) for name in columns])
-                    tree.add(hash_place(table.wire, key), hash_row(table.wire, key, text))
+                    text = json.dumps([_plain(kinds.get(name, "text"), shown.get(name)) for name in columns])
+                    tree.add(hash_place(wire, key), hash_row(wire, key, text))
                 yield done, len(shared)
         yield len(shared), len(shared)
+
+    def _columns(self, wire: str) -> Sequence[SyncedColumn]:
+        return () if self._is_common(wire) else self._store.tables_by_wire[wire].columns
+
+    def _pages(self, wire: str) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+        if self._is_common(wire):
+            return read_common(self._store, wire, self._unlike)
+        return _read_pages(self._store, self._store.tables_by_wire[wire])
+
+    def _is_common(self, wire: str) -> bool:
+        """Return whether a table is one that a mapping shows as others."""
+        return self._store.mapping is not None and wire in self._store.mapping.common_tables
 
     def ask_nodes(self, prefixes: Sequence[Prefix]) -> list[tuple[int, int]]:
         """See Side."""
@@ -124,8 +144,14 @@ class StoreSide:
 
     def find(self, shared: Shared, places: set[int], found: set[Row]) -> Iterator[Step]:
         """See Side."""
-        for done, (table, _) in enumerate(self._allowed(shared)):
-            after: str | None = None
+        for done, wire in enumerate(shared):
+            self._check(wire)
+            if self._is_common(wire):
+                for page in self._pages(wire):
+                    found.update(Row(wire, key) for key, _ in page if hash_place(wire, key) in places)
+                    yield done, len(shared)
+                continue
+            table, after = self._store.tables_by_wire[wire], None
             while texts := self._store.read_local_keys_after(table, after, PAGE):
                 after = texts[-1]
                 keys = name_rows(self._store, table, texts).values()
@@ -138,9 +164,19 @@ class StoreSide:
         told = []
         for row in rows:
             self._check(row.table)
+            if self._is_common(row.table):
+                told.append(self._tell_common(row))
+                continue
             shown = _read_row(self._store, row)
             told.append(Told(shown, _explain(self._store, row, shown)))
         return told
+
+    def _tell_common(self, row: Row) -> Told:
+        shown = show_common(self._store, [row], self._unlike)[row]
+        if row in self._unlike:
+            return Told(shown, UNLIKE)
+        known = bool(self._store.read_row_entries([row]))
+        return Told(shown, describe_state(self._store, row) if known else "unknown here")
 
     def merged(self, rows: Sequence[Row]) -> tuple[Vector, list[Record]]:
         """See Side."""
@@ -152,6 +188,8 @@ class StoreSide:
         """See Side."""
         for record in records:
             self._check(record.table)
+        # What a mapping shows comes by exchanging entries, or is for reconcile: there is no table to repair.
+        records = [record for record in records if not self._is_common(record.table)]
         written: set[Row] = set()
         for start in range(0, len(records), PAGE):
             places: dict[Row, str] = {}
@@ -160,16 +198,14 @@ class StoreSide:
             written |= places.keys()
         return written
 
-    def _allowed(self, shared: Shared) -> list[tuple[SyncedTable, Sequence[str]]]:
-        """Return the tables, each with those of its columns that are compared."""
-        return [(self._check(wire), columns) for wire, columns in shared.items()]
-
-    def _check(self, wire: str) -> SyncedTable:
-        """Return a table that may be spoken of; raise PeerError."""
-        table = self._store.tables_by_wire.get(wire)
-        if table is None or table.scope not in self._scopes:
+    def _check(self, wire: str) -> None:
+        """Raise PeerError unless the table may be spoken of."""
+        table, lens = self._store.tables_by_wire.get(wire), self._store.mapping
+        scope = None if table is None else table.scope
+        if scope is None and lens is not None:
+            scope = lens.common_tables.get(wire)
+        if scope is None or scope not in self._scopes:
             raise PeerError(f"{wire!r:.80} is no table that may be compared here")
-        return table
 
 
 def _read_pages(store: SqlStore, table: SyncedTable) -> Iterator[list[tuple[str, dict[str, Any]]]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from statistics import mean
 
+from changecapture.memory import spare_collector
 from changecapture.pair import synchronise_apart
 from changecapture.store import open_store
 from tests.benchmark.figure import Figure
@@ -24,6 +25,7 @@ GOAL = 0.1
 
 def measure(machine: Machine) -> Iterator[Figure]:
     """Yield rows per second and the ratio, for each direction."""
+    spare_collector()  # as the command does
     for source in KINDS:
         for target in KINDS:
             yield from measure_direction(machine, source, target)

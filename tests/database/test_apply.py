@@ -311,6 +311,26 @@ def test_r21_order_of_the_application_s_changes_is_kept_when_one_is_published_in
     assert_in_step(here, there)
 
 
+def test_r20_row_that_publish_writes_by_itself_in_mid_apply_is_merged_again(families, other):
+    """R20: it refers to a row that gets another key, and no captured change is of it."""
+    here, there = families
+    for key in ("a", "b"):
+        here.family.add_parent(key)
+    here.family.add_child("c", "a")
+    exchange(here, there)
+    here.family.note("parent", "a", "ours")
+    here.family.note("child", "c", "ours")
+    application = other(there)
+
+    def write():
+        application("UPDATE parent SET uuid = 'z' WHERE uuid = 'a'")
+
+    pull(here.store, InterruptedStore(there.store, "hold_rows", write))
+    assert_sound_log(there)
+    exchange(here, there)
+    assert_in_step(here, there)
+
+
 def test_row_that_the_application_inserts_in_mid_apply_is_merged(families, other):
     """R6: the key is absent when it is looked for, and there when it is inserted."""
     here, there = families
@@ -514,20 +534,38 @@ def test_swap_beside_a_clash_with_a_third_row_is_a_swap(families):
     assert there.parked() == {Row("parent", "d"): "unique"}
 
 
-@pytest.mark.parametrize("column", ["name varchar(12) NOT NULL", "name integer NOT NULL"])
+SWAPPED = {
+    "varchar(12) NOT NULL": ("1", "2", "3"),
+    "integer NOT NULL CHECK (name > 0)": ("1", "2", "3"),
+    "smallint NOT NULL": ("1", "2", "3"),
+    "tinyint unsigned NOT NULL": ("1", "2", "3"),
+    "decimal(5,2) NOT NULL": ("1.5", "2.5", "3.5"),
+    "date NOT NULL": ("2026-01-01", "2026-01-02", "2026-01-03"),
+    "timestamp NOT NULL": ("2026-01-01 10:00:00", "2026-01-02 10:00:00", "2026-01-03 10:00:00"),
+    "datetime NOT NULL": ("2026-01-01 10:00:00", "2026-01-02 10:00:00", "2026-01-03 10:00:00"),
+}
+"""Columns, and three values of each."""
+
+
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
-def test_unique_values_that_cannot_be_null_are_swapped(new_tables, kind, column):
-    script = f"CREATE TABLE person (uuid varchar(64) NOT NULL PRIMARY KEY, {column} UNIQUE)"
-    here, there = new_tables("postgresql", script), new_tables(kind, script)
-    here.run("INSERT INTO person VALUES ('a', '1'), ('b', '2')")
+def test_unique_values_that_cannot_be_null_are_swapped(new_tables, kind):
+    columns = [c for c in SWAPPED if kind == "mariadb" or not c.startswith(("tinyint", "datetime"))]
+    tables = {f"person_{number}": column for number, column in enumerate(columns)}
+    key = "uuid varchar(64) NOT NULL PRIMARY KEY"
+    script = "".join(f"CREATE TABLE {t} ({key}, name {c}, UNIQUE (name));" for t, c in tables.items())
+    here, there = new_tables(kind, script), new_tables(kind, script)
+    for table, column in tables.items():
+        one, two, _ = SWAPPED[column]
+        here.run(f"INSERT INTO {table} VALUES ('a', '{one}'), ('b', '{two}')")
     exchange(here, there)
-    here.run(
-        "BEGIN; UPDATE person SET name = '3' WHERE uuid = 'a'; UPDATE person SET name = '1' WHERE uuid = 'b';"
-        "UPDATE person SET name = '2' WHERE uuid = 'a'; COMMIT"
-    )
+    for table, column in tables.items():
+        one, two, spare = SWAPPED[column]
+        steps = (("a", spare), ("b", one), ("a", two))
+        updates = "; ".join(f"UPDATE {table} SET name = '{name}' WHERE uuid = '{k}'" for k, name in steps)
+        here.run(f"BEGIN; {updates}; COMMIT")
     exchange(here, there)
-    found = [(uuid, str(name)) for uuid, name in there.fetch("SELECT uuid, name FROM person ORDER BY uuid")]
-    assert found == [("a", "2"), ("b", "1")]
+    assert there.parked() == {}
+    assert_in_step(here, there)
 
 
 # Parents and children

@@ -133,6 +133,6 @@ def test_what_is_offered_for_a_parked_row_can_be_typed_and_shows_it(families):
     advice = parked["advice"]
     offered = re.search(r"changecapture (parked join [^;]*);", advice)
     assert offered is not None, advice
-    assert advice in run_command("parked", "list", here.url).out
+    assert f"\n  {advice}\n" in run_command("parked", "list", here.url).out
     assert run_command(*offered[1].split(), here.url).status == 0
     assert run_command("parked", "list", here.url).out == "no parked rows\n"

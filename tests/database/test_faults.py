@@ -1,6 +1,7 @@
 """One row that cannot be written, or raises what nobody foresaw, stops neither its batch nor its site."""
 
 import os
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pytest
@@ -10,8 +11,11 @@ from changecapture.clients import put_changes
 from changecapture.core.change import Row
 from changecapture.core.clock import LATEST_STAMP
 from changecapture.core.scopes import EVERY
-from changecapture.errors import DataError
+from changecapture.errors import ConfigError, DataError
+from changecapture.pair import pull
+from changecapture.publish import publish
 from changecapture.reconcile import reconcile
+from changecapture.store import open_store
 from tests.database.test_hostile_peer import Peer, send
 from tests.database.test_store_contract import entry, place, store  # noqa: F401
 from tests.support import family
@@ -169,3 +173,38 @@ def test_no_code_of_ours_writes_a_stamp_that_peers_refuse(store, stamp):  # noqa
 
     with pytest.raises(DataError, match="no peer would take"):
         store.append_entries([replace(entry(), stamp=stamp)], applied=True)
+
+
+@contextmanager
+def narrowed(site):
+    """Give a store whose server reads and writes at most 1 MB at once."""
+    ((usual,),) = site.fetch("SELECT @@GLOBAL.max_allowed_packet")
+    site.run("SET GLOBAL max_allowed_packet = 1048576")
+    try:
+        with closing(open_store(site.url)) as store:
+            yield store
+    finally:
+        site.run(f"SET GLOBAL max_allowed_packet = {usual}")
+
+
+def test_change_that_the_server_cannot_keep_is_named_with_what_to_do_and_comes_then(new_tables):
+    here = new_tables("postgresql", "CREATE TABLE file (name varchar(20) PRIMARY KEY, data text)")
+    there = new_tables("mariadb", "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longtext)")
+    here.run("INSERT INTO file VALUES ('long', repeat('x', 1100000)), ('short', 'x')")
+    with narrowed(there) as small, pytest.raises(ConfigError, match=r"cannot keep a change.*64M"):
+        pull(here.store, small)
+    pull(here.store, there.store)
+    assert there.fetch("SELECT name, length(data) FROM file") == [("long", 1100000), ("short", 1)]
+
+
+def test_value_that_is_too_long_for_the_server_is_never_published_as_null(new_tables):
+    """Such a function comes to NULL, with a warning: base64 of a file is a third longer than the file."""
+    site = new_tables("mariadb", "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longblob)")
+    site.run("INSERT INTO file VALUES ('long', repeat('x', 900000)), ('short', 'x')")
+    with narrowed(site) as small:
+        assert publish(small) == 2
+    assert site.fetch("SELECT row_key FROM {p}changelog") == [("short",)]
+    ((reason,),) = site.fetch("SELECT reason FROM {p}missed")
+    assert "long" in reason and "large: " in reason and "max_allowed_packet" in reason
+    reconcile(site.store)
+    assert {key for (key,) in site.fetch("SELECT row_key FROM {p}changelog")} == {"short", "long"}

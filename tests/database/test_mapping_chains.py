@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from changecapture.apply import apply_entries
 from changecapture.config import parse_url
 from changecapture.install import install
 from changecapture.reconcile import reconcile
@@ -239,3 +240,42 @@ def test_mixed_sites_converge_whatever_is_done_where(new_site, seed):
             mesh.meet()
     mesh.settle()
     mesh.check()
+
+
+def test_a_person_that_comes_at_once_is_shown_as_one_that_comes_piece_by_piece(new_site):
+    """New records cross in bulk; known ones, and all that is not plain, go one by one."""
+    at_once, piecemeal, py = (
+        new_site("mariadb", "vesuvius"),
+        new_site("mariadb", "vesuvius"),
+        new_site("postgresql"),
+    )
+    add_person(py, OMAR, last="S" * 60, gender=3, middle_name="Ali")
+    for number, status in enumerate((1, 9, 2)):
+        add_note(py, OMAR, f"urn:uuid:n{number}", status, "is well" if number else None)
+    py.run(
+        "INSERT INTO pr_contact (uuid, pe_id, contact_method, value, deleted) "
+        f"SELECT v.uuid, pe_id, v.method, v.value, 'F' FROM pr_pentity e, (VALUES "
+        "('urn:uuid:c2', 'SMS', '222'), ('urn:uuid:c1', 'SMS', '111'), ('urn:uuid:c3', 'EMAIL', 'o@x.org')) "
+        f"AS v (uuid, method, value) WHERE e.uuid = '{OMAR}'"
+    )
+    for site in (at_once, piecemeal):
+        Vesuvius(site.url).seed()
+        site.publish()
+    py.publish()
+    entries = [entry for _, entry in py.store.read_entries(0, py.store.last_position(), 1000)]
+    apply_entries(at_once.store, entries, {}, {})
+    for entry in entries:
+        apply_entries(piecemeal.store, [entry], {}, {})
+    tables = ["person_uuid", "person_status", "person_details", "contact", "person_notes"]
+    for name in [*tables, "{p}mapped_row", "{p}row_version"]:
+        order = "1, 2, 3" if name == "contact" else "1, 2"
+        columns = {
+            "person_status": "p_uuid, opt_status",
+            "{p}row_version": "table_name, row_key, stamp, alive, seen",
+        }
+        where = "table_name <> 'incident'" if name in columns and "table_name" in columns[name] else "TRUE"
+        query = f"SELECT {columns.get(name, '*')} FROM {name} WHERE {where} ORDER BY {order}"
+        assert at_once.fetch(query) == piecemeal.fetch(query), name
+    shortened = "SELECT table_name, row_key, column_name, whole FROM {p}shortened ORDER BY 1, 2, 3"
+    assert at_once.fetch(shortened) == piecemeal.fetch(shortened) != []
+    assert at_once.parked() == piecemeal.parked() == {}

@@ -1,5 +1,7 @@
 """The commands at a site with a mapping: its people are in the log as rows of Eden's."""
 
+import json
+
 import pytest
 
 from tests.support.commands import run_command
@@ -63,6 +65,31 @@ def test_a_conflict_can_be_decided_at_a_site_with_a_mapping(php, py):
         assert site.fetch("SELECT count(*) FROM {p}conflict WHERE resolved_at IS NULL") == [(0,)]
 
 
+def test_history_finds_a_row_under_the_names_that_it_travels_by(php, py):
+    Vesuvius(php.url).report(AMINA, "Amina", "Haddad")
+    rest(php, py)
+    py.run(f"UPDATE pr_person SET last_name = 'Azar' WHERE uuid = '{AMINA}'")
+    rest(php, py)
+    told = run_command("history", php.url, "person_uuid", AMINA)
+    assert told.status == 0, told.err
+    assert f"pr_person {AMINA}: shown by the mapping; person_uuid travels as pr_person" in told.out
+    assert 'last_name="Azar"' in told.out
+    told = run_command("history", php.url, "person_status", AMINA)
+    assert "person_status travels as pr_note" in told.out and "status=1" in told.out
+    assert run_command("history", php.url, "person_uuid", "pl.test/nobody").status == 2
+
+
+def test_status_says_what_travels_by_a_mapping_and_who_is_shown_as_one(new_site, php, py):
+    other = new_site("mariadb", "vesuvius")
+    Vesuvius(php.url).report(AMINA, "Amina", "Haddad")
+    Vesuvius(other.url).report(AMINA, "Basim", "Nasser")
+    rest(php, py, other)
+    for site in (php, py, other):
+        told = run_command("status", site.url).out
+        assert f"1 name given by two sites to what differs, shown as one: {AMINA}" in told, told
+        assert ("vesuvius: 7 tables as rows of Eden's" in told) is (site is not py), told
+
+
 def test_export_of_people_at_a_site_with_a_mapping_is_refused(php, tmp_path):
     Vesuvius(php.url).report(AMINA, "Amina", "Haddad")
     php.publish()
@@ -79,6 +106,26 @@ def test_verify_of_two_sites_with_a_mapping_compares_what_they_share(new_site, p
     assert shown.status == 0, shown.out + shown.err
     other.run(f"{UNSEEN} UPDATE person_uuid SET family_name = 'Unseen'")
     assert run_command("verify", php.url, other.url).status == 1
+
+
+def test_verify_compares_people_of_a_site_with_a_mapping_and_of_an_eden(php, py):
+    vesuvius = Vesuvius(php.url)
+    vesuvius.report(AMINA, "Amina", "Haddad", opt_gender="fml", birth_date="1990-04-02")
+    add_person(py, OMAR, last="Al-" + "h" * 58)
+    add_note(py, OMAR, "urn:uuid:n1", 2, "is well")
+    rest(php, py)
+    shown = run_command("verify", php.url, py.url)
+    assert shown.status == 0, shown.out + shown.err
+    assert "equal: 8 rows compared" in shown.out and len(shown.out.splitlines()) < 6, shown.out
+    php.run(f"{UNSEEN} UPDATE person_uuid SET family_name = 'Unseen' WHERE p_uuid = '{AMINA}'")
+    py.run("SET changecapture.applying = 'on'; DELETE FROM pr_note WHERE uuid = 'urn:uuid:n1'")
+    shown = run_command("verify", php.url, py.url, "--json")
+    assert shown.status == 1
+    told = {(d["table"], d["key"]): d for d in json.loads(shown.out)["differences"]}
+    assert told.keys() == {("pr_person", AMINA), ("pr_note", "urn:uuid:n1")}
+    assert told["pr_person", AMINA]["columns"]["last_name"] == ["Unseen", "Haddad"]
+    assert "changecapture reconcile" in told["pr_person", AMINA]["left"]
+    assert "changecapture reconcile" in told["pr_note", "urn:uuid:n1"]["right"]
 
 
 ODD = ([1, 2], {}, {"a": 1}, True, 1e308, -1, 10**30, "", "x" * 5000, "a\0b", "NULL", "9999-12-31T23:59:59")

@@ -311,6 +311,21 @@ def test_entries_come_back_as_they_were_appended_in_order(store):
     assert store.read_row_entries_until([ANA, BEN], found[0][0]) == [first]
 
 
+def test_reach_of_a_part_of_the_log_is_its_greatest_number_of_each_origin_epoch_and_scope(store):
+    one, two, other = entry(), entry(), entry(BEN, origin="near")
+    store.append_entries([two, one, other], applied=True)
+    end = store.last_position()
+    assert store.read_reach(0, end) == {("far", 1, "all"): two.number, ("near", 1, "all"): other.number}
+    assert store.read_reach(end - 1, end) == {("near", 1, "all"): other.number}
+    assert store.read_reach(end, end) == {}
+
+
+def test_dead_are_the_rows_whose_last_version_says_so(store):
+    store.write_versions({ANA: Version(1, "far", False, 1), BEN: Version(1, "far", True, 1)}, {})
+    assert store.find_dead([ANA, BEN, Row("parent", "carl")]) == {ANA}
+    assert store.find_dead([]) == set()
+
+
 def test_name_stands_once_in_the_changelog(store):
     one = entry()
     store.append_entries([one], applied=True)

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import NewDatabase
+from tests.support.applications import add_camps, create_camps, read_camps
+from tests.support.databases import DatabaseServer
+
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = (
     "libc.so.6",
@@ -36,7 +40,10 @@ def test_the_wheels_install_without_a_network(tmp_path: Path) -> None:
     assert any((tmp_path / "wheels/windows").glob("psycopg_binary-*win_amd64.whl"))
 
 
-def test_the_portable_folder_runs_where_there_is_no_python(tmp_path: Path) -> None:
+def test_the_portable_folder_runs_where_there_is_no_python(
+    tmp_path: Path, postgres: DatabaseServer, mariadb: DatabaseServer, new_database: NewDatabase
+) -> None:
+    """Installed, in step and compared: all that is read as files is there, for both kinds of server."""
     folder = tmp_path / "built"
     run(
         *(sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "ERROR"),
@@ -45,12 +52,20 @@ def test_the_portable_folder_runs_where_there_is_no_python(tmp_path: Path) -> No
     root = make_root(tmp_path / "root")
     shutil.copytree(folder / "changecapture", root / "programs")
     for program in ("changecapture", "changecapture-relay"):
-        enter = ("unshare", "--map-root-user", "--root", root, f"/programs/{program}")
-        assert "version" in run(*enter, "--version")
+        assert "version" in run(
+            "unshare", "--map-root-user", "--root", root, f"/programs/{program}", "--version"
+        )
+    enter = ("unshare", "--map-root-user", "--root", root, "/programs/changecapture")
+    urls = [create_camps(new_database(server)) for server in (postgres, mariadb)]
+    for url in urls:
+        run(*enter, "install", url, "--profile", "generic")
+    add_camps(urls[0], 3)
+    assert run(*enter, "sync", *urls).splitlines()[-1] == "equal"
+    assert run(*enter, "verify", *urls).startswith("equal: 3 rows compared")
+    assert read_camps(urls[1]) == read_camps(urls[0])
     for scheme in ("postgresql", "mysql"):
         url = f"{scheme}://relay:secret@127.0.0.1:1/eden"
-        asked = ("unshare", "--map-root-user", "--root", root, "/programs/changecapture", "status", url)
-        answer = subprocess.run(asked, capture_output=True, text=True)
+        answer = subprocess.run((*enter, "status", url), capture_output=True, text=True)
         assert (answer.returncode, "cannot reach" in answer.stderr) == (2, True), answer.stderr
 
 

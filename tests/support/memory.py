@@ -142,7 +142,7 @@ class DirectSource:
         """Make a batch."""
         while publish(self._store):
             pass
-        self._made = Made(answer(self._store, request), False)
+        self._made = Made(answer(self._store, request))
 
     def take(self) -> Made:
         """Return it."""

@@ -9,6 +9,7 @@ from changecapture.core.change import Order, Row
 from changecapture.mapping import load_mapping, read_text
 from changecapture.mapping.difference import UNKNOWN, Known, find_difference, read_parts
 from changecapture.mapping.lens import get, put
+from changecapture.mapping.narrow import concerned, narrow
 
 LENS = load_mapping(read_text("vesuvius"), "vesuvius")
 PHASE2 = load_mapping(read_text("sahana2"), "sahana2")
@@ -225,3 +226,30 @@ def test_codes_that_lead_one_way_do_not_come_back():
 @pytest.mark.parametrize("key", ["", "k" * 5000, "a\0b", 7, None, ["x"]])
 def test_what_is_no_key_hangs_on_nothing(key):
     assert hanging(LENS, [(Row("pr_note", "n"), {"pe_id": key})]) == {}
+
+
+@given(php_people(), st.data())
+def test_a_narrowed_record_tells_what_the_whole_one_does(local, data):
+    record = LENS.records[0]
+    asked = data.draw(st.sets(st.sampled_from([part.name for part in record.local]), min_size=1))
+    narrowed = narrow(record, frozenset(asked))
+    whole, told = get(record, local), get(narrowed, local)
+    for part in narrowed.common:
+        own, every = told[part.name], whole[part.name]
+        if part.parent:
+            assert own == every
+        else:
+            assert own.items() <= every.items()
+    shown = put(narrowed, {part.name: whole[part.name] for part in narrowed.common})
+    every = put(record, whole)
+    assert {name: shown[name] for name in asked} == {name: every[name] for name in asked}
+
+
+def test_a_status_concerns_no_name_and_a_name_no_status():
+    record = LENS.records[0]
+    assert concerned(record, frozenset({("status", "status")})) == {"person_status"}
+    assert concerned(record, frozenset({("pr_person", "last_name")})) == {"person_uuid"}
+    assert [part.name for part in narrow(record, frozenset({"person_status"})).common] == [
+        "pr_person",
+        "status",
+    ]
