@@ -15,7 +15,9 @@ def camps(server, new_database):
     return create_camps(new_database(server))
 
 
-@pytest.mark.parametrize("tables", [{"pr_person", "cr_shelter"}, pytest.param(None, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "tables", [{"pr_person", "cr_shelter", "s3_permission"}, pytest.param(None, marks=pytest.mark.long)]
+)
 def test_alembic_leaves_the_same_as_the_command_line(server, new_database, tables):
     url = new_database(server, "eden", tables)
     schema, catalogue = dump_schema(url), read_catalogue(url)

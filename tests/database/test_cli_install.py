@@ -16,7 +16,9 @@ from tests.support.eden import Eden
 from tests.support.schemas import read_catalogue as read_schema
 
 SMALL_EDEN = {"pr_person", "pr_contact", "cr_shelter"}
-PEOPLE = {name for name in read_schema("eden-postgresql") if name.startswith("pr_")}
+PEOPLE = {
+    name for name in read_schema("eden-postgresql") if name.startswith("pr_") or name == "s3_permission"
+}
 PREFIX = {"postgresql": "changecapture.", "mysql": "changecapture_"}
 SECONDS = 60
 
