@@ -24,8 +24,7 @@ from changecapture.mapping.difference import (
     read_parts,
 )
 from changecapture.mapping.lens import Parts, get, local_key, put, shorten
-from changecapture.mapping.model import KEY, Record
-from changecapture.mapping.model import Mapping as Lens
+from changecapture.mapping.model import KEY, Lens, Record
 from changecapture.mapping.narrow import narrow
 from changecapture.store.interface import Store
 

@@ -14,21 +14,11 @@ from changecapture.bridge import exchanged_tables
 from changecapture.core.change import ALIVE, UNSEEN, Entry
 from changecapture.core.merge import merge_entries, read_columns
 from changecapture.errors import ConfigError
-from changecapture.store.log import ENTRY
+from changecapture.store.search import Filter
 from changecapture.store.sqlstore import SqlStore
 
 PAGE = 500
 Operation = Literal["c", "u", "d"]
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which entries: all that have what is given. ``since``: a stamp."""
-
-    since: int | None = None
-    table: str | None = None
-    key: str | None = None
-    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +41,7 @@ class Told:
 def read_log(store: SqlStore, wanted: Filter, after: int = 0) -> Iterator[Told]:
     """Yield the entries that are wanted, in the order of their arrival here, after a position."""
     end = store.last_position()
-    while page := _read_page(store, wanted, after, end):
+    while page := store.find_entries(wanted, after, end, PAGE):
         after = page[-1][0]
         logged = store.read_row_entries({entry.row for _, entry, _ in page})
         for position, entry, applied in page:
@@ -60,30 +50,8 @@ def read_log(store: SqlStore, wanted: Filter, after: int = 0) -> Iterator[Told]:
 
 def check_table(store: SqlStore, name: str) -> None:
     """Raise ConfigError when no entry is of a table, and none could be: it is misspelt."""
-    wire = name.lower()
-    if wire in exchanged_tables(store):
-        return
-    if not store.query(f"SELECT 1 FROM {store.prefix}changelog WHERE table_name = %s LIMIT 1", (wire,)):
+    if name.lower() not in exchanged_tables(store) and not store.has_entries_of(name.lower()):
         raise ConfigError(f"no table {name} is synced here", mend="changecapture plan URL lists the tables")
-
-
-def _read_page(store: SqlStore, wanted: Filter, after: int, end: int) -> list[tuple[int, Entry, bool]]:
-    conditions: list[tuple[str, Any]] = [("position > %s", after), ("position <= %s", end)]
-    if wanted.since is not None:
-        conditions.append(("stamp >= %s", wanted.since))
-    if wanted.table is not None:
-        conditions.append(("table_name = %s", wanted.table.lower()))
-    if wanted.key is not None:
-        conditions.append(("row_key = %s", wanted.key))
-    if wanted.origin is not None:
-        conditions.append(("origin = %s", wanted.origin))
-    where = " AND ".join(text for text, _ in conditions)
-    rows = store.query(
-        f"SELECT {ENTRY}, position, applied FROM {store.prefix}changelog "
-        f"WHERE {where} ORDER BY position LIMIT {PAGE}",
-        [value for _, value in conditions],
-    )
-    return [(int(row[10]), Entry(*row[:10]), bool(row[11])) for row in rows]
 
 
 def tell(position: int, entry: Entry, applied: bool, entries: list[Entry]) -> Told:

@@ -130,29 +130,21 @@ def find_origin(names: Mapping[str, str], site: str) -> str:
 def _read_conflicts(
     store: SqlStore, table: str, keys: list[str], names: dict[str, str]
 ) -> Iterator[Happening]:
-    for key in keys:
-        rows = store.query(
-            "SELECT id, column_name, kept_value, kept_name, lost_value, lost_name, found_at, resolved_at "
-            f"FROM {store.prefix}conflict WHERE table_name = %s AND row_key = %s ORDER BY id",
-            (table, key),
-        )
-        for id_, column, kept, kept_name, lost, lost_name, found_at, resolved_at in rows:
-            origin = Name.from_text(lost_name).origin
-            winner = names.get(Name.from_text(kept_name).origin, Name.from_text(kept_name).origin)
-            state = "resolved" if resolved_at is not None else f"open: changecapture conflicts show {id_}"
-            detail = f"{column}={lost} lost to {kept} of {winner} ({state})"
-            site = names.get(origin, origin)
-            values = {column: json.loads(lost)}
-            yield Happening(int(found_at), "conflict", site, origin, lost_name, detail, values)
+    for found in store.read_conflicts_of(Row(table, key) for key in keys):
+        origin, winner = (Name.from_text(name).origin for name in (found.lost_name, found.kept_name))
+        settled = found.resolved_at is not None
+        state = "resolved" if settled else f"open: changecapture conflicts show {found.id}"
+        lost, kept = f"{found.column}={found.lost_value}", found.kept_value
+        detail = f"{lost} lost to {kept} of {names.get(winner, winner)} ({state})"
+        values = {found.column: json.loads(found.lost_value)}
+        site = names.get(origin, origin)
+        yield Happening(found.found_at, "conflict", site, origin, found.lost_name, detail, values)
 
 
 def describe_state(store: SqlStore, row: Row) -> str:
     """Return how a row stands here: shown, deleted, parked or carried, and why."""
-    parked = store.query(
-        f"SELECT reason, detail FROM {store.prefix}parked WHERE table_name = %s AND row_key = %s", tuple(row)
-    )
-    if parked:
-        return f"parked: {parked[0][0]}: {parked[0][1]}"
+    for parked in store.read_parked_of([row]):
+        return f"parked: {parked.reason}: {parked.detail}"
     if store.mapping is not None and row.table in store.mapping.common_tables:
         version = store.read_versions([row]).get(row)
         return "shown by the mapping" if version is not None and version.alive else "deleted"

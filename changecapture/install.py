@@ -7,7 +7,7 @@ capture had failed, what was written unseen is found by comparing (``reconcile``
 nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,10 @@ from changecapture import account
 from changecapture.apply import drain
 from changecapture.catchup import check_mapping, park_carried, show_carried, write_mapping
 from changecapture.config import DatabaseURL
+from changecapture.core.change import BACKFILL
+from changecapture.core.codec import KEY_LENGTH
 from changecapture.errors import ConfigError
+from changecapture.faults import explain, isolate
 from changecapture.reconcile import reconcile
 from changecapture.rights import check_rights
 from changecapture.steps import Step, has_traces, list_steps
@@ -307,12 +310,24 @@ def _count_rows(store: SqlStore, table_id: int) -> int:
 def _backfill_batch(store: SqlStore, table_id: int, after: str | None) -> list[str]:
     """Capture the next rows in the order of the locator; return their local keys."""
     table = store.tables[table_id]
+
+    def pass_by(text: str) -> None:
+        store.execute(
+            f"UPDATE {store.prefix}synced_table SET backfill_key = %s WHERE table_id = %s", (text, table_id)
+        )
+
+    def capture(part: Sequence[str]) -> None:
+        with store.snapshot():
+            store.capture_rows(table, part)
+            pass_by(part[-1])
+
+    def set_aside(text: str, error: Exception) -> None:
+        with store.snapshot():
+            why = f"{text[:KEY_LENGTH]} was not captured: {': '.join(explain(error))}"
+            store.write_missed(table.name, BACKFILL, why)
+            pass_by(text)
+
     texts = store.read_local_keys_after(table, after, BACKFILL_BATCH)
     if texts:
-        with store.snapshot():
-            store.capture_rows(table, texts)
-            store.execute(
-                f"UPDATE {store.prefix}synced_table SET backfill_key = %s WHERE table_id = %s",
-                (texts[-1], table_id),
-            )
+        isolate(texts, capture, set_aside)
     return texts

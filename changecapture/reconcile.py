@@ -8,22 +8,26 @@ In batches. Each takes the writers' lock, publishes what is captured and compare
 what the application does meanwhile is either captured or not there yet. Parked rows, and references that
 wait, are not what their tables lack; values that a column cannot hold exactly are not differences.
 A pass that was interrupted may be started again: what is found is in the log, and then is no difference.
+A row that raises what nobody foresaw is noted in ``missed``, and the others are compared (``faults``).
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from changecapture.apply import drain
 from changecapture.apply.localise import locate
 from changecapture.bridge import Subject, find_changes, keep_hanging, local_rows, record_subjects
 from changecapture.core import values
-from changecapture.core.change import Row, Version
+from changecapture.core.change import UPDATE, Row, Version
+from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.merge import merge_entries
 from changecapture.core.table import SyncedTable
 from changecapture.errors import ConfigError, RetryLater
+from changecapture.faults import explain, isolate
 from changecapture.identify import name_rows
 from changecapture.publish import PASS_LIMIT, publish_captured
 from changecapture.publish.append import append_changes
@@ -35,6 +39,7 @@ from changecapture.store.sqlstore import SqlStore
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and of how much in all."""
+T = TypeVar("T")
 BATCH = 1000
 """Rows compared under one lock."""
 ATTEMPTS = 100
@@ -43,12 +48,14 @@ ATTEMPTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found in a table: rows that came, rows that changed, rows that went unseen."""
+    """What was found in a table: rows that came, rows that changed, rows that went unseen; and how many
+    could not be compared, and are noted in ``missed``."""
 
     table: str
     appeared: int = 0
     changed: int = 0
     vanished: int = 0
+    set_aside: int = 0
 
     @property
     def total(self) -> int:
@@ -63,7 +70,7 @@ def reconcile(store: SqlStore, names: Sequence[str] = (), progress: Progress | N
     """
     store.refresh_tables()
     tables = _find_tables(store, names)
-    missed = store.query(f"SELECT coalesce(max(id), 0) FROM {store.prefix}missed")[0][0]
+    missed = store.last_missed()
     found: dict[str, Found] = {table.name: Found(table.name) for table in tables}
     mapped = store.mapping.local_tables if store.mapping is not None else ()
     steps = [(_compare_present, table) for table in tables if table.wire not in mapped]
@@ -81,12 +88,13 @@ def reconcile(store: SqlStore, names: Sequence[str] = (), progress: Progress | N
                 before.appeared + batch.appeared,
                 before.changed + batch.changed,
                 before.vanished + batch.vanished,
+                before.set_aside + batch.set_aside,
             )
     drain(store)
     if not names:
-        store.execute(f"DELETE FROM {store.prefix}missed WHERE id <= %s", (missed,))
+        store.forget_missed(missed)
     for name in names:
-        store.execute(f"DELETE FROM {store.prefix}missed WHERE id <= %s AND table_name = %s", (missed, name))
+        store.forget_missed(missed, name)
     if progress is not None:
         progress("tables reconciled", len(steps), len(steps))
     return list(found.values())
@@ -120,14 +128,30 @@ def _in_step(store: SqlStore) -> Iterator[None]:
 def _compare_present(store: SqlStore, table: SyncedTable) -> Iterator[Found]:
     """Compare the rows that are there, in order of their locator."""
     after: str | None = None
-    while True:
-        with _in_step(store):
-            texts = store.read_local_keys_after(table, after, BATCH)
-            found = _compare_rows(store, table, texts) if texts else Found(table.name)
-        if not texts:
-            return
-        yield found
+    while texts := store.read_local_keys_after(table, after, BATCH):
+        yield from _apart(store, table, texts, _compare_rows)
         after = texts[-1]
+
+
+def _apart(
+    store: SqlStore,
+    table: SyncedTable,
+    items: Sequence[T],
+    compare: Callable[[SqlStore, SyncedTable, Sequence[T]], Found],
+) -> list[Found]:
+    """Compare items of a table in one step, or in several where one raises: that one is noted."""
+
+    def act(part: Sequence[T]) -> Found:
+        with _in_step(store):
+            return compare(store, table, part)
+
+    def set_aside(item: T, error: Exception) -> Found:
+        with store.snapshot():
+            why = f"{str(item)[:KEY_LENGTH]} was not compared: {': '.join(explain(error))}"
+            store.write_missed(table.name, UPDATE, why)
+        return Found(table.name, set_aside=1)
+
+    return isolate(items, act, set_aside)
 
 
 def _compare_rows(store: SqlStore, table: SyncedTable, texts: Sequence[str]) -> Found:
@@ -207,17 +231,13 @@ def _parse(text: str) -> Any:
 def _find_vanished(store: SqlStore, table: SyncedTable) -> Iterator[Found]:
     """Look for the rows that live, in order of their keys, and are not there."""
     after = ""
-    while True:
-        with _in_step(store):
-            known = store.read_alive_after(table.wire, after, BATCH)
-            vanished = _record_vanished(store, table, known) if known else 0
-        if not known:
-            return
-        yield Found(table.name, vanished=vanished)
+    while known := store.read_alive_after(table.wire, after, BATCH):
+        yield from _apart(store, table, list(known), _record_vanished)
         after = list(known)[-1].key
 
 
-def _record_vanished(store: SqlStore, table: SyncedTable, known: Mapping[Row, Version]) -> int:
+def _record_vanished(store: SqlStore, table: SyncedTable, rows: Sequence[Row]) -> Found:
+    known = {row: version for row, version in store.read_versions(rows).items() if version.alive}
     places = locate(store, table, [row.key for row in known], lock=False)
     there = store.find_rows(table, places)
     gone = [row for row in known if row.key not in there]
@@ -227,7 +247,7 @@ def _record_vanished(store: SqlStore, table: SyncedTable, known: Mapping[Row, Ve
         Change(table, row, "", known[row], alive=False, captured_at=now) for row in gone if row not in parked
     ]
     append_changes(store, changes)
-    return len(gone) - len(parked)
+    return Found(table.name, vanished=len(gone) - len(parked))
 
 
 def compare_records(store: SqlStore, table: SyncedTable) -> Iterator[Found]:
@@ -236,14 +256,8 @@ def compare_records(store: SqlStore, table: SyncedTable) -> Iterator[Found]:
     Whatever table of a record is named, the record is compared whole; it is counted once, as a row of it.
     """
     after: str | None = None
-    while True:
-        with _in_step(store):
-            texts = store.read_local_keys_after(table, after, BATCH)
-            rows = {Row(table.wire, key) for key in name_rows(store, table, texts).values()}
-            found = _cross(store, table, rows)
-        if not texts:
-            break
-        yield found
+    while texts := store.read_local_keys_after(table, after, BATCH):
+        yield from _apart(store, table, texts, _compare_anchors)
         after = texts[-1]
     lens = store.mapping
     kinds = [] if lens is None else [n for n, r in enumerate(lens.records) if r.anchor.table == table.wire]
@@ -255,16 +269,21 @@ def _compare_known(store: SqlStore, table: SyncedTable, kind: int) -> Iterator[F
     """Compare the records of a kind whose root lives."""
     after, lens = "", store.mapping
     assert lens is not None
-    while True:
-        with _in_step(store):
-            known = store.read_alive_after(lens.records[kind].root.table, after, BATCH)
-            subjects = record_subjects(store, lens, kind, known)
-            rows = {local_rows(lens, subject)[lens.records[kind].anchor.name] for subject in subjects}
-            found = _cross(store, table, rows)
-        if not known:
-            return
-        yield found
+    while known := store.read_alive_after(lens.records[kind].root.table, after, BATCH):
+        yield from _apart(store, table, list(known), partial(_compare_roots, kind=kind))
         after = list(known)[-1].key
+
+
+def _compare_anchors(store: SqlStore, table: SyncedTable, texts: Sequence[str]) -> Found:
+    return _cross(store, table, {Row(table.wire, key) for key in name_rows(store, table, texts).values()})
+
+
+def _compare_roots(store: SqlStore, table: SyncedTable, roots: Sequence[Row], *, kind: int) -> Found:
+    lens = store.mapping
+    assert lens is not None
+    subjects = record_subjects(store, lens, kind, roots)
+    rows = {local_rows(lens, subject)[lens.records[kind].anchor.name] for subject in subjects}
+    return _cross(store, table, rows)
 
 
 def _cross(store: SqlStore, table: SyncedTable, rows: Iterable[Row]) -> Found:

@@ -8,7 +8,6 @@ records of the conflict when it arrives (apply/decided.py); so what is kept is w
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from changecapture.apply import apply_own, drain, find_blocking, join
@@ -21,44 +20,12 @@ from changecapture.core.clock import next_stamp
 from changecapture.core.merge import merge_entries
 from changecapture.errors import ConfigError
 from changecapture.identify import find_joined
+from changecapture.store.review import Lost, ParkedRow
 from changecapture.store.sqlstore import SqlStore
 
 LIST_LIMIT = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A conflict. Values are canonical JSON text, names are origin/epoch/number, times microseconds."""
-
-    id: int
-    table: str
-    key: str
-    column: str
-    kept_value: str
-    kept_name: str
-    kept_stamp: int
-    lost_value: str
-    lost_name: str
-    lost_stamp: int
-    found_at: int
-    resolved_at: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class ParkedRow:
-    """A row that cannot be shown, and why."""
-
-    table: str
-    key: str
-    reason: str
-    detail: str
-    parked_at: int
-
-
-CONFLICT = (
-    "SELECT id, table_name, row_key, column_name, kept_value, kept_name, kept_stamp, "
-    "lost_value, lost_name, lost_stamp, found_at, resolved_at FROM {p}conflict"
-)
 LOOK = "look at its values (changecapture parked show TABLE KEY) and correct them where the row is shown"
 WAITING = {
     "reference": "waits for the row that it belongs to: it is shown when that one has come",
@@ -66,28 +33,24 @@ WAITING = {
     "schema": "shown by the next changecapture parked retry, or by itself",
 }
 """What becomes of a row that is parked for a reason which passes."""
-PARKED = "SELECT table_name, row_key, reason, detail, parked_at FROM {p}parked"
 
 
 def read_conflicts(store: SqlStore, *, resolved: bool = False) -> list[Lost]:
     """Return the first conflicts, open ones or all."""
-    where = "" if resolved else "WHERE resolved_at IS NULL"
-    sql = f"{CONFLICT.format(p=store.prefix)} {where} ORDER BY id LIMIT {LIST_LIMIT}"
-    return [Lost(*row) for row in store.query(sql)]
+    return store.read_conflicts(LIST_LIMIT, resolved=resolved)
 
 
 def find_conflict(store: SqlStore, id_: int) -> Lost:
     """Return a conflict; raise ConfigError when there is none of that number."""
-    rows = store.query(f"{CONFLICT.format(p=store.prefix)} WHERE id = %s", (id_,))
-    if not rows:
+    found = store.read_conflict(id_)
+    if found is None:
         raise ConfigError(f"there is no conflict {id_}", mend="changecapture conflicts list shows them")
-    return Lost(*rows[0])
+    return found
 
 
 def read_parked_rows(store: SqlStore) -> list[ParkedRow]:
     """Return the first parked rows."""
-    sql = f"{PARKED.format(p=store.prefix)} ORDER BY table_name, row_key LIMIT {LIST_LIMIT}"
-    return [ParkedRow(*row) for row in store.query(sql)]
+    return store.read_parked_rows(LIST_LIMIT)
 
 
 def advise(store: SqlStore, parked: ParkedRow) -> str:
@@ -109,13 +72,12 @@ def advise(store: SqlStore, parked: ParkedRow) -> str:
 
 def find_parked(store: SqlStore, row: Row) -> tuple[ParkedRow, list[dict[str, Any]]]:
     """Return a parked row and the columns of its entries that wait; raise ConfigError when it is none."""
-    sql = f"{PARKED.format(p=store.prefix)} WHERE table_name = %s AND row_key = %s"
-    rows = store.query(sql, (row.table.lower(), row.key))
-    if not rows:
+    found = store.read_parked_of([Row(row.table.lower(), row.key)])
+    if not found:
         raise ConfigError(
             f"no row of {row.table} is parked under {row.key}", mend="changecapture parked list shows them"
         )
-    parked = ParkedRow(*rows[0])
+    parked = found[0]
     entries = store.read_row_entries([Row(parked.table, parked.key)]).values()
     held = sorted((e for of_row in entries for e, applied in of_row if not applied), key=lambda e: e.order)
     return parked, [{"name": str(e.name), "stamp": e.stamp, "columns": json.loads(e.columns)} for e in held]
@@ -140,7 +102,7 @@ def write_value(store: SqlStore, conflict: Lost, value: Any) -> bool:
     row = Row(conflict.table, conflict.key)
     with store.lock():
         drain(store)
-        return _decide(store, row, {conflict.column: value}, lambda: _note(store, conflict))
+        return _decide(store, row, {conflict.column: value}, lambda: store.settle_conflicts([conflict.id]))
 
 
 def discard_parked(store: SqlStore, row: Row) -> None:
@@ -212,9 +174,3 @@ def _decide(
     author = Author(store)
     author.say(table, row, columns, stamp=stamp, base=version.seen, known=known)
     return apply_own(store, author, note).parked == 0
-
-
-def _note(store: SqlStore, conflict: Lost) -> None:
-    store.execute(
-        f"UPDATE {store.prefix}conflict SET resolved_at = %s WHERE id = %s", (store.read_clock(), conflict.id)
-    )

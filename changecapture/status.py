@@ -11,6 +11,7 @@ from changecapture.core.table import digest_shape
 from changecapture.core.vector import Component, Vector
 from changecapture.mapping import counted_tables
 from changecapture.store.interface import Exchanged
+from changecapture.store.review import Missed
 from changecapture.store.sqlstore import SqlStore
 
 LAST_EXCHANGES = 10
@@ -23,18 +24,6 @@ class Held:
     origin: str
     epoch: int
     number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """A table of which capture failed while the application's statements went on."""
-
-    table: str
-    count: int
-    """Failures that were noted, at most one a second: not how many rows they met."""
-    last_at: int
-    reason: str
-    """That of the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +124,8 @@ def read_status(store: SqlStore, *, counted: bool = True) -> Status:
     """
     with store.snapshot():
         site = store.read_site()
-        tables, to_backfill = _read_tables(store)
+        tables, to_backfill = store.count_tables()
         vector, lens = store.read_vector(), store.read_mapping()
-        captured, oldest = store.query(f"SELECT count(*), min(captured_at) FROM {store.prefix}captured")[0]
         return Status(
             database=str(store.url),
             site=site.origin,
@@ -147,15 +135,15 @@ def read_status(store: SqlStore, *, counted: bool = True) -> Status:
             now=store.read_clock(),
             tables=tables,
             to_backfill=to_backfill,
-            captured=int(captured),
-            oldest_captured_at=None if oldest is None else int(oldest),
-            missed=_read_missed(store),
-            entries=_count(store, "changelog") if counted else sum(held.number for held in sum_up(vector)),
+            captured=store.count_captured(),
+            oldest_captured_at=store.find_oldest_captured(),
+            missed=tuple(store.read_missed()),
+            entries=store.count_entries() if counted else sum(held.number for held in sum_up(vector)),
             vector=vector,
-            parked=_read_parked(store),
-            waiting=_count(store, "waiting"),
-            conflicts=_count(store, "conflict WHERE resolved_at IS NULL"),
-            deleted_rows=_count(store, "deleted_row") if counted else 0,
+            parked=store.count_reasons(),
+            waiting=store.count_waiting(),
+            conflicts=sum(store.count_conflicts_by_table().values()),
+            deleted_rows=store.count_images() if counted else 0,
             peers=_read_peers(store),
             instances=_read_instances(store),
             exchanges=tuple(store.read_exchanges(LAST_EXCHANGES)),
@@ -167,51 +155,17 @@ def read_status(store: SqlStore, *, counted: bool = True) -> Status:
         )
 
 
-def read_mapping_name(store: SqlStore) -> str | None:
-    """Return the name or file of the mapping that is installed, None when there is none."""
-    rows = store.query(f"SELECT name FROM {store.prefix}mapping")
-    return str(rows[0][0]) if rows else None
-
-
-def _count(store: SqlStore, source: str) -> int:
-    return int(store.query(f"SELECT count(*) FROM {store.prefix}{source}")[0][0])
-
-
-def _read_tables(store: SqlStore) -> tuple[int, int]:
-    sql = f"SELECT count(*), sum(1 - backfilled) FROM {store.prefix}synced_table WHERE active = 1"
-    tables, to_backfill = store.query(sql)[0]
-    return int(tables), int(to_backfill or 0)
-
-
-def _read_missed(store: SqlStore) -> tuple[Missed, ...]:
-    rows = store.query(
-        f"SELECT m.table_name, c.counted, m.missed_at, m.reason FROM {store.prefix}missed AS m JOIN "
-        f"(SELECT max(id) AS id, count(*) AS counted FROM {store.prefix}missed GROUP BY table_name) AS c "
-        "ON c.id = m.id ORDER BY m.table_name"
-    )
-    return tuple(Missed(str(name), int(n), int(at), str(reason)) for name, n, at, reason in rows)
-
-
-def _read_parked(store: SqlStore) -> dict[str, int]:
-    rows = store.query(f"SELECT reason, count(*) FROM {store.prefix}parked GROUP BY reason ORDER BY reason")
-    return {str(reason): int(count) for reason, count in rows}
-
-
 def _read_peers(store: SqlStore) -> tuple[PeerStatus, ...]:
-    rows = store.query(
-        f"SELECT site, contact_at, received, end_position FROM {store.prefix}peer ORDER BY site"
-    )
     peers: dict[str, PeerStatus] = {}
-    for name, contact_at, received, end in rows:
-        # One row for each set of modules that was asked for (core/scopes.py).
-        site = str(name).partition("/")[0]
+    for pull in store.read_pulls():
+        site = pull.site.partition("/")[0]
         known = peers.get(site, PeerStatus(site, 0, 0, False))
         met = store.read_met(site)
         peers[site] = PeerStatus(
             site,
-            max(known.contact_at, int(contact_at)),
-            known.received + int(received),
-            known.pulling or int(end) > 0,
+            max(known.contact_at, pull.contact_at),
+            known.received + pull.received,
+            known.pulling or pull.end > 0,
             met.clock_offset,
             met.clock_error,
             met.clock_at,

@@ -12,7 +12,10 @@ TESTS = (
     "tests/unit/core/test_merge.py",
 )
 """What must notice, unless a mutation says otherwise."""
-BESIDE = tuple(f"tests/database/test_{name}.py" for name in ("apply", "cascade_sessions", "publish"))
+BESIDE = tuple(
+    f"tests/database/test_{name}.py"
+    for name in ("apply", "apply_deletes", "apply_meanwhile", "cascade_sessions", "publish")
+)
 """What two sessions at once are needed for, on real servers: those of their tests that bear the number."""
 
 
@@ -89,7 +92,7 @@ MUTATIONS = (
     Mutation(
         "the fast path adds names",
         MERGE,
-        "            seen = _add_names(seen, entries[place - 1 : place])",
+        "            seen = add_names(seen, entries[place - 1 : place])",
         "            pass",
     ),
     Mutation("the fast path takes later values", MERGE, "values.update(read_columns(entry))", "pass"),
@@ -187,6 +190,12 @@ MUTATIONS = (
         BESIDE,
     ),
     Mutation(
+        "R4: it is shown whole, whatever came of it beside",
+        SHOW,
+        "if row in again or row in anew:",
+        "if row in again or row in everything and everything[row].parked is None:",
+    ),
+    Mutation(
         "R6: captured changes of held rows are published first",
         SHOW,
         "    touched = publish_held(store, [*active, *doomed])",
@@ -237,7 +246,7 @@ MUTATIONS = (
     Mutation(
         "R10: positions of a log that was put back are void",
         SYNC,
-        '(request.mark != "" and request.mark == store.read_stretch(reached))',
+        '(mark != "" and mark == store.read_stretch(reached))',
         "True",
     ),
     Mutation(
@@ -347,7 +356,7 @@ MUTATIONS = (
     Mutation(
         "R20: what named the former key is left behind",
         COALESCE,
-        "for left in left_behind(store, captured):",
+        "for left in left_behind(store, every):",
         "for left in ():",
     ),
     Mutation(
@@ -361,6 +370,12 @@ MUTATIONS = (
         SHOW,
         "[c for c in captured if c.transaction_id in transactions]",
         "[c for c in captured if c.key in {work.local_key for work in touched.values()}]",
+    ),
+    Mutation(
+        "R20: what is published for a new key is merged again",
+        SHOW,
+        "if now.get(row) != work.version)",
+        "if False)",
     ),
     Mutation("no conflict without a record", SHOW, "    store.write_conflicts([", "    list(["),
     Mutation(

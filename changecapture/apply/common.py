@@ -12,7 +12,7 @@ from changecapture.apply.work import Work
 from changecapture.bridge import common_table, read_applied
 from changecapture.core.change import Entry, Row, Version
 from changecapture.core.merge import extend, find_alive, follows, settle
-from changecapture.mapping.model import Mapping as Lens
+from changecapture.mapping.model import Lens
 from changecapture.store.interface import Store
 
 

@@ -37,8 +37,7 @@ from changecapture.core.change import Entry, Row, Version
 from changecapture.core.merge import Decision, merge_entries, read_columns
 from changecapture.mapping.difference import Known, merge_known, read_parts
 from changecapture.mapping.lens import Parts, fill, put
-from changecapture.mapping.model import Local, Record
-from changecapture.mapping.model import Mapping as Lens
+from changecapture.mapping.model import Lens, Local, Record
 from changecapture.mapping.narrow import concerned, narrow
 from changecapture.store.interface import Store
 

@@ -6,7 +6,7 @@ can conflict then, nothing is to be locked, and the entries are the rows. Whatev
 be here after all, is left to ``Crossing``; both ways come to the same.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from changecapture.apply.things import LIVES
 from changecapture.apply.work import BUSY, Work
@@ -25,7 +25,7 @@ from changecapture.core.change import Entry, Row, Version
 from changecapture.core.merge import Decision, read_columns
 from changecapture.mapping.difference import merge_known, read_parts
 from changecapture.mapping.lens import fill, put
-from changecapture.mapping.model import Mapping as Lens
+from changecapture.mapping.model import Lens
 from changecapture.store.interface import Store
 
 
@@ -79,11 +79,15 @@ def _find_new(
     rows = {s: _rows_of(lens, s, own) for s, own in subjects.items()}
     everything = {row for own in rows.values() for row in own}
     odd |= store.read_versions(everything).keys() | store.read_parked(everything)
+    # Super rows are those of records of several kinds, of which one has a root.
+    subjects = {s: own for s, own in subjects.items() if not _is_nothing(lens, s, first.keys() | odd)}
     homeless = first.keys() - {row for own in subjects.values() for row in own}
     known = {key for key, mapped in store.read_mapped({s.key for s in subjects}).items() if mapped}
     # A record has rows of others: what is odd in one of them is so in all that share a row with it.
     spoilt = {
-        s for s in subjects if s.key in known or not odd.isdisjoint(rows[s]) or _has_no_root(lens, s, first)
+        s
+        for s in subjects
+        if s.key in known or not odd.isdisjoint(rows[s]) or lens.records[s.kind].root.parent
     }
     tainted = odd | homeless | {row for s in spoilt for row in subjects[s]}
     while more := {s for s in subjects.keys() - spoilt if not tainted.isdisjoint(subjects[s])}:
@@ -96,10 +100,10 @@ def _rows_of(lens: Lens, subject: Subject, own: Iterable[Row]) -> list[Row]:
     return common_rows(lens.records[subject.kind], subject.key, own)
 
 
-def _has_no_root(lens: Lens, subject: Subject, first: Mapping[Row, Entry]) -> bool:
-    """Return whether the batch does not bring the row that the record stands or falls with."""
+def _is_nothing(lens: Lens, subject: Subject, heard: Collection[Row]) -> bool:
+    """Return whether nothing was heard of the row that a record stands or falls with."""
     root = lens.records[subject.kind].root
-    return bool(root.parent) or Row(root.table, subject.key) not in first
+    return not root.parent and Row(root.table, subject.key) not in heard
 
 
 def _put_new(

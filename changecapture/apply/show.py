@@ -22,6 +22,7 @@ from changecapture.store.interface import Store
 def show_rows(store: Store, works: list[Work]) -> list[Work]:
     """Merge and write the rows, and those that waited for them; return what became of each."""
     everything: dict[Row, Work] = {}
+    anew: set[Row] = set()
     while works:
         _show_once(store, works)
         everything.update((work.row, work) for work in works)
@@ -31,8 +32,14 @@ def show_rows(store: Store, works: list[Work]) -> list[Work]:
         for row in store.read_waiting_for([*shown, *(work.row for work in works if _may_haunt(work))]):
             if row.table not in store.tables_by_wire or _is_mapped(store, row):
                 continue  # it has left the plan, or a mapping shows it (mapped)
-            if row not in again and (row not in everything or everything[row].parked is not None):
-                again[row] = _show_again(store, row, everything.get(row))
+            before = everything.get(row)
+            if row in again or row in anew:
+                continue
+            if before is not None and before.parked is None:
+                # It was written by what came of it alone, or before the row that it waits for was shown.
+                anew.add(row)
+                log_merged(store, [before])
+            again[row] = _show_again(store, row, before)
         ghosts = {work.row: work for work in _find_ghosts(store, works, everything)}
         works = list((ghosts | again).values())
     return list(everything.values())

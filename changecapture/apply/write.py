@@ -8,13 +8,15 @@ from changecapture.apply.fold import hold_members
 from changecapture.apply.localise import localise, locate, park_reference
 from changecapture.apply.match import UNIQUE, match_rows, park_clashing
 from changecapture.apply.placeholder import make_placeholder
-from changecapture.apply.work import BUSY, Parked, Work, attempt, by_table
+from changecapture.apply.work import BUSY, REFERENCE, Parked, Work, attempt, by_table
 from changecapture.core.change import Row
 from changecapture.core.table import SyncedTable
 from changecapture.errors import DataError, RetryLater
+from changecapture.publish.home import LARGE
 from changecapture.store.interface import Store
 
 OTHER = Parked("", "")
+AWAITS = Parked(REFERENCE, "what it refers to is being joined")
 
 
 def insert_absent(store: Store, works: Sequence[Work]) -> None:
@@ -26,7 +28,8 @@ def insert_absent(store: Store, works: Sequence[Work]) -> None:
             rows = localise(store, table, group)
             ready = [work for work in group if work.row in rows]
             match_rows(store, table, ready, rows, works)
-            ready = [work for work in ready if work.match is None]
+            _await_joins(table, ready, works)
+            ready = [work for work in ready if work.match is None and work.parked is None]
             left += [work for work in group if work.row not in rows and work.parked is None]
             _insert_ready(store, table, ready, rows)
             park_clashing(store, table, ready, rows)
@@ -36,6 +39,19 @@ def insert_absent(store: Store, works: Sequence[Work]) -> None:
             break
         todo = left
     _fill_waiting(store, [work for work in works if work.inserted and work.waiting])
+
+
+def _await_joins(table: SyncedTable, ready: Sequence[Work], works: Iterable[Work]) -> None:
+    """Let a row wait, that is known by what it refers to, for a row of the batch that is about to be joined:
+    it cannot be told from its like before."""
+    wires = {column.wire for column in table.columns if column.name in table.natural}
+    if not wires:
+        return
+    joining = {work.row for work in works if work.match is not None or work.parked is AWAITS}
+    for work in ready:
+        named = {Row(i.target_table, i.target_key) for i in work.waiting if i.column in wires}
+        if work.parked is None and not named.isdisjoint(joining):
+            work.parked = AWAITS
 
 
 def _insert_ready(
@@ -186,8 +202,15 @@ def is_new(work: Work) -> bool:
 
 
 def hold_present(store: Store, works: Sequence[Work], *, leaving: bool = False) -> None:
-    """Steps 1 and 2: lock the rows that are there; a row that is there but not lockable is busy."""
-    for table, group in by_table(works):
+    """Steps 1 and 2: lock the rows that are there; a row that is there but not lockable is busy.
+
+    A row that is too large to travel is left as it is: what it shows is in no log.
+    """
+    large = store.read_parked([work.row for work in works], LARGE)
+    for work in works:
+        if work.row in large:
+            work.parked = Parked(LARGE, "stays here, and as it is, until it is small enough to travel")
+    for table, group in by_table(work for work in works if work.row not in large):
         wanted = locate(store, table, [work.row.key for work in group])
         held = store.hold_rows(table, wanted, leaving=leaving)
         missing = {key: place for key, place in wanted.items() if key not in held}

@@ -14,7 +14,7 @@ from changecapture.cli.output import count, print_table, say, show_time
 from changecapture.errors import ConfigError
 
 if TYPE_CHECKING:
-    from changecapture.review import Lost
+    from changecapture.store.review import Lost
     from changecapture.store.sqlstore import SqlStore
 
 EPILOG = """\b

@@ -52,8 +52,9 @@ def command(
 
     A change is there as soon as it is published: by the relay, within a second; else by sync or export.
     """
-    from changecapture.envelope import Filter, check_table, read_log
+    from changecapture.envelope import check_table, read_log
     from changecapture.history import find_origin, read_names
+    from changecapture.store.search import Filter
 
     with opened(url) as store:
         names = read_names(store)

@@ -12,7 +12,7 @@ from changecapture.cli.output import count
 
 if TYPE_CHECKING:
     from changecapture.mapping.check import Finding
-    from changecapture.mapping.model import Mapping
+    from changecapture.mapping.model import Lens
 
 EPILOG = """\b
 Example:
@@ -52,7 +52,7 @@ def check(context: click.Context, name: str, url: str | None, as_json: bool) -> 
     context.exit(NO if findings else 0)
 
 
-def compare(mapping: "Mapping", text: str, url: str) -> "list[Finding]":
+def compare(mapping: "Lens", text: str, url: str) -> "list[Finding]":
     """Return what a database lacks of what a mapping names."""
     from changecapture.mapping.check import check_mapping
     from changecapture.store import open_store

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
 from changecapture.config import DatabaseURL, parse_url
+from changecapture.core.clock import read_time
 from changecapture.errors import ConfigError
 
 URL_VARIABLE = "CHANGECAPTURE_URL"
@@ -88,11 +88,9 @@ class Time(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, int):
             return value
         try:
-            moment = datetime.fromisoformat(value)
+            return read_time(value)
         except ValueError:
             self.fail(f"{value!r} is no time: write 2026-11-20 or 2026-11-20T08:30", param, ctx)
-        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def time_option(name: str, text: str) -> Callable[[Any], Any]:

@@ -29,11 +29,15 @@ def command(url: str | None, tables: tuple[str, ...], as_json: bool) -> None:
 
     with opened(url) as store, progress_bar() as progress:
         found = reconcile(store, tables, progress)
-    differing = [one for one in found if one.total]
+    differing = [one for one in found if one.total or one.set_aside]
     if as_json:
         click.echo(json.dumps([asdict(one) for one in differing], indent=2, ensure_ascii=False))
     elif differing:
         rows = [(one.table, str(one.appeared), str(one.changed), str(one.vanished)) for one in differing]
         print_table("Written unseen", ("table", "appeared", "changed", "vanished"), rows)
+        if apart := sum(one.set_aside for one in differing):
+            click.echo(
+                f"{count(apart, 'row')} could not be compared: changecapture status says why", err=True
+            )
     else:
         click.echo(f"{count(len(found), 'table')} compared: nothing was written unseen")

@@ -30,7 +30,7 @@ def command(url: str | None, as_json: bool) -> None:
     """Show how a site stands: what waits, what it holds of the others, what needs a person."""
     from changecapture.drift import describe_drift
     from changecapture.history import read_names
-    from changecapture.status import read_mapping_name, read_status
+    from changecapture.status import read_status
     from changecapture.store import open_store
 
     store = open_store(find_url(url), installed=False)
@@ -38,7 +38,7 @@ def command(url: str | None, as_json: bool) -> None:
         status = read_status(store)
         drift = describe_drift(store)
         names = read_names(store)
-        mapping = read_mapping_name(store)
+        mapping = store.read_mapping_name()
     finally:
         store.close()
     if as_json:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from changecapture.apply.localise import find_fits
-from changecapture.clients.spelled import is_as_told, read_time, read_value
+from changecapture.clients.spelled import is_as_told, read_stamp, read_value
 from changecapture.core.change import ALIVE, Row
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.merge import Cell
@@ -68,7 +68,7 @@ def read_given(store: Store, number: int, change: Any, accept: Scopes) -> Given:
     if type(deleted) not in (bool, int) or not isinstance(columns, Mapping):
         raise PeerError(f"{place}: deleted is a boolean, columns a structure")
     values, refused = _read_columns(store, table, columns)
-    stamp = read_time(place, change.get("changed_at", ""))
+    stamp = read_stamp(place, change.get("changed_at", ""))
     return Given(place, table, Row(table.wire, key), bool(deleted), stamp, columns, values, refused)
 
 

@@ -7,16 +7,16 @@ ValueError.
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from changecapture.core.clock import read_time
 from changecapture.core.fit import Fit, text_length
 from changecapture.core.table import SyncedColumn
 from changecapture.core.values import canonical
 from changecapture.errors import PeerError
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INT32 = 2**31
 _UNFIT = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML cannot hold, which few texts have; JSON-RPC carries it."""
@@ -38,11 +38,6 @@ def is_as_told(given: Any, told: Any) -> bool:
     # PHP has no whole numbers beyond 63 bits.
     rounded = type(given) is float and type(told) is int and given == float(told)
     return rounded or given == told or given == narrow(told)
-
-
-def tell_time(stamp: int) -> str:
-    """Return a stamp as an ISO time in UTC."""
-    return (EPOCH + timedelta(microseconds=stamp)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def read_value(column: SyncedColumn, value: Any, fit: Fit | None) -> Any:
@@ -129,13 +124,11 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def read_time(place: str, text: Any) -> int | None:
+def read_stamp(place: str, text: Any) -> int | None:
     """Return microseconds since 1970 of an ISO time in UTC, None for none."""
     if text == "":
         return None
     try:
-        time = datetime.fromisoformat(text)
-        stamp = (time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH
-        return max(1, stamp // timedelta(microseconds=1))
-    except (TypeError, ValueError, OverflowError):
+        return max(1, read_time(text))
+    except (TypeError, AttributeError, ValueError, OverflowError):
         raise PeerError(f"{place}: changed_at must be a time like 2026-01-31T12:00:00Z") from None

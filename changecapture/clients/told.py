@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from changecapture.clients.since import Since, load_since, name_origin
-from changecapture.clients.spelled import tell_time
 from changecapture.core.alias import read_alias
 from changecapture.core.change import ALIVE, Entry, Row
+from changecapture.core.clock import show_time
 from changecapture.core.codec import decode_batch
 from changecapture.core.merge import merge_entries
 from changecapture.core.scopes import Scopes, Terms
@@ -89,7 +89,7 @@ def _tell_row(row: Row, entries: Sequence[Entry], keys: Sequence[str]) -> dict[s
         "uuid": row.key,
         "also": sorted(set(keys) - {row.key}),
         "deleted": not (merged[ALIVE].value if ALIVE in merged else True),
-        "changed_at": tell_time(last.stamp),
+        "changed_at": show_time(last.stamp),
         "origin": last.origin,
         "columns": {name: cell.value for name, cell in merged.items() if not name.startswith("@")},
     }

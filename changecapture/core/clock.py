@@ -5,8 +5,11 @@ than one more than the row's previous stamp: an edit made after seeing a version
 local clock is slow. There is no global clock: it would serialise all writers.
 """
 
+from datetime import UTC, datetime, timedelta
+
 from changecapture.errors import PeerError
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_STAMP = 7_258_118_400_000_000
 """2200-01-01 UTC. A later stamp is refused as malformed: no clock is that wrong."""
 
@@ -24,3 +27,17 @@ def check_stamp(stamp: int) -> int:
     if not 0 < stamp <= LATEST_STAMP:
         raise PeerError(f"stamp {stamp} is not between 1970 and 2200")
     return stamp
+
+
+def show_time(stamp: int) -> str:
+    """Return a stamp as ISO 8601 in UTC, exactly."""
+    moment = _EPOCH + timedelta(microseconds=stamp)
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def read_time(text: str) -> int:
+    """Return microseconds since 1970 of a time as people write it: a date, or a date and a time, in UTC where
+    no zone is named. Raises ValueError."""
+    moment = datetime.fromisoformat(text.strip())
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(microseconds=1)

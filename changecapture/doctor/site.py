@@ -110,7 +110,7 @@ def check_parked(subject: Subject) -> Iterator[Problem]:
     if status.conflicts:
         why = "two sites changed the same at once; nobody has looked at what lost"
         mend = ("$ changecapture conflicts list URL",)
-        yield Problem(f"{status.conflicts} conflicts are open", why, mend, "note")
+        yield Problem(f"open conflicts: {status.conflicts}", why, mend, "note")
 
 
 def check_names(subject: Subject) -> Iterator[Problem]:

@@ -12,12 +12,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from changecapture.errors import ConfigError
-from changecapture.mapping.model import Mapping
+from changecapture.mapping.model import Lens
 from changecapture.mapping.reader import parse_mapping
 
 MAPPINGS = ("vesuvius", "sahana2")
 
-__all__ = ["MAPPINGS", "Mapping", "counted_tables", "load_mapping", "read_text"]
+__all__ = ["MAPPINGS", "Lens", "counted_tables", "load_mapping", "read_text"]
 
 
 def read_text(name: str) -> str:
@@ -37,7 +37,7 @@ def read_text(name: str) -> str:
 
 
 @cache
-def load_mapping(text: str, where: str = "the installed mapping") -> Mapping:
+def load_mapping(text: str, where: str = "the installed mapping") -> Lens:
     """Return the mapping that a text holds."""
     return parse_mapping(text, where)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from changecapture.core.catalogue import Catalogue
 from changecapture.mapping.lines import Lines
-from changecapture.mapping.model import Carried, Common, Local, Mapping, Place, Record
+from changecapture.mapping.model import Carried, Common, Lens, Local, Place, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Finding:
     what: str
 
 
-def check_mapping(mapping: Mapping, text: str, catalogue: Catalogue) -> list[Finding]:
+def check_mapping(mapping: Lens, text: str, catalogue: Catalogue) -> list[Finding]:
     """Return what is wrong with a mapping at a database: of the application, or of Eden.
 
     Which of the two it is shows from the tables that are there.

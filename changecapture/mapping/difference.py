@@ -3,8 +3,7 @@
 It is what ``get`` of its rows tells otherwise than ``get`` of what was shown in them.
 """
 
-from collections.abc import Collection, Iterable
-from collections.abc import Mapping as Dict
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
@@ -22,8 +21,8 @@ class Known(NamedTuple):
     the entry that wrote each."""
 
     word: tuple[Order, bool]
-    values: Dict[str, Any]
-    orders: Dict[str, Order]
+    values: Mapping[str, Any]
+    orders: Mapping[str, Order]
 
     @property
     def alive(self) -> bool:
@@ -64,7 +63,7 @@ def _derive(table: str, name: str, key: str) -> str:
     return uuid5(NAMESPACE_URL, f"changecapture/{table}/{name}/{key}").urn
 
 
-def choose(record: Record, key: str, known: Dict[tuple[str, str], Known]) -> dict[str, str]:
+def choose(record: Record, key: str, known: Mapping[tuple[str, str], Known]) -> dict[str, str]:
     """Return {part: key of the common row that stands for it}, of rows that hang on nothing or exist."""
     chosen: dict[str, str] = {}
     for part in record.common:
@@ -79,7 +78,7 @@ def choose(record: Record, key: str, known: Dict[tuple[str, str], Known]) -> dic
     return chosen
 
 
-def _fitting(part: Common, key: str, known: Dict[tuple[str, str], Known]) -> list[str]:
+def _fitting(part: Common, key: str, known: Mapping[tuple[str, str], Known]) -> list[str]:
     """Return the keys of the rows that could stand for a part."""
     return [
         own
@@ -96,7 +95,7 @@ def _fits(part: Common, key: str, row: Known) -> bool:
     return all(row.values.get(column) == value for column, value in part.match)
 
 
-def read_parts(record: Record, key: str, known: Dict[tuple[str, str], Known]) -> Parts:
+def read_parts(record: Record, key: str, known: Mapping[tuple[str, str], Known]) -> Parts:
     """Return the common rows that stand for the parts of a record."""
     parts: Parts = {}
     chosen = choose(record, key, known)
@@ -123,7 +122,7 @@ class Difference(NamedTuple):
 def find_difference(
     record: Record,
     key: str,
-    known: Dict[tuple[str, str], Known],
+    known: Mapping[tuple[str, str], Known],
     actual: Parts,
     expected: Parts,
     now_text: str,
@@ -182,7 +181,7 @@ def _same(now: Columns, before: Columns) -> bool:
     return all(now.get(column) == before.get(column) for column in {*now, *before})
 
 
-def _other(now: Columns, known: Dict[str, Any], names: Collection[str]) -> Columns:
+def _other(now: Columns, known: Mapping[str, Any], names: Collection[str]) -> Columns:
     return {column: now[column] for column in now if column in names and now[column] != known.get(column)}
 
 

@@ -9,7 +9,7 @@ value and the local text. It counts while the common value is that, at every sit
 """
 
 import re
-from collections.abc import Mapping as Dict
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -100,7 +100,7 @@ def to_common(pair: Pair, value: Any) -> Any:
     return value.replace("\0", "") if isinstance(value, str) else value
 
 
-def _look_up(codes: Dict[Any, Any], value: Any, none: Any) -> Any:
+def _look_up(codes: Mapping[Any, Any], value: Any, none: Any) -> Any:
     """Return what a list has for a value; a peer may send a value of any kind."""
     return codes.get(value, none) if isinstance(value, (str, int, float)) else none
 

@@ -7,8 +7,7 @@ root. *Local* rows are the application's, *common* rows Eden's. Nothing here loo
 """
 
 import json
-from collections.abc import Iterable
-from collections.abc import Mapping as Dict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -74,9 +73,9 @@ class Common:
     match: tuple[tuple[str, Any], ...] = ()
     latest: str | None = None
     set: tuple[tuple[str, Any], ...] = ()
-    codes: Dict[str, Codes] = field(default_factory=dict)
+    codes: Mapping[str, Codes] = field(default_factory=dict)
 
-    def record_key(self, columns: Dict[str, Any]) -> str | None:
+    def record_key(self, columns: Mapping[str, Any]) -> str | None:
         """Return the key of the record that a row with these columns hangs on, None when they do not say."""
         items: list[str] = []
         for column in self.parent:
@@ -157,12 +156,12 @@ class Pair:
         return bool(self.values or self.one_way)
 
     @cached_property
-    def to_common(self) -> Dict[Any, Any]:
+    def to_common(self) -> Mapping[Any, Any]:
         """Return {local code: common value}."""
         return dict(reversed((*self.values, *self.one_way)))
 
     @cached_property
-    def to_local(self) -> Dict[Any, Any]:
+    def to_local(self) -> Mapping[Any, Any]:
         """Return {common value: local code}."""
         return {common: local for local, common in reversed(self.values)}
 
@@ -200,7 +199,7 @@ class Record:
         return tuple(part for part in self.common if not part.parent)
 
     @cached_property
-    def tables(self) -> Dict[str, str]:
+    def tables(self) -> Mapping[str, str]:
         """Return {common part: its table}."""
         return {part.name: part.table for part in self.common}
 
@@ -229,7 +228,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Mapping:
+class Lens:
     """A mapping. ``title`` names the application in the names of carried columns."""
 
     title: str
@@ -253,12 +252,12 @@ class Mapping:
         )
 
     @cached_property
-    def common_tables(self) -> Dict[str, str]:
+    def common_tables(self) -> Mapping[str, str]:
         """Return {common table: scope}."""
         return {part.table: part.scope for record in self.records for part in record.common}
 
     @cached_property
-    def hanging(self) -> Dict[str, Common]:
+    def hanging(self) -> Mapping[str, Common]:
         """Return {common table: the part that hangs on a record by its columns}."""
         return {p.table: p for record in self.records for p in record.common if p.parent}
 
@@ -267,7 +266,7 @@ class Mapping:
         return self._kin.get(table, frozenset())
 
     @cached_property
-    def _kin(self) -> Dict[str, frozenset[str]]:
+    def _kin(self) -> Mapping[str, frozenset[str]]:
         found: dict[str, frozenset[str]] = {}
         for record in self.records:
             tables = frozenset(part.table for part in record.thing)

@@ -13,13 +13,12 @@ name = "person"
 """
 
 import tomllib
-from collections.abc import Iterable
-from collections.abc import Mapping as Dict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from changecapture.errors import ConfigError
 from changecapture.mapping.lines import Lines
-from changecapture.mapping.model import KEY, Carried, Codes, Common, Local, Mapping, Pair, Place, Record
+from changecapture.mapping.model import KEY, Carried, Codes, Common, Lens, Local, Pair, Place, Record
 from changecapture.mapping.sense import check_sense
 
 TOP = {"title": str, "record": list}
@@ -62,7 +61,7 @@ COLUMN = {
 KINDS = {str: "a text", list: "a list", bool: "true or false", dict: "a record { .. }", int: "a number"}
 
 
-def parse_mapping(text: str, where: str) -> Mapping:
+def parse_mapping(text: str, where: str) -> Lens:
     """Return the mapping that a text holds; raise ConfigError with the line of what is wrong."""
     try:
         data = tomllib.loads(text)
@@ -80,7 +79,7 @@ def parse_mapping(text: str, where: str) -> Mapping:
     for number, name in enumerate(names):
         if name in names[:number]:
             raise lines.error((number, "", 0), "name", f"a second record {name!r}", "give it another name")
-    mapping = Mapping(data["title"], records)
+    mapping = Lens(data["title"], records)
     check_sense(lines, mapping)
     return mapping
 
@@ -88,8 +87,8 @@ def parse_mapping(text: str, where: str) -> Mapping:
 def _check(
     lines: Lines,
     place: tuple[int, str, int] | None,
-    data: Dict[str, Any],
-    allowed: Dict[str, Any],
+    data: Mapping[str, Any],
+    allowed: Mapping[str, Any],
     required: Iterable[str],
 ) -> None:
     if not isinstance(data, dict):
@@ -108,7 +107,7 @@ def _check(
             raise lines.error(place, "", f"{key!r} is missing", f"needed: {', '.join(required)}")
 
 
-def _read_record(lines: Lines, number: int, data: Dict[str, Any], title: str) -> Record:
+def _read_record(lines: Lines, number: int, data: Mapping[str, Any], title: str) -> Record:
     here = (number, "", 0)
     _check(lines, here, data, RECORD, ("name", "local", "common"))
     local = tuple(_read_local(lines, (number, "local", n), d) for n, d in enumerate(data["local"]))
@@ -140,7 +139,7 @@ def _read_record(lines: Lines, number: int, data: Dict[str, Any], title: str) ->
     )
 
 
-def _read_local(lines: Lines, place: tuple[int, str, int], data: Dict[str, Any]) -> Local:
+def _read_local(lines: Lines, place: tuple[int, str, int], data: Mapping[str, Any]) -> Local:
     _check(lines, place, data, LOCAL, ("table",))
     return Local(
         data.get("name", data["table"]),
@@ -151,7 +150,7 @@ def _read_local(lines: Lines, place: tuple[int, str, int], data: Dict[str, Any])
     )
 
 
-def _read_common(lines: Lines, place: tuple[int, str, int], data: Dict[str, Any]) -> Common:
+def _read_common(lines: Lines, place: tuple[int, str, int], data: Mapping[str, Any]) -> Common:
     _check(lines, place, data, COMMON, ("table",))
     for key in ("match", "latest", "codes"):
         if key in data and "parent" not in data:
@@ -208,7 +207,7 @@ class _Places:
         """Return the name under which a local value travels beside the common columns."""
         return f"{self.title}:{place.part}.{place.column}"
 
-    def pair(self, number: int, data: Dict[str, Any]) -> Pair:
+    def pair(self, number: int, data: Mapping[str, Any]) -> Pair:
         here = (self.number, "column", number)
         _check(self.lines, here, data, COLUMN, ("local", "common"))
         texts = data["common"] if isinstance(data["common"], list) else [data["common"]]

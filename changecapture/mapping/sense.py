@@ -4,19 +4,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from changecapture.mapping.lines import Lines
-from changecapture.mapping.model import KEY, NOW, Codes, Common, Local, Mapping, Pair, Place, Record
+from changecapture.mapping.model import KEY, NOW, Codes, Common, Lens, Local, Pair, Place, Record
 
 Problem = tuple[tuple[int, str, int], str, str, str]
 """Where in the file, the key of the line, what is wrong, what to do."""
 
 
-def check_sense(lines: Lines, mapping: Mapping) -> None:
+def check_sense(lines: Lines, mapping: Lens) -> None:
     """Raise ConfigError for the first thing that makes no sense."""
     for problem in _find_problems(mapping):
         raise lines.error(*problem)
 
 
-def _find_problems(mapping: Mapping) -> Iterator[Problem]:
+def _find_problems(mapping: Lens) -> Iterator[Problem]:
     for n, record in enumerate(mapping.records):
         for m, part in enumerate(record.local):
             yield from _check_local((n, "local", m), part)
@@ -88,7 +88,7 @@ def _check_record(where: tuple[int, str, int], record: Record) -> Iterator[Probl
             )
 
 
-def _check_tables(mapping: Mapping) -> Iterator[Problem]:
+def _check_tables(mapping: Lens) -> Iterator[Problem]:
     """A row of the application is of one record; what hangs on records does it in one way."""
     owners: dict[str, tuple[int, Local]] = {}
     hanging: dict[str, Common] = {}

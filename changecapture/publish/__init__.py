@@ -21,7 +21,7 @@ from changecapture.faults import concerns_row, explain, isolate
 from changecapture.publish.append import append_changes
 from changecapture.publish.coalesce import coalesce
 from changecapture.publish.crossing import cross, split_crossing
-from changecapture.publish.home import keep_fitting, keep_home
+from changecapture.publish.home import keep_fitting, keep_home, read_large_whole
 from changecapture.publish.late import read_late
 from changecapture.publish.plain import append_plain
 from changecapture.store.interface import Store
@@ -84,6 +84,7 @@ def publish_captured(store: Store, captured: Sequence[Captured]) -> None:
         changes = keep_home(store, list(coalesce(store, own, fitting).values()))
         if store.mapping is not None and crossing:
             changes += cross(store, store.mapping, crossing)
+        read_large_whole(store, changes)
         read_late(store, changes)
         append_changes(store, changes)
     store.delete_captured([item.id for item in captured])

@@ -51,6 +51,7 @@ def _append(store: Store, changes: list[Change]) -> None:
     store.append_entries(author.entries, applied=True)
     _settle_conflicts(store, author.entries)
     _stir_kin(store, changes)
+    _stir_joined(store, changes)
     store.write_versions(versions, {change.row: change.version for change in changes})
     store.write_images(
         {c.row: c.image for c in changes if c.image and not c.alive},
@@ -94,6 +95,15 @@ def _stir_kin(store: Store, changes: Iterable[Change]) -> None:
         store.write_parked(
             {row: ("thing", "another row of the same thing has come or gone") for row in stirred}
         )
+
+
+def _stir_joined(store: Store, changes: Iterable[Change]) -> None:
+    """List rows with several keys that came, or went, under one of them, to be shown anew: they may be here
+    under two."""
+    came = [change.row for change in changes if change.alive is False or (change.whole and change.alive)]
+    store.write_parked(
+        {row: ("changed", "it may stand here under several of its keys") for row in store.read_members(came)}
+    )
 
 
 def _place(store: Store, change: Change) -> tuple[bool, int]:

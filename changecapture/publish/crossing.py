@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from changecapture.bridge import Crossed, common_table, find_changes, keep_hanging
 from changecapture.core.change import Captured, Row
 from changecapture.identify import name_rows
-from changecapture.mapping.model import Mapping as Lens
+from changecapture.mapping.model import Lens
 from changecapture.publish.change import Change
 from changecapture.publish.home import refuse_keys
 from changecapture.publish.whole import read_whole

@@ -1,4 +1,8 @@
-"""What stays at home: changes that no peer could receive, listed as parked."""
+"""What stays at home: changes that no peer could receive, listed as parked.
+
+A row that has become too large is in no log as it is: until its application makes it smaller it is read whole
+each time, and what others write of it is kept, not shown (``apply.write.hold_present``).
+"""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -13,6 +17,8 @@ from changecapture.core.wire import check_text
 from changecapture.publish.change import Change
 from changecapture.store.interface import Store
 
+LARGE = "large"
+"""Why a row is parked that has become too large to travel."""
 LARGEST_ROW = 24 * 1024 * 1024
 """Characters in one entry: more do not pass through a call of the relay."""
 
@@ -61,6 +67,13 @@ def refuse_keys(store: Store, rows: Iterable[Row]) -> set[Row]:
     return found
 
 
+def read_large_whole(store: Store, changes: Iterable[Change]) -> None:
+    """Have the rows that stayed here because of their size read whole."""
+    rows = {change.row: change for change in changes if change.alive is not False}
+    for row in store.read_parked(rows, LARGE):
+        rows[row].whole = True
+
+
 def keep_large(store: Store, changes: Iterable[Change]) -> list[Change]:
     """Return the changes that a peer can receive; list the rows of the others as parked."""
     kept: list[Change] = []
@@ -72,6 +85,7 @@ def keep_large(store: Store, changes: Iterable[Change]) -> list[Change]:
         if size <= LARGEST_ROW:
             kept.append(change)
         else:
-            refused[change.row] = ("large", f"stays here: {size} characters, at most {LARGEST_ROW} travel")
-    store.write_parked(refused)
+            refused[change.row] = (LARGE, f"stays here: {size} characters, at most {LARGEST_ROW} travel")
+    fitting = store.read_parked([change.row for change in kept], LARGE)
+    store.write_parked(refused | {row: ("changed", "small enough to travel by now") for row in fitting})
     return kept

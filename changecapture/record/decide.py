@@ -15,7 +15,7 @@ from changecapture.core.change import Entry
 from changecapture.core.clock import LATEST_STAMP, next_stamp
 from changecapture.core.merge import Cell, merge_entries, read_columns
 from changecapture.core.vector import Vector, covers_name
-from changecapture.record.model import Record, show_time
+from changecapture.record.model import Record, show_stamp
 
 DAY = 86_400_000_000
 """Microseconds: no stamp that a person writes is further ahead of this site's clock."""
@@ -82,7 +82,7 @@ def decide(
         stamp += edited
         if stamp > LATEST_STAMP or (name is None and stamp > ahead):
             raise ValueError(
-                f"{column} is of {show_time(stamp - edited)}: nothing later could be written after it"
+                f"{column} is of {show_stamp(stamp - edited)}: nothing later could be written after it"
             )
         found.write(stamp, column, value)
         if cell is None or cell.value == value:

@@ -70,7 +70,7 @@ def export_rows(
             for done, table in enumerate(tables):
                 if progress is not None:
                     progress("tables exported", done, len(tables))
-                number, hidden = _write_table(store, table, wanted, out, _read_parked(store, table))
+                number, hidden = _write_table(store, table, wanted, out, store.read_parked_keys(table.wire))
                 written[table.wire], parked = number, parked + hidden
     if progress is not None:
         progress("tables exported", len(tables), len(tables))
@@ -123,11 +123,6 @@ def _open_form(path: Path, form: str, head: Head) -> Iterator[Form]:
         beside.unlink(missing_ok=True)
 
 
-def _read_parked(store: SqlStore, table: SyncedTable) -> set[str]:
-    sql = f"SELECT row_key FROM {store.prefix}parked WHERE table_name = %s"
-    return {str(key) for (key,) in store.query(sql, (table.wire,))}
-
-
 def _write_table(
     store: SqlStore, table: SyncedTable, wanted: Wanted, out: Form, parked: Collection[str]
 ) -> tuple[int, int]:
@@ -156,7 +151,8 @@ def describe_columns(table: SyncedTable) -> dict[str, Column]:
 def read_records(store: SqlStore, table: SyncedTable, wanted: Wanted) -> Iterator[Record]:
     """Yield the rows of a table, in order of their keys."""
     after = ""
-    while keys := _read_keys(store, table.wire, after, wanted):
+    find = partial(store.read_known_keys, table.wire, deleted=wanted.deleted, since=wanted.since)
+    while keys := find(after, PAGE):
         after = keys[-1]
         entries = store.read_row_entries([Row(table.wire, key) for key in keys])
         names = {column.wire for column in table.columns}
@@ -165,21 +161,6 @@ def read_records(store: SqlStore, table: SyncedTable, wanted: Wanted) -> Iterato
             if record is not None and _is_wanted(record, wanted):
                 values = {name: value for name, value in record.values.items() if name in names}
                 yield Record(record.table, key, values, record.alive, record.written, record.apart)
-
-
-def _read_keys(store: SqlStore, wire: str, after: str, wanted: Wanted) -> list[str]:
-    """Return the keys of the next rows that are known, shown or parked."""
-    known = f"SELECT row_key FROM {store.prefix}row_version WHERE table_name = %s AND row_key > %s"
-    if not wanted.deleted:
-        known += " AND alive = 1"
-    if wanted.since is not None:
-        known += f" AND stamp >= {wanted.since:d}"
-    parked = f"SELECT row_key FROM {store.prefix}parked WHERE table_name = %s AND row_key > %s"
-    limit = f"ORDER BY row_key LIMIT {PAGE}"
-    rows = store.query(
-        f"SELECT row_key FROM (({known} {limit}) UNION ({parked} {limit})) AS k {limit}", (wire, after) * 2
-    )
-    return [key for (key,) in rows]
 
 
 def merge_record(row: Row, entries: Sequence[Entry]) -> Record | None:

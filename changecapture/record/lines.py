@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
+from changecapture.core.entries import decoder
 from changecapture.core.values import dump
 from changecapture.errors import ConfigError
 from changecapture.record.model import (
@@ -22,9 +23,9 @@ from changecapture.record.model import (
     Record,
     Refused,
     check_record,
-    read_time,
+    read_stamp,
     read_written,
-    show_time,
+    show_stamp,
 )
 
 LONGEST = 64 * 1024 * 1024
@@ -112,7 +113,7 @@ def dump_record(record: Record) -> dict[str, Any]:
         "uuid": record.key,
         "instance": name.origin if name else "",
         "entry": str(name) if name else "",
-        "stamp": show_time(record.written.stamp),
+        "stamp": show_stamp(record.written.stamp),
         "deleted": not record.alive,
         "fields": record.values,
     }
@@ -141,7 +142,7 @@ def load_record(item: Mapping[str, Any], place: str) -> Record:
 def dump_apart(record: Record) -> dict[str, list[str]]:
     """Return what was written at another time, as it stands in a file."""
     return {
-        column: [show_time(written.stamp), str(written.name or "")]
+        column: [show_stamp(written.stamp), str(written.name or "")]
         for column, written in record.apart.items()
     }
 
@@ -159,7 +160,7 @@ def dump_head(head: Head) -> dict[str, Any]:
         "instance": head.instance,
         "epoch": head.epoch,
         "profile": head.profile,
-        **{name: show_time(stamp) for name, stamp in times.items() if stamp is not None},
+        **{name: show_stamp(stamp) for name, stamp in times.items() if stamp is not None},
         "vector": json.loads(head.vector),
     }
 
@@ -167,7 +168,7 @@ def dump_head(head: Head) -> dict[str, Any]:
 def read_json(text: str | bytes) -> Any:
     """Return what a JSON text says. Raises ValueError, also where a name stands twice in an object."""
     try:
-        return json.loads(text, object_pairs_hook=_unite)
+        return _decoder.decode(text if isinstance(text, str) else text.decode())
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -179,6 +180,11 @@ def _unite(pairs: Iterable[tuple[str, Any]], what: str = "one name") -> dict[str
             raise ValueError(f"{name:.60} stands there twice: {what} has one value")
         found[name] = value
     return found
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_unite, parse_constant=decoder.parse_constant, parse_float=decoder.parse_float
+)
 
 
 def load_head(item: Any) -> Head:
@@ -197,9 +203,9 @@ def _load_head(item: Mapping[str, Any]) -> Head:
         str(item.get("instance", "")),
         int(item.get("epoch", 0)),
         str(item.get("profile", "")),
-        read_time(item.get("exported", "")),
-        read_time(item.get("since", "")),
-        read_time(item.get("until", "")),
+        read_stamp(item.get("exported", "")),
+        read_stamp(item.get("since", "")),
+        read_stamp(item.get("until", "")),
         dump(item.get("vector", {})),
     )
 

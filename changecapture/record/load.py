@@ -25,6 +25,7 @@ from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.core.vector import Vector, load_vector
 from changecapture.errors import ConfigError, PeerError
+from changecapture.faults import explain, isolate
 from changecapture.identify import find_joined
 from changecapture.patience import patiently
 from changecapture.publish.home import LARGEST_ROW
@@ -73,7 +74,7 @@ def import_rows(store: SqlStore, path: Path, progress: Progress | None = None) -
         _check_head(store, head)
         seen = _read_vector(head)
         for batch in _cut(items, loaded):
-            patiently(partial(take_records, store, batch, seen, loaded, places))
+            _take_apart(store, batch, seen, loaded, places)
             if progress is not None:
                 progress("records", loaded.records, 0)
     if places:
@@ -145,6 +146,22 @@ def _cut(items: Items, loaded: Loaded) -> Iterator[list[Record]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def _take_apart(
+    store: SqlStore, batch: Sequence[Record], seen: Vector, loaded: Loaded, places: dict[Row, str]
+) -> None:
+    """Take a batch in one transaction, or in several where a record raises what nobody foresaw: that one is
+    refused."""
+
+    def take(part: Sequence[Record]) -> None:
+        patiently(partial(take_records, store, part, seen, loaded, places))
+
+    def refuse(record: Record, error: Exception) -> None:
+        loaded.refuse(record.place, ": ".join(explain(error)))
+
+    if batch:
+        isolate(batch, take, refuse)
 
 
 def take_records(
@@ -289,8 +306,8 @@ def _explain(error: Exception) -> str:
 
 
 def _note_parked(store: SqlStore, places: dict[Row, str], loaded: Loaded) -> None:
-    rows = store.query(f"SELECT table_name, row_key, reason, detail FROM {store.prefix}parked ORDER BY 1, 2")
-    for table, key, reason, detail in rows:
-        place = places.get(Row(table, key))
+    for parked in store.read_parked_rows():
+        place = places.get(Row(parked.table, parked.key))
         if place is not None:
-            loaded.parked.append((place, f"{table} {key}: {reason}: {detail}"))
+            what = f"{parked.table} {parked.key}: {parked.reason}: {parked.detail}"
+            loaded.parked.append((place, what))

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from changecapture.core.change import ALIVE, Name
-from changecapture.core.clock import check_stamp
+from changecapture.core.clock import check_stamp, read_time, show_time
 from changecapture.core.codec import KEY_LENGTH, TABLE_LENGTH
+from changecapture.core.entries import decoder
 from changecapture.core.wire import check_text
 from changecapture.errors import PeerError
 
@@ -18,7 +18,6 @@ COLUMN_LENGTH = 64
 NUMERIC = frozenset(("integer", "boolean", "float64", "float32"))
 """Kinds whose values are numbers in JSON."""
 TRUE, FALSE = ("1", "true", "t", "yes", "y"), ("0", "false", "f", "no", "n")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Written(NamedTuple):
@@ -100,29 +99,32 @@ class Column(NamedTuple):
 Items = Iterator[Record | Refused]
 
 
-def show_time(stamp: int | None) -> str:
-    """Return a stamp as ISO 8601, exactly; '' for none."""
-    if stamp is None:
-        return ""
-    moment = _EPOCH + timedelta(microseconds=stamp)
-    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+def show_stamp(stamp: int | None) -> str:
+    """Return a stamp as a time; '' for none."""
+    return "" if stamp is None else show_time(stamp)
 
 
-def read_time(text: str) -> int | None:
-    """Return the stamp of a time, None for ''; UTC where it names no zone. Raises ValueError."""
+def read_stamp(text: str) -> int | None:
+    """Return the stamp of a time, None for ''. Raises ValueError."""
     if not text.strip():
         return None
-    moment = datetime.fromisoformat(text.strip())
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     try:
-        return check_stamp((moment - _EPOCH) // timedelta(microseconds=1))
+        return check_stamp(read_time(text))
     except PeerError as error:
         raise ValueError(str(error)) from None
 
 
+def read_number(text: str) -> int | float:
+    """Return a number that is written as JSON writes one. Raises ValueError."""
+    value = decoder.decode(text)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{text:.40} is no number")
+    return value
+
+
 def read_written(stamp: str, name: str) -> Written:
     """Return when something was written, from its two texts. Raises ValueError."""
-    return Written(read_time(stamp), _read_name(name) if name else None)
+    return Written(read_stamp(stamp), _read_name(name) if name else None)
 
 
 def _read_name(text: str) -> Name:

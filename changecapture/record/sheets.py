@@ -31,8 +31,9 @@ from changecapture.record.model import (
     Refused,
     check_record,
     read_boolean,
+    read_number,
     read_written,
-    show_time,
+    show_stamp,
 )
 
 HEAD = "export.json"
@@ -76,7 +77,7 @@ class SheetsForm:
             _show_text(record.key),
             _show_text(name.origin if name else ""),
             _show_text(str(name or "")),
-            show_time(record.written.stamp),
+            show_stamp(record.written.stamp),
             "" if record.alive else "true",
             dump(dump_apart(record)) if record.apart else "",
         ]
@@ -125,10 +126,7 @@ def read_cell(kind: str, text: str) -> Any:
         raise ValueError(f"{text:.40} means nothing: write a text that begins with a backslash with two")
     if kind not in NUMERIC:
         return text
-    value = json.loads(text)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{text:.40} is no number")
-    return value
+    return read_number(text)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 from changecapture.core.change import ALIVE
 from changecapture.core.values import dump
 from changecapture.errors import ConfigError
+from changecapture.record.lines import read_json
 from changecapture.record.model import (
     VERSION,
     Column,
@@ -24,9 +25,10 @@ from changecapture.record.model import (
     Written,
     check_record,
     read_boolean,
-    read_time,
+    read_number,
+    read_stamp,
     read_written,
-    show_time,
+    show_stamp,
 )
 
 SCHEMA = Path(__file__).with_name("export.xsd")
@@ -52,7 +54,7 @@ class XmlForm:
             "instance": head.instance,
             "epoch": str(head.epoch),
             "profile": head.profile,
-            **{name: show_time(stamp) for name, stamp in times.items()},
+            **{name: show_stamp(stamp) for name, stamp in times.items()},
             "vector": head.vector,
         }
         file.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<changecapture{_attributes(given)}>\n')
@@ -71,9 +73,9 @@ class XmlForm:
             "uuid": record.key,
             "instance": name.origin if name else "",
             "entry": str(name or ""),
-            "stamp": show_time(record.written.stamp),
+            "stamp": show_stamp(record.written.stamp),
             "deleted": "" if record.alive else "true",
-            "existence-stamp": show_time(existence.stamp),
+            "existence-stamp": show_stamp(existence.stamp),
             "existence-entry": str(existence.name or ""),
         }
         self._file.write(f"    <record{_attributes(given)}>\n")
@@ -108,7 +110,7 @@ def _field(column: str, value: Any, refers: str, apart: Written | None) -> str:
         "null": "true" if value is None else "",
         "type": kind,
         "refers": refers,
-        "stamp": show_time(apart.stamp) if apart else "",
+        "stamp": show_stamp(apart.stamp) if apart else "",
         "entry": str(apart.name or "") if apart else "",
     }
     return f"      <field{_attributes(given)}>{escape(text, _BREAKS)}</field>\n"
@@ -249,12 +251,9 @@ def _read_value(given: Mapping[str, str], text: str) -> Any:
         case "text":
             return text
         case "number":
-            value = json.loads(text)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"{text:.40} is no number")
-            return value
+            return read_number(text)
         case "json":
-            return json.loads(text)
+            return read_json(text)
         case kind:
             raise ValueError(f"{kind:.40} is no type")
 
@@ -263,7 +262,7 @@ def _read_head(given: Mapping[str, str]) -> Head:
     try:
         if int(given.get("version", VERSION)) != VERSION:
             raise ValueError(f"it is of version {given['version']}, this program reads {VERSION}")
-        exported, since, until = (read_time(given.get(n, "")) for n in ("exported", "since", "until"))
+        exported, since, until = (read_stamp(given.get(n, "")) for n in ("exported", "since", "until"))
         epoch = int(given.get("epoch", 0))
         name, profile = given.get("instance", ""), given.get("profile", "")
         return Head(name, epoch, profile, exported, since, until, given.get("vector", "{}"))

@@ -19,7 +19,7 @@ from changecapture.core.codec import PassName
 from changecapture.core.merge import Conflict
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import Component, Vector
-from changecapture.mapping.model import Mapping as Lens
+from changecapture.mapping.model import Lens
 from changecapture.memo import Memo
 
 
@@ -407,8 +407,8 @@ class Store(Protocol):
         """Return what the authors of the passes had seen."""
 
     # Parked, waiting, conflicts
-    def read_parked(self, rows: Collection[Row]) -> set[Row]:
-        """Return those of the rows that are parked."""
+    def read_parked(self, rows: Collection[Row], reason: str = "") -> set[Row]:
+        """Return those of the rows that are parked, for a reason or for any."""
 
     def write_parked(self, parked: Mapping[Row, tuple[str, str]]) -> None:
         """Park rows: {row: (reason, detail)}."""

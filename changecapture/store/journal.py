@@ -64,6 +64,11 @@ class JournalStore(MappedStore):
         )
         return [Exchanged(*row) for row in rows]
 
+    def read_exchanges_since(self, at: int) -> list[Exchanged]:
+        """Return the exchanges that ended after a time, in the order in which they were written down."""
+        sql = f"SELECT {', '.join(COLUMNS)} FROM {self.prefix}exchange_log WHERE ended_at > %s ORDER BY id"
+        return [Exchanged(*row) for row in self.query(sql, (at,))]
+
     def write_instance(self, instance: Instance) -> None:
         """Keep what a peer says of itself."""
         names = ("name", "owner", "contact", "url", "shape")

@@ -4,8 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from changecapture.core.change import Row
-from changecapture.mapping import Mapping as Lens
-from changecapture.mapping import load_mapping
+from changecapture.mapping import Lens, load_mapping
 from changecapture.store.bulk import chunks
 from changecapture.store.shelf import ShelfStore
 
@@ -20,6 +19,11 @@ class MappedStore(ShelfStore):
         """Read the installed definitions again, the mapping among them."""
         super().load_tables()
         self.mapping = self.read_mapping()
+
+    def read_mapping_name(self) -> str | None:
+        """Return the name or file of the mapping that is installed, None when there is none."""
+        rows = self.query(f"SELECT name FROM {self.prefix}mapping")
+        return str(rows[0][0]) if rows else None
 
     def read_mapping(self) -> Lens | None:
         """Return the installed mapping, None where there is none."""

@@ -22,12 +22,12 @@ class ShelfStore(LogStore):
     """The part of a store that keeps what is neither in the log nor in the application's tables."""
 
     # Parked, waiting, conflicts
-    def read_parked(self, rows: Collection[Row]) -> set[Row]:
-        """Return those of the rows that are parked."""
+    def read_parked(self, rows: Collection[Row], reason: str = "") -> set[Row]:
+        """Return those of the rows that are parked, for a reason or for any."""
         if not rows or not self.query(f"SELECT 1 FROM {self.prefix}parked LIMIT 1"):
             return set()
-        select = f"SELECT table_name, row_key FROM {self.prefix}parked WHERE"
-        return {Row(*row) for row in self._of_rows(select, rows)}
+        select = f"SELECT table_name, row_key, reason FROM {self.prefix}parked WHERE"
+        return {Row(t, k) for t, k, why in self._of_rows(select, rows) if reason in ("", why)}
 
     def read_unapplied(self, rows: Collection[Row]) -> dict[Row, list[str]]:
         """Return the names, as text, of the entries of parked rows that are not applied."""

@@ -6,10 +6,10 @@ from typing import Any
 from changecapture.core.table import SyncedTable
 from changecapture.core.values import dump
 from changecapture.store.columns import Column
-from changecapture.store.rows import RowStore
+from changecapture.store.search import SearchStore
 
 
-class SqlStore(RowStore):
+class SqlStore(SearchStore):
     """What postgresql.py and mysql.py complete."""
 
     def insert_rows(self, table: SyncedTable, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -96,7 +96,7 @@ def verify(left: Side, right: Side, *, repair: bool = False, progress: Progress 
         raise ConfigError(
             "there is nothing to compare: the sites have no table in common",
             why="they are two applications, or may have no module of each other",
-            mend="name sites of one application; what a mapping stands between is compared by people",
+            mend="name sites of one application, or of which one has a mapping to the other",
         )
     found.tables = len(shared)
     _go_on("tables read", (left.read(shared), right.read(shared)), progress)

@@ -14,7 +14,7 @@ from changecapture.core.merge import merge_entries
 from changecapture.core.scopes import Scopes
 from changecapture.identify import name_rows
 from changecapture.mapping.difference import Difference
-from changecapture.mapping.model import Mapping as Lens
+from changecapture.mapping.model import Lens
 from changecapture.publish.whole import read_whole
 from changecapture.store.sqlstore import SqlStore
 

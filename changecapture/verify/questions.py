@@ -1,12 +1,15 @@
 """Two sites compared over a link: the questions of ``Side`` as JSON texts, and who answers them.
 
-    {"do":"begin"}                       {"vector":..,"tables":{table:{column:[kind,type]}}}
-    {"do":"read","shared":{..}}          {"done":n,"of":m}; asked again until n = m
+    {"do":"begin"}                       {"vector":..,"tables":PACKED {table:{column:[kind,type]}}}
+    {"do":"read","without":{..}}         {"done":n,"of":m}; {"do":"read"} until n = m
     {"do":"nodes","of":[[bits,value]]}   {"nodes":[[rows,digest]]}
     {"do":"rows","of":[[bits,value]]}    {"rows":[[place,content]]}
-    {"do":"find","shared":..,"places":[..]}  {"done":n,"of":m,"rows":[[table,key]]}; asked again until n = m
+    {"do":"find","places":[..]}          {"done":n,"of":m,"rows":[[table,key]]}; {"do":"find"} until n = m
     {"do":"tell","rows":[[table,key]]}   {"told":[[values,why]]}, of as many as one answer holds
     {"do":"merged","rows":[..]}          {"vector":..,"records":[[..]]}, the same
+
+PACKED is base64 of zlib of JSON: Eden's 263 tables are 9,600 characters, not 101,000. ``without`` names what
+of these tables the asker has not, {table: null or [column]}: mostly nothing. So GPRS will do.
 
 Nothing is written by a question: who is asked tells. An answer takes a second or two and a few megabytes,
 whatever is asked, so that who serves can serve others between; what was begun is kept by who answers, and
@@ -15,6 +18,8 @@ begins anew with "begin". Whatever is malformed is PeerError, at either end.
 
 import json
 import time
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -35,6 +40,8 @@ AT_ONCE = 500
 """Nodes and places in one question."""
 LARGEST = 4 * 1024 * 1024
 """Characters of an answer, unless a single row has more."""
+LARGEST_SHAPE = 16 * 1024 * 1024
+"""Bytes of what a peer says of its tables."""
 
 Ask = Callable[[str], str]
 """Carries a question there, and the answer back."""
@@ -47,19 +54,17 @@ class FarSide:
     def __init__(self, ask: Ask) -> None:
         """``ask`` raises RetryLater and PeerError."""
         self._ask = ask
+        self._shape: Shape = {}
 
     def begin(self) -> tuple[Vector, Shape]:
         """See Side."""
         answer = self._put(do="begin")
-        shape = {
-            str(table): {str(c): (str(kind), str(type_)) for c, (kind, type_) in columns.items()}
-            for table, columns in answer["tables"].items()
-        }
-        return load_vector(answer["vector"]), shape
+        self._shape = _unpack(answer["tables"])
+        return load_vector(answer["vector"]), self._shape
 
     def read(self, shared: Shared) -> Steps:
         """See Side."""
-        yield from self._go_on([], do="read", shared=shared)
+        yield from self._go_on([], do="read", without=_find_others(self._shape, shared))
 
     def ask_nodes(self, prefixes: Sequence[Prefix]) -> list[tuple[int, int]]:
         """See Side."""
@@ -75,7 +80,7 @@ class FarSide:
         for start in range(0, len(wanted), AT_ONCE):
             rows: list[Any] = []
             part = wanted[start : start + AT_ONCE]
-            for done, of in self._go_on(rows, do="find", shared=shared, places=part):
+            for done, of in self._go_on(rows, do="find", places=part):
                 yield start * of + done * len(part), len(wanted) * of
             found.update(_rows(rows))
 
@@ -111,10 +116,9 @@ class FarSide:
 
     def _go_on(self, rows: list[Any], **question: Any) -> Steps:
         """Ask until all is done; ``rows`` takes those of the last answer."""
-        again = False
         while True:
-            answer = self._put(**question, again=again)
-            again = True
+            answer = self._put(**question)
+            question = {"do": question["do"]}
             yield _whole(answer["done"]), _whole(answer["of"])
             if answer["done"] >= answer["of"]:
                 rows += answer.get("rows", [])
@@ -145,6 +149,8 @@ class Respondent:
         """``clock``: seconds, for the length of a step."""
         self._side, self._clock = side, clock
         self._begun = False
+        self._shape: Shape = {}
+        self._shared: Shared = {}
         self._steps: Steps = iter(())
         self._found: set[Row] = set()
 
@@ -161,20 +167,22 @@ class Respondent:
         return json.dumps(answer, ensure_ascii=False)
 
     def _begin(self, question: Any) -> dict[str, Any]:
-        vector, shape = self._side.begin()
+        vector, self._shape = self._side.begin()
+        self._shared = _without(self._shape, {})
         self._begun = True
-        return {"vector": dump_vector(vector), "tables": shape}
+        return {"vector": dump_vector(vector), "tables": _pack(self._shape)}
 
     def _read(self, question: Any) -> dict[str, Any]:
-        if not question["again"]:
-            self._steps = self._side.read(_shared(question))
+        if "without" in question:
+            self._shared = _without(self._shape, question["without"])
+            self._steps = self._side.read(self._shared)
         return self._step()
 
     def _find(self, question: Any) -> dict[str, Any]:
-        if not question["again"]:
+        if "places" in question:
             self._found = set()
             places = {_whole(place) for place in question["places"][:AT_ONCE]}
-            self._steps = self._side.find(_shared(question), places, self._found)
+            self._steps = self._side.find(self._shared, places, self._found)
         answer = self._step()
         return {**answer, "rows": sorted(self._found)} if answer["done"] >= answer["of"] else answer
 
@@ -256,8 +264,45 @@ def _clip(record: Record, now: int) -> Record:
     )
 
 
-def _shared(question: Any) -> dict[str, tuple[str, ...]]:
-    return {check_name(t, TABLE_LENGTH): tuple(map(check_name, c)) for t, c in question["shared"].items()}
+def _find_others(shape: Shape, shared: Shared) -> dict[str, list[str] | None]:
+    """Return what of these tables is not shared: the columns, or None for a whole table."""
+    others: dict[str, list[str] | None] = {}
+    for table, columns in shape.items():
+        if table not in shared:
+            others[table] = None
+        elif left := sorted(columns.keys() - set(shared[table])):
+            others[table] = left
+    return others
+
+
+def _without(shape: Shape, others: Any) -> Shared:
+    """Return what is shared of these tables; the inverse of ``_find_others``."""
+    return {
+        table: tuple(sorted(columns.keys() - set(others.get(table, ()))))
+        for table, columns in shape.items()
+        if others.get(table, ()) is not None
+    }
+
+
+def _pack(shape: Shape) -> str:
+    return b64encode(zlib.compress(json.dumps(shape, ensure_ascii=False).encode(), 9)).decode()
+
+
+def _unpack(text: Any) -> Shape:
+    """Return the tables that a peer has; raise PeerError."""
+    try:
+        unpacker = zlib.decompressobj()
+        data = unpacker.decompress(b64decode(str(text)), LARGEST_SHAPE)
+        if unpacker.unconsumed_tail:
+            raise ValueError("it is too large")
+        return {
+            check_name(table, TABLE_LENGTH): {
+                check_name(c): (str(kind), str(type_)) for c, (kind, type_) in columns.items()
+            }
+            for table, columns in json.loads(data).items()
+        }
+    except (zlib.error, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise PeerError("a malformed answer", why=f"its tables: {error}") from error
 
 
 def _prefixes(question: Any) -> list[Prefix]:

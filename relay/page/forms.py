@@ -11,7 +11,8 @@ from typing import Any, Protocol, TypeVar
 from changecapture.apply import retry
 from changecapture.core.change import Row
 from changecapture.errors import ConfigError
-from changecapture.review import Lost, discard_parked, find_conflict, join_parked, keep_shown, write_value
+from changecapture.review import discard_parked, find_conflict, join_parked, keep_shown, write_value
+from changecapture.store.review import Lost
 from changecapture.store.sqlstore import SqlStore
 from relay.orders import Orders, Said
 from relay.page.views.tables import Counted

@@ -11,6 +11,7 @@ from dataclasses import replace
 from statistics import median
 
 from changecapture.core.codec import Batch, decode_batch, encode_batch
+from changecapture.memory import spare_collector
 from changecapture.publish import publish
 from changecapture.store import open_store
 from changecapture.store.interface import Store
@@ -31,6 +32,7 @@ BYTES_PER_ENTRY, ENTRIES_PER_S = 200, 60_000
 
 def measure(machine: Machine) -> Iterator[Figure]:
     """Yield the figures of each kind of server, and of the wire."""
+    spare_collector()  # as the programs do
     for kind in KINDS:
         yield from _measure_apply(machine, kind)
         yield from _measure_suppressed(machine, kind)

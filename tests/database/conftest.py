@@ -10,8 +10,10 @@ import pytest
 
 from tests.support import estate, family, seeds, vesuvius
 from tests.support.databases import DatabaseServer, run_script
+from tests.support.eden import Record
+from tests.support.family import Family
 from tests.support.schemas import build_database
-from tests.support.sites import EDEN_TABLES, Site
+from tests.support.sites import EDEN_TABLES, Site, exchange
 
 APPLICATIONS = {
     "family": (family.script, "generic"),
@@ -131,6 +133,33 @@ def families(request: pytest.FixtureRequest, new_site: NewSite) -> tuple[Site, S
     """Two sites of the small application, one on each kind of server."""
     here, there = request.param
     return new_site(here, "family"), new_site(there, "family")
+
+
+@pytest.fixture
+def other() -> Iterator[Callable[[Site], Family]]:
+    """Opens further sessions of the application; they end with the test."""
+    opened: list[Family] = []
+
+    def connect(site: Site) -> Family:
+        opened.append(Family(site.url))
+        return opened[-1]
+
+    yield connect
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def person(pair: tuple[Site, Site]) -> Record:
+    """A person with super rows and a contact that both sites have; as the first site numbers it."""
+    here, there = pair
+    # Another numbering at the other site: local ids must not agree by accident.
+    for number in range(3):
+        there.eden.add_person("Stranger", str(number))
+    made = here.eden.add_person("Anna", "Meier", gender=2)
+    here.eden.add_contact(made, "+94 11 123")
+    exchange(here, there)
+    return made
 
 
 class NewTables:

@@ -8,18 +8,22 @@ import pytest
 
 from changecapture.apply import retry
 from changecapture.clients import put_changes
+from changecapture.config import parse_url
 from changecapture.core.change import Row
 from changecapture.core.clock import LATEST_STAMP
 from changecapture.core.scopes import EVERY
 from changecapture.errors import ConfigError, DataError
+from changecapture.install import install
 from changecapture.pair import pull
 from changecapture.publish import publish
 from changecapture.reconcile import reconcile
+from changecapture.record.export import Wanted, export_rows
+from changecapture.record.load import import_rows
 from changecapture.store import open_store
-from tests.database.test_hostile_peer import Peer, send
 from tests.database.test_store_contract import entry, place, store  # noqa: F401
 from tests.support import family
 from tests.support.databases import run_script
+from tests.support.forger import Peer, send
 from tests.support.sites import Site, assert_in_step, exchange
 
 NARROW = (
@@ -166,6 +170,93 @@ def test_change_that_cannot_be_published_is_noted_and_left_to_reconcile(families
     assert here.fetch("SELECT 1 FROM {p}missed") == []
     exchange(here, there)
     assert_in_step(here, there)
+
+
+def refuse(site, table, condition):
+    """Let one of our own tables take no row of which this is true, for a reason that nobody foresaw."""
+    if site.dialect == "postgresql":
+        site.run(
+            "CREATE FUNCTION strange() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"IF {condition} THEN RAISE EXCEPTION 'strange' USING ERRCODE = 'ZZ001'; END IF; "
+            "RETURN NEW; END $$;"
+            f"CREATE TRIGGER strange BEFORE INSERT ON {site.prefix}{table} FOR EACH ROW "
+            "EXECUTE FUNCTION strange()"
+        )
+    else:
+        site.run(
+            f"CREATE TRIGGER strange BEFORE INSERT ON {site.prefix}{table} FOR EACH ROW "
+            f"IF {condition} THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 31001, MESSAGE_TEXT = 'strange'; "
+            "END IF"
+        )
+
+
+def allow(site, table):
+    """Undo that."""
+    if site.dialect == "postgresql":
+        site.run(f"DROP TRIGGER strange ON {site.prefix}{table}; DROP FUNCTION strange")
+    else:
+        site.run("DROP TRIGGER strange")
+
+
+def test_reconcile_notes_the_row_that_raises_and_compares_the_others(families):
+    here, there = families
+    names = [f"p{number}" for number in range(5)]
+    for name in names:
+        here.family.add_parent(name)
+    exchange(here, there)
+    here.family("UPDATE parent SET note = 'unseen'")
+    here.store.execute(f"DELETE FROM {here.prefix}captured")
+    refuse(here, "changelog", "NEW.row_key = 'p2'")
+    found = {one.table: one for one in reconcile(here.store)}
+    allow(here, "changelog")
+    assert (found["parent"].changed, found["parent"].set_aside) == (4, 1)
+    ((table, reason),) = here.fetch("SELECT table_name, reason FROM {p}missed")
+    assert table == "parent" and "p2" in reason and "was not compared: fault: " in reason
+    exchange(here, there)
+    assert there.family.shown("parent") == {name: "unseen" for name in names} | {"p2": None}
+    assert {one.changed for one in reconcile(here.store) if one.table == "parent"} == {1}
+    assert here.fetch("SELECT 1 FROM {p}missed") == []
+    exchange(here, there)
+    assert_in_step(here, there)
+
+
+def test_installation_notes_the_row_that_raises_and_takes_the_others_in(families):
+    here, there = families
+    for number in range(5):
+        here.family.add_parent(f"p{number}")
+    # As before the installation: nothing was captured.
+    here.store.execute(f"DELETE FROM {here.prefix}captured")
+    here.store.execute(
+        f"UPDATE {here.prefix}synced_table SET backfilled = 0, backfill_key = NULL "
+        "WHERE table_name = 'parent'"
+    )
+    bad = f"NEW.{here.store.key_column} LIKE '%p2%'"
+    refuse(here, "captured", bad)
+    install(parse_url(here.url))
+    exchange(here, there)
+    allow(here, "captured")
+    assert set(there.family.shown("parent")) == {"p0", "p1", "p3", "p4"}
+    assert {table for (table,) in here.fetch("SELECT table_name FROM {p}missed")} == {"parent"}
+    assert install(parse_url(here.url)).found == 1
+    assert here.fetch("SELECT 1 FROM {p}missed") == []
+    exchange(here, there)
+    assert_in_step(here, there)
+
+
+def test_import_refuses_the_record_that_raises_and_takes_the_others(families, tmp_path):
+    here, there = families
+    for number in range(5):
+        here.family.add_parent(f"p{number}")
+    here.publish()
+    export_rows(here.store, tmp_path / "all.jsonl", "json", Wanted())
+    refuse(there, "changelog", "NEW.row_key = 'p2'")
+    loaded = import_rows(there.store, tmp_path / "all.jsonl")
+    allow(there, "changelog")
+    assert (loaded.written, loaded.refusals) == (4, 1)
+    assert "strange" in loaded.refused[0][1]
+    assert set(there.family.shown("parent")) == {"p0", "p1", "p3", "p4"}
+    assert import_rows(there.store, tmp_path / "all.jsonl").written == 1
+    assert set(there.family.shown("parent")) == set(here.family.shown("parent"))
 
 
 @pytest.mark.parametrize("stamp", [0, -1, LATEST_STAMP + 1])

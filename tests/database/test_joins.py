@@ -77,6 +77,17 @@ def test_edit_under_the_key_that_was_joined_away_is_one_of_the_joined_row(trio):
     assert here.rows("skill") == there.rows("skill") == third.rows("skill") == {"a": "late"}
 
 
+def test_row_that_the_application_inserts_under_a_key_that_was_joined_away_is_folded_again(camps):
+    """Seeds bring their original uuid each time."""
+    here, there = camps
+    here.add("sector", "a", "Nurse")
+    there.add("sector", "b", "Nurse")
+    meet(here, there)
+    there.add("sector", "b", "Nurse", note="again")
+    meet(here, there)
+    assert here.rows("sector") == there.rows("sector") == {"a": "again"}
+
+
 def test_rows_below_joined_rows_are_joined_and_the_rest_is_led_over(camps):
     here, there = camps
     for camp, key in ((here, "b"), (there, "a")):
@@ -105,6 +116,21 @@ def test_join_reaches_a_site_that_has_both_rows(trio):
     for camp in trio:
         assert camp.rows("sector") == {"a": "there"}
         assert camp.links() == {("p", "a"): "of b"}
+
+
+def test_row_that_is_inserted_again_under_the_key_that_was_joined_away_is_folded_anew(camps):
+    """An application's own import does so: the row would stand twice, and one of the two follow nobody."""
+    here, there = camps
+    here.add("sector", "s1", "C", note="one")
+    there.add("sector", "s2", "C", note="two")
+    meet(here, there)
+    there.add("sector", "s2", "C", note="again")
+    meet(here, there)
+    assert here.rows("sector") == there.rows("sector") == {"s1": "again"}
+    there.add("sector", "s2", "C", note="once more")
+    there.delete("sector", "s2")
+    meet(here, there)
+    assert {*here.rows("sector", "deleted").values(), *there.rows("sector", "deleted").values()} <= {"T"}
 
 
 def test_rows_that_one_site_has_side_by_side_are_never_joined_unasked(camps):

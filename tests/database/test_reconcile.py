@@ -226,7 +226,9 @@ def test_command_says_what_it_found_and_clears_what_was_missed(home):
     assert (again.status, again.out) == (0, "6 tables compared: nothing was written unseen\n")
     write_unseen(home, "DELETE FROM parent")
     told = run_command("reconcile", home.url, "--table", "parent", "--json")
-    assert json.loads(told.out) == [{"table": "parent", "appeared": 0, "changed": 0, "vanished": 1}]
+    assert json.loads(told.out) == [
+        {"table": "parent", "appeared": 0, "changed": 0, "vanished": 1, "set_aside": 0}
+    ]
 
 
 def test_table_that_is_not_synced_is_refused(home):

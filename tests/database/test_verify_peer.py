@@ -66,7 +66,6 @@ def test_tables_that_are_not_exchanged_are_neither_compared_nor_told_nor_taken(f
     for question in (
         {"do": "tell", "rows": [["parent", "secret"]]},
         {"do": "merged", "rows": [["parent", "secret"]]},
-        {"do": "read", "shared": {"parent": ["note"]}, "again": False},
     ):
         with pytest.raises(PeerError, match="may be compared"):
             asked._ask(json.dumps(question))
@@ -74,9 +73,14 @@ def test_tables_that_are_not_exchanged_are_neither_compared_nor_told_nor_taken(f
 
 MALFORMED = (
     *("", "[]", "{}", '{"do":"drop"}', '{"do":"nodes","of":[[8,256]]}', '{"do":"rows","of":[[-1,0]]}'),
-    *('{"do":"tell","rows":[["parent"]]}', '{"do":"tell","rows":[["a\\u0000b","k"]]}', '{"do":"find"}'),
+    *(
+        '{"do":"tell","rows":[["parent"]]}',
+        '{"do":"tell","rows":[["a\\u0000b","k"]]}',
+        '{"do":"find","places":5}',
+    ),
     *('{"do":"take","vector":"{}","records":[]}', '{"do":"nodes","of":[[0,0],[0,0]]}'),
-    '{"do":"read","shared":{"parent":["\\ud800"]},"again":false}',
+    '{"do":"read","without":[]}',
+    '{"do":"read","without":{"parent":[{}]}}',
 )
 
 

@@ -19,6 +19,7 @@ SUPER_KEYS = {
     "sit_trackable": "track_id",
     "org_site": "site_id",
     "doc_entity": "doc_id",
+    "stats_parameter": "parameter_id",
 }
 NOW = "2026-11-23 10:00:00"
 

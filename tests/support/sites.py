@@ -301,7 +301,9 @@ def assert_sound_log(site: AnySite, *, whole: bool = True) -> None:
     for (origin, epoch), found in numbers.items():
         assert not whole or sorted(found) == list(range(1, len(found) + 1)), f"numbers of {origin}/{epoch}"
     held = site.store.read_vector()
-    assert held == covered or (not whole and covers_vector(held, claimed))
+    # Nobody is left to claim what came of a life whose end its site has lost too: it is sent again, once.
+    living = {c: n for c, n in claimed.items() if c[1] == max(e for o, e in numbers if o == c[0])}
+    assert held == covered or (not whole and covers_vector(held, living))
     passes = "SELECT count(*) FROM {p}changelog c LEFT JOIN {p}pass p ON p.origin = c.origin "
     passes += f"AND p.epoch = c.epoch AND p.{site.quote('pass')} = c.{site.quote('pass')} "
     assert site.fetch(passes + "WHERE p.context IS NULL") == [(0,)], "entries without a context"

@@ -1,5 +1,6 @@
 """ARCHITECTURE.md tells a newcomer where everything is, and cites what exists."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -28,6 +29,26 @@ def test_every_place_that_is_named_exists():
         for place in (TOP / package).rglob("*.py")
     }
     assert named - there == set()
+
+
+SQL = ("changecapture/store/", "changecapture/catalogue/", "changecapture/dialect/", "changecapture/doctor/")
+INSTALLING = ("account", "wanted", "rights", "indexes", "catchup", "steps", "drift", "install", "script")
+ASKED = {"query", "execute", "execute_many", "cursor"}
+
+
+def test_sql_stands_in_the_store_and_where_the_database_itself_is_the_subject():
+    """Whoever publishes, applies, shows or carries calls the store by a method that has a name."""
+    allowed = (*SQL, *(f"changecapture/{name}.py" for name in INSTALLING))
+    found = {
+        f"{place.relative_to(TOP)}:{node.lineno}"
+        for package in ("changecapture", "relay")
+        for place in (TOP / package).rglob("*.py")
+        if not str(place.relative_to(TOP)).startswith(allowed)
+        for node in ast.walk(ast.parse(place.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ASKED)
+        or (isinstance(node, ast.Attribute) and ast.unparse(node).endswith("store.prefix"))
+    }
+    assert found == set()
 
 
 def test_every_rule_that_is_cited_is_written_down():

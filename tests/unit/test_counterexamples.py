@@ -3,7 +3,7 @@ wrong before a rule was made, and go wrong when it is taken out (scripts/mutate.
 
 Those that the merge alone answers are in core/test_counterexamples.py. What needs two sessions at once (R1,
 R5, R7, and R8 again) is shown on real servers, in tests/database: test_cascade_sessions, test_publish,
-test_apply.
+test_apply, test_apply_busy, test_apply_meanwhile.
 """
 
 from dataclasses import replace
@@ -20,11 +20,13 @@ from changecapture.core.scopes import Scopes, Terms
 from changecapture.errors import PeerError, RetryLater
 from changecapture.lives import heal, sample_entries
 from changecapture.publish import publish
+from changecapture.publish.home import LARGEST_ROW
 from changecapture.sync import answer, next_request, receive
 from tests.property.machine.people import PEOPLE, PROFILE
 from tests.support import family
 from tests.support.interrupt import InterruptedStore
 from tests.support.memory import KeptMemo, MemorySite, pull
+from tests.support.sites import assert_sound_log
 
 SECOND = 1_000_000
 BEGIN = 1_700_000_000 * SECOND
@@ -186,6 +188,26 @@ def test_r4_what_waited_is_shown_with_the_row_that_it_waited_for(families):
         apply_entries(b.store, [entry], {}, {})
     assert set(b.family.shown("toy")) == {"bear"}
     assert b.parked() == {}
+
+
+def test_r4_reference_is_set_when_its_row_comes_back_beside_an_edit_of_the_row_that_waits(families):
+    """What is written of a row along the fast path is what came of it, and its reference did not."""
+    a, b, c, _ = families
+    for key in "pq":
+        a.family.add_parent(key)
+    send(a, b)
+    a.family.add_child("k", "p", may="q")
+    send(a, c)
+    b.family.delete("parent", "q")
+    send(b, a)
+    assert a.family.rows("SELECT may FROM child") == [(None,)]
+    c.family.note("parent", "q", "is needed")
+    c.family.note("child", "k", "edited")
+    send(c, a)
+    found = "SELECT child.note, parent.uuid FROM child JOIN parent ON parent.id = may"
+    assert a.family.rows(found) == [("edited", "q")]
+    assert a.fetch("SELECT 1 FROM {p}waiting") == []
+    assert_sound_log(a)
 
 
 def test_r6_row_that_comes_and_goes_in_mid_apply_is_merged(families):
@@ -724,6 +746,77 @@ def test_r21_transaction_is_not_split_by_an_apply(families):
     assert b.store.count_captured() == 0
     passes = b.fetch("SELECT row_key, pass FROM {p}changelog WHERE origin = 'b' ORDER BY row_key")
     assert passes == [("p", 1), ("q", 1)]
+
+
+def test_row_that_has_become_too_large_to_travel_stays_as_its_application_wrote_it(families):
+    """What it shows is in no log: to show it from its entries would undo what was written."""
+    a, b, *_ = families
+    a.family.add_parent("p", "Ana")
+    a.family.add_child("k", "p")
+    meet(a, b)
+    large = "x" * (LARGEST_ROW + 1)
+    a.family.note("child", "k", large)
+    a.family("UPDATE parent SET note = 'goes'")
+    b.family.note("child", "k", "theirs")
+    meet(a, b)
+    assert a.family.shown("child") == {"k": large} and a.parked() == {Row("child", "k"): "large"}
+    assert b.family.shown("child") == {"k": "theirs"} and b.family.shown("parent") == {"p": "goes"}
+    a.family.note("child", "k", "small again")
+    meet(a, b)
+    assert a.family.shown("child") == b.family.shown("child") == {"k": "small again"}
+    assert a.parked() == b.parked() == {}
+    assert a.conflicts() == b.conflicts() == {("child", "k", "note", '"small again"', '"theirs"')}
+
+
+def test_row_that_is_too_large_to_travel_keeps_its_parent_until_it_goes_itself(families):
+    a, b, *_ = families
+    a.family.add_parent("p")
+    a.family.add_child("k", "p")
+    meet(a, b)
+    a.family.note("child", "k", "x" * (LARGEST_ROW + 1))
+    b.family.delete("parent", "p")
+    meet(a, b)
+    assert set(a.family.shown("child")) == {"k"} and set(a.family.shown("parent")) == {"p"}
+    a.family.delete("child", "k")
+    meet(a, b)
+    assert a.family.shown("parent") == b.family.shown("parent") == {}
+    assert a.parked() == b.parked() == {}
+
+
+def test_new_row_that_is_too_large_to_travel_does_so_once_it_is_smaller(families):
+    a, b, *_ = families
+    a.family.add_parent("p")
+    a.family.note("parent", "p", "x" * (LARGEST_ROW + 1))
+    meet(a, b)
+    assert a.parked() == {Row("parent", "p"): "large"} and b.family.shown("parent") == {}
+    a.family.note("parent", "p", "small")
+    meet(a, b)
+    assert a.family.shown("parent") == b.family.shown("parent") == {"p": "small"}
+    assert a.parked() == {}
+
+
+def test_row_that_publish_writes_in_mid_apply_for_its_parent_s_new_key_is_merged_again(families):
+    """R20: nothing of the row was captured, and yet there is an entry of it that the author of the batch had
+    not seen; taken for what it was before, the row would differ for ever."""
+    a, b, *_ = families
+    for key in ("p7", "p8"):
+        b.family.add_parent(key)
+    b.family.add_child("c", "p7")
+    meet(a, b)
+    b.family.note("parent", "p7", "from b")
+    b.family("UPDATE child SET must = (SELECT id FROM parent WHERE uuid = 'p8')")
+    b.publish()
+
+    def rename():
+        with a.store.application():
+            a.family("UPDATE parent SET uuid = 'p9' WHERE uuid = 'p7'")
+
+    receive(InterruptedStore(a.store, "hold_rows", rename), "b", batch(b, a))
+    assert_sound_log(a)
+    meet(a, b)
+    assert a.conflicts() == b.conflicts()
+    refers = "SELECT p.uuid FROM child JOIN parent p ON p.id = must"
+    assert a.family.rows(refers) == b.family.rows(refers)
 
 
 def test_change_of_the_applier_makes_no_echo(families):

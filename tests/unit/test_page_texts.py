@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from babel.messages.extract import extract_from_dir
@@ -9,6 +10,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 import relay.page.texts
+from changecapture.history import Happening, Life
 from relay.page.texts import HERE, make_render
 from tests.support.commands import ROOT, run_program
 
@@ -57,3 +59,19 @@ def test_make_texts_writes_what_a_translation_is_made_of_and_the_page_speaks_it(
     finally:
         relay.page.texts._environment.cache_clear()
     assert "Passwort dieses Relays" in body and '<html lang="de">' in body
+
+
+STATES = (
+    *("shown", "shown by the mapping", "shown, but boss waits for its row", "deleted", "parked: unique: x"),
+    "carried: this site does not have the table",
+)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_state_of_a_row_has_words(state: str) -> None:
+    undated = Happening(1, "created", "here", "o", "o/1/1", "", {"note": "x"})
+    life = Life("parent", "p", ["p"], state, [undated])
+    known = {"q": "", "found": None, "asked": False, "life": (life, "Nadia"), "sites": (), "page": "rows"}
+    site = SimpleNamespace(name="camp")
+    shown = make_render("en")("rows.html", **known, site=site, notes=(), errors=(), token="", who="")
+    assert "Nadia" in shown and "before the installation" in shown

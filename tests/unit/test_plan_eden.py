@@ -1,5 +1,6 @@
 """The plan of Eden, from its catalogue alone."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -14,6 +15,7 @@ from changecapture.plan import Decision, definitions, excluded_instances, plan
 from changecapture.profiles import load_profile
 from tests.support.catalogues import eden
 from tests.support.golden import assert_golden
+from tests.support.schemas import CATALOGUES
 
 ENGINES: tuple[Engine, ...] = ("postgresql", "mysql")
 EDEN = load_profile("eden")
@@ -198,16 +200,25 @@ def write_profile(path: Path, text: str) -> str:
     return str(path)
 
 
-def test_a_list_that_an_operator_takes_in_brings_in_what_waited_for_it(tmp_path: Path) -> None:
+def test_a_list_that_an_operator_leaves_out_takes_along_what_says_nothing_without_it(tmp_path: Path) -> None:
     own = write_profile(
         tmp_path / "own.toml",
-        '[[table]]\ntables = ["hrm_skill*", "hrm_competency_rating"]\nsync = true\nwhy = "joined"',
+        '[[table]]\ntables = ["hrm_skill"]\nsync = false\nwhy = "our own skills"',
     )
     decisions = {d.table: d for d in plan(eden("postgresql"), load_profile(own))}
-    assert not planned()["hrm_competency"].synced
-    assert decisions["hrm_competency"].synced
-    assert decisions["req_need_skill"].synced
-    assert decisions["hrm_skill"].reason == "joined"
+    assert planned()["hrm_competency"].synced and planned()["req_need_skill"].synced
+    assert not decisions["hrm_competency"].synced and not decisions["req_need_skill"].synced
+    assert decisions["hrm_skill"].reason == "our own skills" and decisions["hrm_shift"].synced
+
+
+def test_lists_that_a_first_run_fills_under_uuids_of_its_own_are_joined() -> None:
+    """What is left has one by the uuid of its instance, or at every site the same uuid."""
+    joined = {name for name, table in synced().items() if table.natural}
+    tables = json.loads((CATALOGUES / "eden-postgresql.json").read_text())["tables"]
+    seeded = {name for name in synced() if tables[name].get("rows")}
+    instances = {"doc_entity", "pr_pentity", "sit_trackable", "stats_parameter"}
+    assert seeded - joined - instances == {"gis_location", "pr_contact", "pr_person"}
+    assert {rule.table for rule in EDEN.natural_keys} - joined == {"cms_series", "cms_status"}
 
 
 def test_goods_that_an_operator_leaves_out_take_stock_and_requests_along(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from changecapture.core.change import Name, Row
 from changecapture.history import read_names
-from changecapture.review import Lost, read_conflicts
+from changecapture.review import read_conflicts
+from changecapture.store.review import Lost
 from changecapture.store.sqlstore import SqlStore
 from relay.page.views.labels import SHOWN_LIMIT, label_rows
 

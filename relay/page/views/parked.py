@@ -5,7 +5,8 @@ from typing import Any
 
 from changecapture.apply import find_blocking
 from changecapture.core.change import Row
-from changecapture.review import ParkedRow, find_parked, read_parked_rows
+from changecapture.review import find_parked, read_parked_rows
+from changecapture.store.review import ParkedRow
 from changecapture.store.sqlstore import SqlStore
 from relay.page.views.labels import SHOWN_LIMIT, label_rows, read_values
 

@@ -1,6 +1,5 @@
 """Rows found by a part of a name or a uuid."""
 
-import json
 from dataclasses import dataclass
 
 from changecapture.core.change import Row
@@ -25,16 +24,7 @@ def search_rows(store: SqlStore, text: str) -> list[Found]:
     """Return rows whose key or whose values hold a text, in whatever case."""
     if not text:
         return []
-    escaped = text.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    in_json = json.dumps(escaped, ensure_ascii=False)[1:-1]
-    columns = '"columns"' if store.prefix.endswith(".") else "`columns`"
-    rows = store.query(
-        f"SELECT DISTINCT table_name, row_key FROM {store.prefix}changelog "
-        f"WHERE lower(row_key) LIKE %s ESCAPE '!' OR lower({columns}) LIKE %s ESCAPE '!' "
-        f"ORDER BY table_name, row_key LIMIT {FOUND_LIMIT}",
-        (f"%{escaped}%", f"%{in_json}%"),
-    )
-    found = [Row(str(table), str(key)) for table, key in rows]
+    found = store.search_rows(text, FOUND_LIMIT)
     labels = label_rows(store, found)
     return [Found(row.table, row.key, labels.get(row, "")) for row in found]
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from changecapture.status import Status, read_status
+from changecapture.store.interface import DONE, Exchanged
 from changecapture.store.sqlstore import SqlStore
 
 HOUR = 3_600_000_000
@@ -32,30 +33,25 @@ class Sight:
 def read_sight(store: SqlStore) -> Sight:
     """Return how the site stands."""
     status = read_status(store)
-    rows = store.query(
-        f"SELECT peer, direction, entries, ended_at, outcome FROM {store.prefix}exchange_log "
-        "WHERE ended_at > %s ORDER BY id",
-        (status.now - HOURS * HOUR,),
-    )
     flow = [[0, 0] for _ in range(HOURS)]
     traffic: dict[str, Traffic] = {}
-    for peer, direction, entries, ended_at, outcome in rows:
-        hour = min(HOURS - 1, max(0, (status.now - int(ended_at)) // HOUR))
-        flow[HOURS - 1 - hour][direction != "in"] += int(entries)
-        traffic[peer] = _follow(traffic.get(peer, Traffic()), direction, int(entries), int(ended_at), outcome)
+    for done in store.read_exchanges_since(status.now - HOURS * HOUR):
+        hour = min(HOURS - 1, max(0, (status.now - done.ended_at) // HOUR))
+        flow[HOURS - 1 - hour][done.direction != "in"] += done.entries
+        traffic[done.peer] = _follow(traffic.get(done.peer, Traffic()), done)
     return Sight(status, tuple((i, o) for i, o in flow), traffic, _read_to_come(store))
 
 
-def _follow(before: Traffic, direction: str, entries: int, ended_at: int, outcome: str) -> Traffic:
-    received_at = ended_at if direction == "in" and entries else before.received_at
-    sent_at = ended_at if direction != "in" and entries else before.sent_at
-    return Traffic(received_at, sent_at, "" if outcome == "done" else str(outcome))
+def _follow(before: Traffic, done: Exchanged) -> Traffic:
+    received_at = done.ended_at if done.direction == "in" and done.entries else before.received_at
+    sent_at = done.ended_at if done.direction != "in" and done.entries else before.sent_at
+    return Traffic(received_at, sent_at, "" if done.outcome == DONE else done.outcome)
 
 
 def _read_to_come(store: SqlStore) -> dict[str, int]:
     """Return how many entries a pull that is under way has still to fetch, of each peer."""
     found: dict[str, int] = {}
-    for name, position, end in store.query(f"SELECT site, position, end_position FROM {store.prefix}peer"):
-        site = str(name).partition("/")[0]
-        found[site] = found.get(site, 0) + max(0, int(end) - int(position)) * (int(end) > 0)
+    for pull in store.read_pulls():
+        site = pull.site.partition("/")[0]
+        found[site] = found.get(site, 0) + max(0, pull.end - pull.position) * (pull.end > 0)
     return found

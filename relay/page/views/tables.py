@@ -37,21 +37,13 @@ def count_rows(store: SqlStore, before: Counted | None) -> Counted:
     now = store.read_clock()
     if before is not None and 0 <= now - before.at < FRESH_US:
         return before
-    rows: dict[str, tuple[int, int]] = {}
-    counted = store.query(
-        f"SELECT table_name, alive, count(*) FROM {store.prefix}row_version GROUP BY table_name, alive"
-    )
-    for name, alive, count in counted:
-        shown, gone = rows.get(name, (0, 0))
-        rows[name] = (shown + int(count), gone) if alive else (shown, gone + int(count))
-    return Counted(now, rows)
+    return Counted(now, store.count_rows())
 
 
 def view_tables(store: SqlStore, counted: Counted) -> list[TableView]:
     """Return the synced tables."""
     store.load_tables()
-    parked = _count(store, "parked")
-    conflicts = _count(store, "conflict WHERE resolved_at IS NULL")
+    parked, conflicts = store.count_parked_by_table(), store.count_conflicts_by_table()
     return [
         TableView(
             table.name,
@@ -62,8 +54,3 @@ def view_tables(store: SqlStore, counted: Counted) -> list[TableView]:
         )
         for wire, table in sorted(store.tables_by_wire.items())
     ]
-
-
-def _count(store: SqlStore, source: str) -> dict[str, int]:
-    rows = store.query(f"SELECT table_name, count(*) FROM {store.prefix}{source} GROUP BY table_name")
-    return {str(name): int(count) for name, count in rows}
