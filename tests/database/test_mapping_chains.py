@@ -271,6 +271,8 @@ def test_a_person_that_comes_at_once_is_shown_as_one_that_comes_piece_by_piece(n
         order = "1, 2, 3" if name == "contact" else "1, 2"
         columns = {
             "person_status": "p_uuid, opt_status",
+            "person_details": "p_uuid, birth_date, opt_gender, years_old, other_comments",
+            "person_notes": "note, note_about_p_uuid, note_written_by_p_uuid, suggested_status",
             "{p}row_version": "table_name, row_key, stamp, alive, seen",
         }
         where = "table_name <> 'incident'" if name in columns and "table_name" in columns[name] else "TRUE"
