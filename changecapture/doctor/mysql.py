@@ -164,17 +164,7 @@ def check_server(subject: Subject) -> Iterator[Problem]:
         mode = ",".join(filter(None, (str(strict), "STRICT_TRANS_TABLES")))
         mend = (f"SET GLOBAL sql_mode = {literal(mode)}",)
         yield Problem("sql_mode is not strict", why, mend, "note")
-    yield from _check_time_limit(store)
     yield from _check_foreign_keys(store)
-
-
-def _check_time_limit(store: SqlStore) -> Iterator[Problem]:
-    """Name MariaDB's limit; that of MySQL concerns reads only."""
-    found = store.query("SHOW GLOBAL VARIABLES LIKE 'max\\_statement\\_time'")
-    if found and 0 < float(found[0][1]) < 60:
-        why = "a pass or a batch that takes longer is undone, and tried again for ever"
-        mend = ("SET GLOBAL max_statement_time = 0",)
-        yield Problem(f"max_statement_time is {found[0][1]} s", why, mend)
 
 
 def _check_foreign_keys(store: SqlStore) -> Iterator[Problem]:

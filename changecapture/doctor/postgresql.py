@@ -61,10 +61,6 @@ PARTITIONED = (
     "SELECT relname FROM pg_class WHERE relkind = 'p' AND NOT relispartition "
     "AND relnamespace = current_schema()::regnamespace ORDER BY 1"
 )
-TIME_LIMITS = ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
-LEAST_SECONDS = 60
-"""A time limit below this may end a pass or a batch."""
-UNITS = {"": 0.001, "us": 1e-6, "ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
 PATTERN = TRIGGER_PREFIX.replace("_", "\\_") + "%"
 
 
@@ -137,18 +133,10 @@ def check_replication_role(subject: Subject) -> Iterator[Problem]:
 
 
 def check_relay_settings(subject: Subject) -> Iterator[Problem]:
-    """Settings of the relay's role with which it cannot work: time limits, read only, search_path."""
+    """Settings of the relay's role with which it cannot work: read only, search_path."""
     store = subject.store
     set_for = _read_settings(store, subject.role)
     role = quote(subject.role or str(store.query("SELECT current_user")[0][0]))
-    for name in TIME_LIMITS:
-        seconds = _seconds(set_for.get(name, "0"))
-        if 0 < seconds < LEAST_SECONDS:
-            yield Problem(
-                f"{name} is {set_for[name]} for {role}",
-                "a pass or a batch that takes longer is undone, and tried again for ever",
-                (f"ALTER ROLE {role} SET {name} = 0",),
-            )
     if set_for.get("default_transaction_read_only") == "on":
         why = "then it can neither publish nor apply"
         mend = (f"ALTER ROLE {role} SET default_transaction_read_only = off",)
@@ -203,20 +191,11 @@ def check_server(subject: Subject) -> Iterator[Problem]:
 def _read_settings(store: SqlStore, role: str | None) -> dict[str, str]:
     """Return what a new session of the role begins with, as far as it can be seen from here."""
     if role is None:
-        names = [*TIME_LIMITS, "default_transaction_read_only", "search_path"]
-        rows = store.query(
-            "SELECT name, reset_val || coalesce(unit, '') FROM pg_settings WHERE name = ANY(%s)", (names,)
-        )
+        names = ["default_transaction_read_only", "search_path"]
+        rows = store.query("SELECT name, reset_val FROM pg_settings WHERE name = ANY(%s)", (names,))
         return {str(name): str(value) for name, value in rows}
     rows = store.query(SETTINGS)
     return {name: value for who, _, name, value in rows if who in (None, role)}
-
-
-def _seconds(text: str) -> float:
-    """Return a time as PostgreSQL prints or takes it: 500ms, 5s, 1min, a bare number of milliseconds."""
-    number = text.strip().strip("'").rstrip("abcdefghijklmnopqrstuvwxyz ")
-    unit = text.strip().strip("'")[len(number) :].strip()
-    return float(number or 0) * UNITS[unit]
 
 
 def _reset(role: str | None, database: str | None, name: str) -> str:

@@ -169,7 +169,6 @@ def globals_(server):
     [
         ("binlog_format", "STATEMENT", "binary log", "mend", "takes statements only"),
         ("read_only", 1, "server", "mend", "the server is read only"),
-        ("max_statement_time", 5, "server", "mend", "max_statement_time is 5"),
         ("max_allowed_packet", 1 << 20, "server", "note", "max_allowed_packet is 1 MB"),
         ("sql_mode", "", "server", "note", "sql_mode is not strict"),
     ],

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize("a", [PG, MY])
-def test_batch_over_64_mib(new_tables, a):
+def test_more_than_64_mib_travel_in_several_batches(new_tables, a):
     sql = "CREATE TABLE place (code varchar(20) PRIMARY KEY, wkt %s)"
     h = new_tables(a, sql % ("text" if a == PG else "longtext"))
     t = new_tables(PG, sql % "text")
@@ -20,13 +20,12 @@ def test_batch_over_64_mib(new_tables, a):
 
 
 @pytest.mark.parametrize("b", [PG, MY])
-def test_large_blob_in_mariadb(new_tables, b):
+def test_blob_whose_text_is_larger_than_a_statement_travels(new_tables, b):
     """12 MB of bytes: fits max_allowed_packet (16 MB), its base64 does not."""
     h = new_tables(MY, "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longblob)")
     t = new_tables(
         b, "CREATE TABLE file (name varchar(20) PRIMARY KEY, data %s)" % ("bytea" if b == PG else "longblob")
     )
-    print(h.fetch("SELECT @@max_allowed_packet"))
     h.run("INSERT INTO file VALUES ('small', 'x')")
     exchange(h, t)
     h.run("INSERT INTO file VALUES ('big', repeat('x', 13000000))")
@@ -39,18 +38,17 @@ def test_large_blob_in_mariadb(new_tables, b):
     ]
 
 
-def test_large_text_update_in_mariadb(new_tables):
+def test_update_to_a_large_text_travels(new_tables):
     h = new_tables(MY, "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longtext)")
     t = new_tables(MY, "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longtext)")
     h.run("INSERT INTO file VALUES ('big', 'x')")
     exchange(h, t)
     h.run("UPDATE file SET data = repeat('\"', 9000000)")
-    print(h.captured()[0][:2] if h.captured() else "NOTHING CAPTURED")
     exchange(h, t)
     assert t.fetch("SELECT length(data) FROM file") == [(9000000,)]
 
 
-def test_large_text_delete_in_mariadb(new_tables):
+def test_delete_of_a_large_text_is_captured(new_tables):
     h = new_tables(MY, "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longtext)")
     h.run("INSERT INTO file VALUES ('big', repeat('\"', 9000000))")
     h.run("DELETE FROM file")
