@@ -1,4 +1,4 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_pr_group_3e945cc3` BEFORE DELETE ON `pr_group` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_pr_group_5d3b2a54` BEFORE DELETE ON `pr_group` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -12,11 +12,11 @@ BEGIN
         END IF;
     END;
     IF NOT IFNULL(@changecapture_applying, 0) AND @@foreign_key_checks THEN
-        CALL `changecapture_delete_pr_group_07d9e7d2`(OLD.`id`);
+        CALL `changecapture_delete_pr_group_45862225`(OLD.`id`);
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_pr_group_status_740942a6`(old_1 int(11))
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_pr_group_status_3c6a4dec`(old_1 int(11))
 MODIFIES SQL DATA
 BEGIN
     BEGIN
@@ -59,7 +59,7 @@ BEGIN
             END IF;
             SELECT CONCAT('[', IFNULL(t.`id`, 'null'), ',', IFNULL(JSON_QUOTE(t.`uuid`), 'null'), ']'), CONCAT('[', IFNULL(t.`id`, 'null'), ',', IFNULL(JSON_QUOTE(t.`uuid`), 'null'), ']'), CONCAT('{"status_id":', IFNULL(NULL, 'null'), '}') INTO named, renamed, changed
             FROM `pr_group` AS t WHERE t.`id` = row_1 LIMIT 1 LOCK IN SHARE MODE;
-            CALL `changecapture_announce_6f4193df`(151, 'u', renamed,
+            CALL `changecapture_announce_6f4193df`(167, 'u', renamed,
                 IF(BINARY named = BINARY renamed, NULL, named), changed, NULL);
         END LOOP;
     END;

@@ -215,7 +215,7 @@ class SitesMachine(RuleBasedStateMachine):
             assert site.set_aside() == []
             assert site.parked() == first.parked()
             assert set(site.parked().values()) <= self.may_stay_parked
-            assert_sound_log(site, whole=self.whole and not self.lost)
+            assert_sound_log(site, whole=self.whole and not self.lost, present={s.origin for s in self.sites})
         if self.judged:
             self.judge()
         for other in self.sites[1:]:

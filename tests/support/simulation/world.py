@@ -200,7 +200,7 @@ class Simulation:
             assert site.parked() == sites[0].parked()
             assert set(site.parked().values()) <= {"reference"}
             assert site.store.query("PRAGMA foreign_key_check") == []
-            assert_sound_log(site, whole=self.whole and self.judged)
+            assert_sound_log(site, whole=self.whole and self.judged, present={h.origin for h in self.hosts})
         ledger.check(sites, whole=self.whole)
         for site in sites[1:]:
             with sites[0].reader() as ours, site.reader() as theirs:
