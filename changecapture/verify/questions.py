@@ -8,7 +8,7 @@
     {"do":"tell","rows":[[table,key]]}   {"told":[[values,why]]}, of as many as one answer holds
     {"do":"merged","rows":[..]}          {"vector":..,"records":[[..]]}, the same
 
-PACKED is base64 of zlib of JSON: the names of Eden's tables are 9,600 characters, not 101,000. ``without`` names what
+PACKED is base64 of zlib of JSON: Eden's tables are 9,600 characters, not 101,000. ``without`` names what
 of these tables the asker has not, {table: null or [column]}: mostly nothing. So GPRS will do.
 
 Nothing is written by a question: who is asked tells. An answer takes a second or two and a few megabytes,
