@@ -38,13 +38,12 @@ def command(url: str | None, as_json: bool) -> None:
         status = read_status(store)
         drift = describe_drift(store)
         names = read_names(store)
-        mapping = store.read_mapping_name()
     finally:
         store.close()
     if as_json:
-        click.echo(json.dumps({**_to_json(status), "drift": drift or None, "mapping": mapping}, indent=2))
+        click.echo(json.dumps({**_to_json(status), "drift": drift or None}, indent=2))
     else:
-        _print(status, drift, mapping, names)
+        _print(status, drift, names)
 
 
 def _to_json(status: "Status") -> dict[str, object]:
@@ -53,8 +52,8 @@ def _to_json(status: "Status") -> dict[str, object]:
     return {**asdict(status), "vector": json.loads(dump_vector(status.vector))}
 
 
-def _print(status: "Status", drift: str, mapping: str | None, names: Mapping[str, str]) -> None:
-    for name, text in _lines(status, drift, mapping):
+def _print(status: "Status", drift: str, names: Mapping[str, str]) -> None:
+    for name, text in _lines(status, drift):
         say(f"{name + ':':<14}{text}")
     if status.vector:
         rows = [(names.get(h.origin, ""), h.origin, str(h.epoch), str(h.number)) for h in status.held]
@@ -99,15 +98,13 @@ def _describe_clock(peer: "PeerStatus") -> str:
     return f"{peer.clock_offset / 1_000_000:+.1f} s, give or take {peer.clock_error / 1_000_000:.1f} s"
 
 
-def _lines(status: "Status", drift: str, mapping: str | None) -> Iterator[tuple[str, str]]:
+def _lines(status: "Status", drift: str) -> Iterator[tuple[str, str]]:
     yield "database", status.database
     yield "site", f"{status.site}, epoch {status.epoch}, installed {_ago(status, status.installed_at)}"
     if status.copied_at is not None:
         told = f"a copy of this database is alive, met {_ago(status, status.copied_at)}"
         yield "copied", f"{told} (run changecapture site renew in one of them, and start its relay again)"
     yield "profile", status.profile
-    if mapping is not None:
-        yield "mapping", f"{mapping}: its tables travel as those of other sites (docs/mapping.md)"
     behind = f", {status.to_backfill} of them to be backfilled" if status.to_backfill else ""
     unfinished = "" if status.finished else "; not finished: run changecapture install URL"
     yield "tables", f"{status.tables}{behind}{unfinished}"

@@ -20,11 +20,6 @@ class MappedStore(ShelfStore):
         super().load_tables()
         self.mapping = self.read_mapping()
 
-    def read_mapping_name(self) -> str | None:
-        """Return the name or file of the mapping that is installed, None when there is none."""
-        rows = self.query(f"SELECT name FROM {self.prefix}mapping")
-        return str(rows[0][0]) if rows else None
-
     def read_mapping(self) -> Lens | None:
         """Return the installed mapping, None where there is none."""
         rows = self.query(f"SELECT text, name FROM {self.prefix}mapping")
