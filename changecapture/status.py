@@ -158,7 +158,7 @@ def read_status(store: SqlStore, *, counted: bool = True) -> Status:
 def _read_peers(store: SqlStore) -> tuple[PeerStatus, ...]:
     peers: dict[str, PeerStatus] = {}
     for pull in store.read_pulls():
-        site = pull.site.partition("/")[0]
+        site = pull.peer
         known = peers.get(site, PeerStatus(site, 0, 0, False))
         met = store.read_met(site)
         peers[site] = PeerStatus(

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
+from changecapture.core.fit import read_sizes
 from changecapture.core.table import SyncedColumn
 
 BITS = {"tiny": 8, "small": 16, "medium": 24, "": 32, "big": 64}
@@ -25,7 +26,7 @@ def make_placeholder(column: SyncedColumn, seed: str) -> Any:
     number = int.from_bytes(blake2b(seed.encode(), digest_size=8).digest(), "big")
     match column.kind:
         case "text":
-            return f"{number:016x}"[: _find_sizes(column)[0]]
+            return f"{number:016x}"[: read_sizes(column.type)[0]]
         case "integer":
             return _make_integer(column, number)
         case "decimal":
@@ -50,12 +51,6 @@ def _make_integer(column: SyncedColumn, number: int) -> int | None:
 
 
 def _make_decimal(column: SyncedColumn, number: int) -> str | None:
-    digits, scale = _find_sizes(column)
+    digits, scale = read_sizes(column.type)
     values = 10 ** (DIGITS if digits is None else digits - (scale or 0))
     return str(values - 1 - number % (values // 8)) if values > 8 else None
-
-
-def _find_sizes(column: SyncedColumn) -> tuple[int | None, int | None]:
-    """Return the numbers in a type's parentheses, as far as there are any."""
-    found = re.search(r"\((\d+)(?:, *(\d+))?\)", column.type)
-    return (int(found[1]), int(found[2]) if found[2] else None) if found else (None, None)

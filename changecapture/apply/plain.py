@@ -16,14 +16,14 @@ from typing import Any
 from changecapture.apply.localise import PLAIN_TYPES, find_fits, resolve
 from changecapture.apply.show import publish_held
 from changecapture.apply.things import LIVES
-from changecapture.apply.work import Work
+from changecapture.apply.work import Work, ends_all
 from changecapture.core.change import ALIVE, UNSEEN, Entry, Row
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.fit import Fit, find_key_fit
 from changecapture.core.merge import read_columns
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.wire import check_text
-from changecapture.errors import DataError, RetryLater, Unwritable
+from changecapture.errors import DataError, RetryLater
 from changecapture.store.interface import Store
 
 Column = Sequence[Any]
@@ -142,7 +142,7 @@ def _write_alike(
             with store.savepoint():
                 store.insert_columns(table, list(columns), list(columns.values()))
     except (Unfit, DataError, RetryLater) as error:
-        if isinstance(error, Unwritable) or not store.in_transaction():
+        if ends_all(store, error):
             raise
         plain.left += entries
         return

@@ -70,14 +70,18 @@ def attempt(
     except DataError as error:
         parked = Parked(error.reason, str(error))
     except RetryLater as error:
-        # A disk that is full is about no row: all of it waits.
-        if isinstance(error, Unwritable) or not store.in_transaction():
+        if ends_all(store, error):
             raise
         parked = Parked(BUSY, str(error))
     if len(works) == 1:
         return {works[0].row: parked}
     half = len(works) // 2
     return attempt(store, works[:half], write) | attempt(store, works[half:], write)
+
+
+def ends_all(store: Store, error: Exception) -> bool:
+    """Return whether an error is about no row: the disk is full, or the transaction is gone. All waits."""
+    return isinstance(error, Unwritable) or not store.in_transaction()
 
 
 def by_table(works: Iterable[Work]) -> list[tuple[SyncedTable, list[Work]]]:

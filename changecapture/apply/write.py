@@ -8,10 +8,10 @@ from changecapture.apply.fold import hold_members
 from changecapture.apply.localise import localise, locate, park_reference
 from changecapture.apply.match import UNIQUE, match_rows, park_clashing
 from changecapture.apply.placeholder import make_placeholder
-from changecapture.apply.work import BUSY, REFERENCE, Parked, Work, attempt, by_table
+from changecapture.apply.work import BUSY, REFERENCE, Parked, Work, attempt, by_table, ends_all
 from changecapture.core.change import Row
 from changecapture.core.table import SyncedTable
-from changecapture.errors import DataError, RetryLater, Unwritable
+from changecapture.errors import DataError, RetryLater
 from changecapture.publish.home import LARGE
 from changecapture.store.interface import Store
 
@@ -70,7 +70,7 @@ def _insert_ready(
             write(works)
         refused: dict[Row, Parked] = {}
     except (DataError, RetryLater) as error:
-        if isinstance(error, Unwritable) or not store.in_transaction():
+        if ends_all(store, error):
             raise
         # Perhaps the application has such a row, which was not looked for.
         hold_present(store, [work for work in works if is_new(work)])

@@ -50,6 +50,14 @@ def text_length(column: SyncedColumn) -> int | None:
     return None if found is None else int(found[1] or found[2])
 
 
+def read_sizes(type_: str) -> tuple[int | None, int | None]:
+    """Return the numbers in a type's brackets (length or digits, and scale), None where there is none."""
+    found = _NUMBERS.search(type_)
+    if found is None:
+        return None, None
+    return int(found[1]), None if found[2] is None else int(found[2])
+
+
 def find_key_fit(column: SyncedColumn, engine: Engine) -> Fit | None:
     """Return the same for a column of a key, whose local times are local already: by another spelling the
     row would not be found again."""
@@ -66,7 +74,7 @@ def _lower_case(value: Any) -> Any:
 
 @cache
 def _find(kind: str, type_: str, zone: str | None, engine: Engine, quiet: bool) -> Fit | None:
-    size, scale = _numbers(type_)
+    size, scale = read_sizes(type_)
     match kind:
         case "bytes" | "geometry":
             return _coat(COATS[kind], size if type_.startswith("binary(") else None)
@@ -94,14 +102,6 @@ def _find(kind: str, type_: str, zone: str | None, engine: Engine, quiet: bool) 
         case "text":
             return _text(type_, size, engine)
     return None
-
-
-def _numbers(type_: str) -> tuple[int | None, int | None]:
-    """Return the two numbers in a type's brackets."""
-    found = _NUMBERS.search(type_)
-    if found is None:
-        return None, None
-    return int(found[1]), None if found[2] is None else int(found[2])
 
 
 def _coat(name: str, length: int | None) -> Fit:

@@ -60,6 +60,11 @@ class Progress:
     contact_at: int = 0
     received: int = 0
 
+    @property
+    def peer(self) -> str:
+        """Return the id of the peer: ``site`` also tells which modules were asked for, where not all were."""
+        return self.site.partition("/")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Met:

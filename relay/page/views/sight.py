@@ -52,6 +52,5 @@ def _read_to_come(store: SqlStore) -> dict[str, int]:
     """Return how many entries a pull that is under way has still to fetch, of each peer."""
     found: dict[str, int] = {}
     for pull in store.read_pulls():
-        site = pull.site.partition("/")[0]
-        found[site] = found.get(site, 0) + max(0, pull.end - pull.position) * (pull.end > 0)
+        found[pull.peer] = found.get(pull.peer, 0) + max(0, pull.end - pull.position) * (pull.end > 0)
     return found
