@@ -37,7 +37,7 @@ from changecapture.core.change import Entry, Row, Version
 from changecapture.core.merge import Decision, merge_entries, read_columns
 from changecapture.mapping.difference import Known, merge_known, read_parts
 from changecapture.mapping.lens import Parts, fill, put
-from changecapture.mapping.model import Lens, Local, Record
+from changecapture.mapping.model import Lens, Local, Place, Record
 from changecapture.mapping.narrow import concerned, narrow
 from changecapture.store.interface import Store
 
@@ -234,7 +234,7 @@ class Crossing:
                 if work is None:
                     continue
                 anew = work.local_key is None or work.row in self.unshown
-                decided = _decide_row(part, subject.key, columns, before[part.name], anew, here)
+                decided = _decide_row(record, part, subject.key, columns, before[part.name], anew, here)
                 if decided is None or (columns is None and work.local_key is None):
                     continue
                 full = whole[part.name] or {}
@@ -289,17 +289,28 @@ def _find_written(
 
 
 def _decide_row(
-    part: Local, key: str, columns: dict[str, Any] | None, was: dict[str, Any] | None, anew: bool, here: bool
+    record: Record,
+    part: Local,
+    key: str,
+    columns: dict[str, Any] | None,
+    was: dict[str, Any] | None,
+    anew: bool,
+    here: bool,
 ) -> dict[str, Any] | None:
     """Return what is written into a row of the application, None when nothing is. ``columns``: what it is to
-    show, None when it goes; ``was``: what it showed; ``here``: whether the record is to be there."""
+    show, None when it goes; ``was``: what it showed; ``here``: whether the record is to be there.
+
+    Of a composed text all pieces are written: the application may have left some empty (``Pair.whole``).
+    """
     if columns is None:
         # What the mapping never showed there is the application's own.
         return None if was is None and not anew and here else {}
     if anew:
         return fill(part, key, columns)
     old = {} if was is None else was
-    return {c: v for c, v in columns.items() if c not in old or old[c] != v} or None
+    changed = {c for c, v in columns.items() if c not in old or old[c] != v}
+    changed.update(*(record.together.get(Place(part.name, column), ()) for column in changed))
+    return {c: columns[c] for c in columns if c in changed} or None
 
 
 def _put(

@@ -209,6 +209,18 @@ class Record:
         return tuple(sorted(self.pairs, key=lambda pair: pair.composed))
 
     @cached_property
+    def together(self) -> Mapping[Place, frozenset[str]]:
+        """Return {local column: the columns of its row that say parts of one composed text with it}."""
+        found: dict[Place, frozenset[str]] = {}
+        for composed in self.pairs:
+            if composed.composed:
+                alike = [pair.local for pair in self.pairs if not set(pair.common).isdisjoint(composed.common)]
+                for local in alike:
+                    own = {place.column for place in alike if place.part == local.part}
+                    found[local] = found.get(local, frozenset()) | own
+        return found
+
+    @cached_property
     def narrowed(self) -> dict[frozenset[str], "Record"]:
         """Return what ``narrow`` made of it, by the local parts asked for."""
         return {}
