@@ -28,8 +28,7 @@ from changecapture.bridge import (
     find_subjects,
     hanging,
     know,
-    local_subjects,
-    read_applied,
+    local_parts,
     read_widths,
     record_rows,
 )
@@ -124,7 +123,7 @@ class Crossing:
         before = store.read_records([row for row in common if row.table in lens.hanging])
         hangs = {row: {before.get(row), hung.get(row)} - {None} for row in common}
         subjects = find_subjects(lens, hangs)
-        waiting = {subject for row in unshown for subject in local_subjects(lens, row)}
+        waiting = {subject for row in unshown for subject in local_parts(lens, row)}
         self._records = {s: lens.records[s.kind] for s in [*subjects, *waiting]}
         # A row that moves to another record was the old one's until it is merged: only then is that kept.
         self._rows = find_common_rows(store, self._records)
@@ -144,7 +143,7 @@ class Crossing:
         self._add_hanging(hanging_now)
         self._widths = read_widths(store, lens)
         own = {row for subject in self._free for row in self._rows[subject] if row in self._versions}
-        self._entries = read_applied(store, own) if own else {}
+        self._entries = store.read_said(own)
 
     def _every_row(self) -> Iterable[Row]:
         return (row for rows in self._rows.values() for row in rows)
@@ -210,7 +209,7 @@ class Crossing:
         """Insert, update and delete the application's rows; return how many are parked."""
         works = [work for subject in self._free for work in self._works[subject].values()]
         stuck = self.store.read_parked({work.row for work in works})
-        writing = self._decide()
+        writing = self._decide(stuck)
         _write(self.store, writing)
         parked = _finish(self.store, writing, stuck)
         _wake(self.store, self.lens, works)
@@ -222,9 +221,11 @@ class Crossing:
         known = know(self._free, {s: self._rows[s] for s in self._free}, merged)
         return {s: _put(self._widths, record, s.key, known[s]) for s, record in self._free.items()}
 
-    def _decide(self) -> list[Work]:
-        """Return the rows of the application that are to be written, with what."""
+    def _decide(self, stuck: Collection[Row]) -> list[Work]:
+        """Return the rows of the application that are to be written, with what; what waited to be shown and
+        is no more waits no longer."""
         writing: dict[Row, Work] = {}
+        idle: list[Row] = []
         shortened: dict[tuple[Row, str], str] = {}
         for subject, (wanted, whole) in self._after.items():
             record, before = self._free[subject], self._before[subject][0]
@@ -235,7 +236,10 @@ class Crossing:
                     continue
                 anew = work.local_key is None or work.row in self.unshown
                 decided = _decide_row(record, part, subject.key, columns, before[part.name], anew, here)
-                if decided is None or (columns is None and work.local_key is None):
+                if columns is None and work.local_key is None:
+                    idle.append(work.row)
+                    continue
+                if decided is None:
                     continue
                 full = whole[part.name] or {}
                 shortened.update(((work.row, c), full[c]) for c, v in (columns or {}).items() if full[c] != v)
@@ -243,6 +247,7 @@ class Crossing:
                 work.decision = Decision(decided, alive, True, Version(0, "", alive, 0))
                 writing[work.row] = work
         self.store.write_shortened(list(writing), shortened)
+        self.store.forget_parked([row for row in idle if row in stuck])
         return list(writing.values())
 
 

@@ -7,7 +7,7 @@ root. *Local* rows are the application's, *common* rows Eden's. Nothing here loo
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -204,9 +204,20 @@ class Record:
         return {part.name: part.table for part in self.common}
 
     @cached_property
-    def reading(self) -> tuple[Pair, ...]:
-        """Return the pairs in the order in which they are read: what is composed, after its pieces."""
-        return tuple(sorted(self.pairs, key=lambda pair: pair.composed))
+    def reading(self) -> tuple[tuple[Pair, str, str], ...]:
+        """Return the pairs, with their local part and column, in the order in which they are read: what is
+        composed, after its pieces."""
+        return tuple((pair, *pair.local) for pair in sorted(self.pairs, key=lambda pair: pair.composed))
+
+    @cached_property
+    def further(self) -> tuple[str, ...]:
+        """Return the common parts that hang on the root: there is none where nothing is said of it."""
+        return tuple(part.name for part in self.common if part.parent and part is not self.root)
+
+    @cached_property
+    def blank(self) -> dict[frozenset[str], dict[str, dict[str, Any]]]:
+        """Return what ``lens.get`` made of empty local rows, by the parts that are there."""
+        return {}
 
     @cached_property
     def together(self) -> Mapping[Place, frozenset[str]]:
@@ -214,7 +225,8 @@ class Record:
         found: dict[Place, frozenset[str]] = {}
         for composed in self.pairs:
             if composed.composed:
-                alike = [pair.local for pair in self.pairs if not set(pair.common).isdisjoint(composed.common)]
+                pieces = set(composed.common)
+                alike = [pair.local for pair in self.pairs if not pieces.isdisjoint(pair.common)]
                 for local in alike:
                     own = {place.column for place in alike if place.part == local.part}
                     found[local] = found.get(local, frozenset()) | own
@@ -223,6 +235,17 @@ class Record:
     @cached_property
     def narrowed(self) -> dict[frozenset[str], "Record"]:
         """Return what ``narrow`` made of it, by the local parts asked for."""
+        return {}
+
+    @cached_property
+    def mixed(self) -> bool:
+        """Return whether what one common row says may depend on another one."""
+        composed = any(len({place.part for place in pair.common}) > 1 for pair in self.pairs)
+        return composed or bool(self.needs and self.further)
+
+    @cached_property
+    def empty(self) -> dict[str, dict[str, Any] | None]:
+        """Return the common rows of a record of which nothing is known, once they were asked for."""
         return {}
 
     @cached_property
@@ -267,6 +290,27 @@ class Lens:
     def common_tables(self) -> Mapping[str, str]:
         """Return {common table: scope}."""
         return {part.table: part.scope for record in self.records for part in record.common}
+
+    @cached_property
+    def owners(self) -> Mapping[str, Sequence[tuple[int, Local]]]:
+        """Return {table of the application: the kinds of records that have rows of it, and which}."""
+        found: dict[str, list[tuple[int, Local]]] = {}
+        for kind, record in enumerate(self.records):
+            for part in record.local:
+                found.setdefault(part.table, []).append((kind, part))
+        return found
+
+    @cached_property
+    def makers(self) -> Mapping[str, Sequence[tuple[int, bool, bool]]]:
+        """Return {common table: the kinds of records that have rows of it, whether these have the record's
+        key, and whether they hang on it}."""
+        found: dict[str, dict[int, tuple[bool, bool]]] = {}
+        for kind, record in enumerate(self.records):
+            for part in record.common:
+                kinds = found.setdefault(part.table, {})
+                named, hangs = kinds.get(kind, (False, False))
+                kinds[kind] = named or not part.parent, hangs or bool(part.parent)
+        return {table: [(k, *how) for k, how in kinds.items()] for table, kinds in found.items()}
 
     @cached_property
     def hanging(self) -> Mapping[str, Common]:

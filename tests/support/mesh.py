@@ -1,4 +1,4 @@
-"""A mesh of applications: an Eden on each server, a Vesuvius and a phase 2, and what people do at them by chance.
+"""A mesh of applications, an Eden on each server, a Vesuvius and a phase 2, and what people do by chance.
 
 The texts are those that differ between the servers and the applications: names of three parts, too long ones,
 empty ones and none, ones that differ by case or accent alone, figures and dates that are none.
@@ -19,6 +19,9 @@ HEIGHTS = ("180", "180 cm", "5 ft", "--5", "", None)
 BIRTHS = ("1980-01-02", "0000-00-00", "1980-00-00", None)
 VALUES = ("111", "222", "A@b.c", "a@b.c", "", "x" * 120)
 CODES = ("ali", "mis", "inj", "dec", "unk", "fnd", "zzz", "")
+LISTED = {("contact", "value"), ("contact", "reference")}
+"""What may stay parked: phase 2's contacts are named by their values, which cannot be cut; a kind that Eden
+has not stays here, and goes with its person."""
 KEYS = ("v.test/person.1", "v.test/person.2", "ab12-p-1", "ab12-p-2", "urn:uuid:omar-1", "urn:uuid:omar-2")
 
 
@@ -188,7 +191,8 @@ class Mesh:
         odd = {row[:2] for found in versions for row in found ^ versions[0]}
         assert versions[0] and not odd, odd
         for site in (self.vesuvius, self.old):
-            parked, unseen = site.parked(), [found for found in reconcile(site.store) if found.total]
+            unseen = [found for found in reconcile(site.store) if found.total]
+            parked = {(row.table, reason) for row, reason in site.parked().items()} - LISTED
             assert not parked and not unseen, (site.url, parked, unseen)
         made = self.edens[0].fetch("SELECT count(*) FROM pr_contact WHERE deleted = 'F'")
         assert made[0][0] <= self.contacts
