@@ -135,18 +135,19 @@ def compare(
     at: str,
 ) -> Iterable[Difference]:
     parts = read_parts(record, key, known)
-    new = parts[record.root.name] is None
-    shown = as_shown(widths, record, put(record, parts)) if unshown or not new else {}
-    actual = get(record, {**now, **{name: shown[name] for name in unshown}} if unshown else now)
-    if new:
-        # A part that says no more than that nothing is known is not made.
-        alone: Parts = {**dict.fromkeys(record.tables), record.root.name: actual[record.root.name]}
-        expected = get(record, as_shown(widths, record, put(record, alone)))
-        expected.update({part.name: None for part in (*record.thing, record.root)})
+    if parts[record.root.name] is None:
+        # It is made here now, perhaps again: what hangs on it counts as shown where no row says otherwise.
+        alone: Parts = {**parts, record.root.name: get(record, now)[record.root.name]}
+        shown = as_shown(widths, record, put(record, alone))
+        unshown = {name for name, columns in now.items() if columns is None} | unshown
     else:
-        expected = get(record, shown)
+        shown = as_shown(widths, record, put(record, parts))
+    actual = get(record, {**now, **{name: shown[name] for name in unshown}} if unshown else now)
+    expected = get(record, shown)
     if not _needed(record, actual):
         actual = dict.fromkeys(record.tables)
+    if parts[record.root.name] is None:
+        expected.update({part.name: None for part in (*record.thing, record.root)})
     yield from find_difference(record, key, known, actual, expected, at)
 
 

@@ -110,8 +110,10 @@ def to_common(pair: Pair, value: Any) -> Any:
         return pair.common_none
     if pair.number:
         return _number(value, pair.unit)
-    if pair.date and not _is_date(value):
+    if (pair.date or pair.day) and not _is_date(value):
         return None
+    if pair.day:
+        return f"{value}T00:00:00"
     return value.replace("\0", "") if isinstance(value, str) else value
 
 
@@ -143,6 +145,8 @@ def from_common(pair: Pair, common: list[Any]) -> Any:
         return _look_up(pair.to_local, value, pair.local_none)
     if value is None or value == pair.common_none:
         return pair.local_none
+    if pair.day and isinstance(value, str):
+        return value[:10]
     return str(value) if pair.number else value
 
 

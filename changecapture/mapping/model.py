@@ -64,6 +64,7 @@ class Common:
     under a key derived from the record's. ``codes``: {column of ``parent``: its list} (_translate).
     ``match``: what it has in other columns. ``latest``: of several rows the one in
     which that column was written last. ``set`` is what it gets when it is made; ``scope`` its module.
+    ``optional``: an Eden may lack the table; it then passes the rows on.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Common:
     latest: str | None = None
     set: tuple[tuple[str, Any], ...] = ()
     codes: Mapping[str, Codes] = field(default_factory=dict)
+    optional: bool = False
 
     def record_key(self, columns: Mapping[str, Any]) -> str | None:
         """Return the key of the record that a row with these columns hangs on, None when they do not say."""
@@ -124,7 +126,8 @@ class Pair:
     name under which what the local column says more exactly travels. ``values``: a list of codes;
     ``one_way``: local codes that have a common value, which does not become them. ``local_none`` and
     ``common_none`` stand for NULL where a column must have a value. ``number``: local text, common number,
-    alone or with the ``unit`` that it has. ``date``: a date that no calendar has is none. ``whole``: where
+    alone or with the ``unit`` that it has. ``date``: a date that no calendar has is none. ``day``: the
+    same, and the common column is a time: of its day the first. ``whole``: where
     is written what the local column alone says. ``length``: most characters of the common column.
     ``copies``: common columns that are written with the same value, and not read: super-entities copy some.
     """
@@ -143,6 +146,7 @@ class Pair:
     copies: tuple[Place, ...] = ()
     unit: str = ""
     date: bool = False
+    day: bool = False
     whole: Place | None = None
 
     @cached_property
@@ -173,6 +177,7 @@ class Record:
     ``carried`` are local columns that correspond to nothing: their values travel with the root, for other
     sites of the same application. ``needs``: common columns without which there is no local row.
     ``skip``: patterns of keys, or of their first items, that stay at home: what every site is seeded with.
+    ``named``: people named it (a short name): two sites that name it alike mean one thing.
     """
 
     name: str
@@ -182,6 +187,7 @@ class Record:
     carried: tuple[Carried, ...] = ()
     needs: tuple[Place, ...] = ()
     skip: tuple[str, ...] = ()
+    named: bool = False
 
     @cached_property
     def anchor(self) -> Local:

@@ -19,9 +19,9 @@ HEIGHTS = ("180", "180 cm", "5 ft", "--5", "", None)
 BIRTHS = ("1980-01-02", "0000-00-00", "1980-00-00", None)
 VALUES = ("111", "222", "A@b.c", "a@b.c", "", "x" * 120)
 CODES = ("ali", "mis", "inj", "dec", "unk", "fnd", "zzz", "")
-LISTED = {("contact", "value"), ("contact", "reference")}
-"""What may stay parked: phase 2's contacts are named by their values, which cannot be cut; a kind that Eden
-has not stays here, and goes with its person."""
+LISTED = {("contact", "value"), ("contact", "unique"), ("contact", "reference")}
+"""What may stay parked: phase 2's contacts are named by their values, which cannot be cut, and are one there
+where only case tells them apart; a kind that Eden has not stays here, and goes with its person."""
 KEYS = ("v.test/person.1", "v.test/person.2", "ab12-p-1", "ab12-p-2", "urn:uuid:omar-1", "urn:uuid:omar-2")
 
 
