@@ -164,7 +164,10 @@ def find_difference(
             if before is not None and _same(now, before):
                 continue
             whole = _whole(part, key, now, special[NOW])
-            yield Difference(part, own, True, _other(whole, row.values, whole))
+            columns = _other(whole, row.values, whole)
+            if part.latest is not None:  # said anew, if it is what the dead row said last
+                columns[part.latest] = whole.get(part.latest)
+            yield Difference(part, own, True, columns)
         else:
             changed = {column for column, value in now.items() if value != before.get(column)}
             columns = _other(now, row.values, _whole_units(record, part, changed))
