@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from changecapture.compact import Step
 from changecapture.core.scopes import Scopes, Terms
+from changecapture.core.vector import Vector
 from changecapture.errors import ChangeCaptureError, PeerError, RetryLater, Unwritable
 from changecapture.greeting import Greeting, Measured
 from changecapture.status import Status
@@ -225,6 +226,10 @@ class Database:
     async def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection.answer."""
         return await self._do("answer", self._reader.call(lambda c: c.answer(request, terms)))
+
+    async def offer(self, request: PullRequest) -> Vector:
+        """See Connection.offer."""
+        return await self._do("offer", self._reader.call(lambda c: c.offer(request)))
 
     async def read_status(self) -> Status:
         """See Connection.read_status."""

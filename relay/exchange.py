@@ -6,7 +6,7 @@ peer is malformed); ``open`` may raise ConfigError and DriftError too. ``Databas
 real one; tests bring their own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from changecapture.apply import retry
 from changecapture.compact import Step, compact
 from changecapture.config import DatabaseURL, parse_url
 from changecapture.core.scopes import Scopes, Terms
-from changecapture.core.vector import load_vector
+from changecapture.core.vector import Vector, dump_vector, load_vector
 from changecapture.drift import describe_drift
 from changecapture.greeting import Greeting, Measured, greet, meet
 from changecapture.memo import find_memo
@@ -49,6 +49,14 @@ class Answer(Protocol):
     def raises(self) -> bool:
         """Return whether the asking site will hold more by it, even without entries."""
 
+    @property
+    def third(self) -> bool:
+        """Return whether all of it is of third sites."""
+
+    @property
+    def offer(self) -> Vector:
+        """Return what of that the asking site has not heard of."""
+
 
 class Connection(Protocol):
     """One connection to one database, used by one thread at a time."""
@@ -73,6 +81,9 @@ class Connection(Protocol):
 
     def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """Return what the asking site lacks: one payload of bounded size."""
+
+    def offer(self, request: PullRequest) -> Vector:
+        """Return what the asking site lacks and has not heard of."""
 
     def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """Make a payload of the peer durable here, and show what can be shown."""
@@ -117,8 +128,11 @@ class Exchange(Protocol):
     def follow_request(self, request: PullRequest, payload: bytes) -> PullRequest | None:
         """Return what to ask for while an answer is still being received, None when it is the last."""
 
-    def read_vector(self, text: str) -> Mapping[Any, int]:
+    def read_vector(self, text: str) -> Vector:
         """Return a vector that arrived, or is to be sent, to be compared with others; raise PeerError."""
+
+    def write_vector(self, vector: Vector) -> str:
+        """Return a vector as it is sent."""
 
 
 class DatabaseConnection:
@@ -158,6 +172,10 @@ class DatabaseConnection:
     def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection."""
         return sync.answer(self._store, request, terms)
+
+    def offer(self, request: PullRequest) -> Vector:
+        """See Connection."""
+        return sync.offer(self._store, request)
 
     def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """See Connection."""
@@ -251,6 +269,10 @@ class DatabaseExchange:
         """See Exchange."""
         return sync.follow_request(request, payload)
 
-    def read_vector(self, text: str) -> Mapping[Any, int]:
+    def read_vector(self, text: str) -> Vector:
         """See Exchange."""
         return load_vector(text)
+
+    def write_vector(self, vector: Vector) -> str:
+        """See Exchange."""
+        return dump_vector(vector)

@@ -69,7 +69,7 @@ class SiteService(Service):
         self._log = log
         self._timing = timing or Timing()
         self._polls = Polls(reactor)
-        self._pulls = Pulls(reactor)
+        self._pulls = Pulls(reactor, self._pulled)
         self._roster: Roster | None = None
         self._meeting: Deferred[None] | None = None
         self.node = Node(config, reactor=reactor, rng=rng, log=log, network=network)

@@ -27,7 +27,7 @@ from enum import Enum
 from random import Random
 from typing import ClassVar, Literal
 
-from relay.messages import ASK, ASK_NOW
+from relay.messages import ASK, ASK_NOW, OFFER
 
 LISTEN_S = 25
 """How long a peer may hold a pull: the strictest routers forget a silent connection after 30 s."""
@@ -288,8 +288,8 @@ class Session:
 
     def _answered(self, event: Answered, now: float) -> Commands:
         assert self.site is not None
-        if event.payload in (ASK, ASK_NOW):
-            return self._ask_anew(event.payload == ASK_NOW, now)
+        if event.payload in (ASK, ASK_NOW) or event.payload.startswith(OFFER):
+            return self._ask_anew(event.payload != ASK, now)
         self.state = State.APPLYING
         return (Receive(self.site, event.payload),)
 

@@ -3,7 +3,7 @@
 import json
 import threading
 import zlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -33,6 +33,8 @@ class FakeAnswer:
     entries: int
     last: bool
     raises: bool
+    third: bool
+    offer: dict[tuple[str, int, str], int]
 
 
 @dataclass
@@ -151,8 +153,11 @@ class FakeSite:
         vector.update({origin: number for origin, number, _ in sorted(content["entries"])})
         return replace(request, vector=json.dumps(vector))
 
-    def read_vector(self, text: str) -> dict[str, int]:
-        return json.loads(text)
+    def read_vector(self, text: str) -> dict[tuple[str, int, str], int]:
+        return {(origin, 1, ""): number for origin, number in json.loads(text).items()}
+
+    def write_vector(self, vector: Mapping[tuple[str, int, str], int]) -> str:
+        return json.dumps({part[0]: number for part, number in vector.items()})
 
     def check(self) -> None:
         if self.away:
@@ -208,7 +213,15 @@ class FakeConnection:
             page, last = wanted[:PAGE], len(wanted) <= PAGE
             self.site.sent += len(page)
         body = json.dumps({"entries": page, "last": last}).encode()
-        return FakeAnswer(zlib.compress(body), len(page), last, last and bool(page))
+        third = bool(page) and all(origin != self.site.id for origin, _, _ in page)
+        return FakeAnswer(
+            zlib.compress(body), len(page), last, last and bool(page), third, self.offer(request)
+        )
+
+    def offer(self, request: PullRequest) -> dict[tuple[str, int, str], int]:
+        since, heard = json.loads(request.vector), json.loads(request.heard)
+        held = self.site.vector.items()
+        return {(o, 1, ""): n for o, n in held if n > max(since.get(o, 0), heard.get(o, 0))}
 
     def receive(self, peer: str, payload: bytes, terms: Terms = NO_TERMS) -> Received:
         self.site.check()
