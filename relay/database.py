@@ -285,9 +285,20 @@ class Database:
                 self._log.failure("a mistake in changecapture")
             raise DatabaseAway("a mistake in changecapture, see the log") from error
         if self._told and self._refused in ("", verb):
+            await self._come_back()
+        return outcome
+
+    async def _come_back(self) -> None:
+        """Say that the database is back, or what is not finished in it."""
+        try:
+            unfinished = await self._reader.call(lambda c: c.find_unfinished())
+        except ChangeCaptureError:
+            return
+        if unfinished:
+            self._tell("warning", f"the database: {unfinished}")
+        elif self._told:
             self._log.info("the database is back")
             self._told = self._refused = ""
-        return outcome
 
     def _tell(self, level: Literal["info", "warning"], text: str, about: str = "") -> None:
         """Say it once, until something else is to be said; ``about``: what it is, however it is worded."""

@@ -17,8 +17,9 @@ from changecapture.config import DatabaseURL, parse_url
 from changecapture.core.scopes import Scopes, Terms
 from changecapture.core.vector import Vector, dump_vector, load_vector
 from changecapture.drift import describe_drift
+from changecapture.errors import ChangeCaptureError, ConfigError, NotInstalled
 from changecapture.greeting import Greeting, Measured, greet, meet
-from changecapture.memo import find_memo
+from changecapture.memo import Memo, find_memo
 from changecapture.status import Status, read_status
 from changecapture.store import open_store
 from changecapture.store.interface import Exchanged, Instance
@@ -99,6 +100,9 @@ class Connection(Protocol):
 
     def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
         """Keep which exchanges have ended, and what peers say of themselves."""
+
+    def find_unfinished(self) -> str:
+        """Return what an installation has not finished yet, as one line, else nothing."""
 
     def modules(self) -> list[str]:
         """Return the names of the modules that are synced here."""
@@ -222,6 +226,14 @@ class DatabaseConnection:
             self._store.prune_exchanges()
             self._prune_at = now + PRUNE_US
 
+    def find_unfinished(self) -> str:
+        """See Connection."""
+        tables, to_backfill = self._store.count_tables()
+        if tables and not to_backfill:
+            return ""
+        left = f"{to_backfill} of {tables} tables are not taken in yet" if tables else "no table is captured"
+        return f"the installation is not finished, {left} (changecapture install URL finishes it)"
+
     def modules(self) -> list[str]:
         """See Connection."""
         return sorted({table.scope for table in self._store.tables.values()})
@@ -237,6 +249,17 @@ class DatabaseConnection:
     def put_changes(self, client: str, changes: Sequence[Any], since: str, accept: Scopes) -> dict[str, Any]:
         """See Connection."""
         return clients.put_changes(self._store, client, changes, since, accept)
+
+
+def _explain(error: NotInstalled, memo: Memo) -> ConfigError:
+    """Return what a person has to know where a site was, and nothing is installed any more."""
+    if memo.remembered is None:
+        return error
+    return ConfigError(
+        error.what,
+        why=f"site {memo.remembered.origin} was here: it was uninstalled, or this is another database",
+        mend="put the database back, or make a new site of it: changecapture install URL",
+    )
 
 
 def open_site(config: RelayConfig) -> SqlStore:
@@ -255,7 +278,17 @@ class DatabaseExchange:
     def open(self) -> DatabaseConnection:
         """See Exchange."""
         url = parse_url(self._url) if isinstance(self._url, str) else self._url
-        return DatabaseConnection(open_store(url, memo=find_memo(url, self._state)))
+        memo = find_memo(url, self._state)
+        try:
+            store = open_store(url, memo=memo)
+        except NotInstalled as error:
+            raise _explain(error, memo) from error
+        try:
+            store.show_relay()
+        except ChangeCaptureError:
+            store.close()
+            raise
+        return DatabaseConnection(store)
 
     def read_greeting(self, text: str) -> Greeting:
         """See Exchange."""

@@ -104,10 +104,13 @@ class FakeSite:
     changelog: list[tuple[str, int, str]] = field(default_factory=list)
     sent: int = 0
     """Entries that were put into answers, the ones sent twice included."""
+    taken: int = 0
+    """Entries that have arrived, the ones that were here included."""
     journal: list[Ended] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     """The modules of each request."""
     away: bool = False
+    unfinished: str = ""
     opened: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -232,6 +235,7 @@ class FakeConnection:
         with self.site.lock:
             new = [tuple(e) for e in content["entries"] if tuple(e) not in self.site.changelog]
             self.site.changelog.extend(new)
+            self.site.taken += len(content["entries"])
         return Received(len(new), len(new), 0, content["last"], len(content["entries"]), len(new))
 
     def compact(self, keep: int) -> Step | None:
@@ -249,6 +253,10 @@ class FakeConnection:
     def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
         self.site.check()
         self.site.journal.extend(ended)
+
+    def find_unfinished(self) -> str:
+        self.site.check()
+        return self.site.unfinished
 
     def modules(self) -> list[str]:
         return ["cr", "pr"]

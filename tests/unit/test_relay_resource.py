@@ -18,10 +18,13 @@ from changecapture.core.scopes import Terms
 from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import PullRequest
 from relay import messages
+from relay.address import Address
 from relay.calls import LONGEST_HOLD_S, Calls
 from relay.card import Card, read_card
+from relay.client import Client
 from relay.database import DatabaseAway
 from relay.door import MAX_PER_DEVICE, MAX_UNKNOWN_PER_HOST
+from relay.meter import Meter
 from relay.pace import BURST, Pace
 from relay.polls import Polls
 from relay.resource import Api, Server
@@ -398,11 +401,13 @@ class ServerTest(TestCase):
         self.site, self.polls, self.peers = self.service.site, self.service.polls, self.service.peers
         self.here, self.caller = new_identity(), new_identity()
         self.peers.paired = {self.caller.device}
+        self.meter = Meter()
         self.server = Server(
             self.service.api,
             identity=self.here,
             peers=self.peers,
             desk=self.service.desk,
+            meter=self.meter,
             reactor=reactor,
         )
         self.port = self.server.listen("127.0.0.1", 0)
@@ -470,6 +475,17 @@ class ServerTest(TestCase):
 
         payload = yield deferToThread(call)
         assert json.loads(zlib.decompress(payload.data))["last"] is True
+
+    @inlineCallbacks
+    def test_what_goes_over_the_wire_is_counted_alike_at_both_ends(self):
+        here, there = self.here.device, Meter()
+        client = Client(reactor, identity=self.caller, is_paired={here}.__contains__, meter=there)
+        for _ in range(3):
+            yield Deferred.fromCoroutine(client.poke(Address("127.0.0.1", self.port), here, B))
+        ours, theirs = self.meter.of(self.caller.device), there.of(here)
+        yield Deferred.fromCoroutine(client.close())
+        assert (ours.sent, ours.received, ours.connections) == (theirs.received, theirs.sent, 1)
+        assert theirs.sent > 3 * len(messages.write_call("poke", B)) and theirs.connections == 1
 
     @inlineCallbacks
     def test_a_device_that_is_not_paired_gets_no_answer(self):
