@@ -20,9 +20,7 @@ class Fixture:
         self.away = False
         self.journal = Journal(self.write, self.clock)
 
-    async def write(
-        self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]
-    ) -> None:
+    async def write(self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]) -> None:
         if self.away:
             raise RetryLater("away")
         self.written.extend(ended)
