@@ -109,7 +109,7 @@ def list_wanted(store: SqlStore, *, before_tables: bool = False) -> list[str]:
 
 
 def fires(store: SqlStore) -> bool:
-    """Return whether our account may have triggers here: where it may not, each write of the application fails."""
+    """Return whether our account may have triggers here: without that each write of the application fails."""
     return _read_rights(store).has("TRIGGER", store.url.database)
 
 
