@@ -133,6 +133,8 @@ class Calls:
             began=began,
             last=received.last,
         )
+        if received.last:
+            self._journal.in_step(site, "in")
         self._received(site, received)
 
     async def pull(self, device: str, text: str, exchange: str, wait_s: int) -> bytes:
@@ -188,7 +190,10 @@ class Calls:
         return messages.write_offer(self._database.exchange.write_vector(vector))
 
     async def _answer(self, device: str, request: PullRequest) -> Answer:
-        return await self._pace.turn(device, self._database.answer(request, self._bindings.terms(device)))
+        answer = await self._pace.turn(device, self._database.answer(request, self._bindings.terms(device)))
+        if answer.last and not answer.entries and not answer.raises:
+            self._journal.in_step(request.site, "out", answer.end)
+        return answer
 
     def _ship(self, answer: Answer, site: str, exchange: str, began: float) -> bytes:
         """Return an answer's payload, and note that it goes out."""

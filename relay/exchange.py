@@ -22,11 +22,11 @@ from changecapture.greeting import Greeting, Measured, greet, meet
 from changecapture.memo import Memo, find_memo
 from changecapture.status import Status, read_status
 from changecapture.store import open_store
-from changecapture.store.interface import Exchanged, Instance
+from changecapture.store.interface import Exchanged, Instance, InStep
 from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import PullRequest, Received
 from relay.config import RelayConfig
-from relay.journal import Ended
+from relay.journal import Ended, Stepped
 
 PRUNE_US = 3_600_000_000
 
@@ -57,6 +57,10 @@ class Answer(Protocol):
     @property
     def offer(self) -> Vector:
         """Return what of that the asking site has not heard of."""
+
+    @property
+    def end(self) -> int:
+        """Return how far the log reached for which it was made."""
 
 
 class Connection(Protocol):
@@ -98,8 +102,10 @@ class Connection(Protocol):
     def look_for_drift(self) -> str:
         """Return what the application has changed since the installation, as one line, else nothing."""
 
-    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
-        """Keep which exchanges have ended, and what peers say of themselves."""
+    def write_journal(
+        self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]
+    ) -> None:
+        """Keep which exchanges have ended, what peers say of themselves, and who is in step."""
 
     def find_unfinished(self) -> str:
         """Return what an installation has not finished yet, as one line, else nothing."""
@@ -202,7 +208,9 @@ class DatabaseConnection:
         """See Connection."""
         return describe_drift(self._store)
 
-    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+    def write_journal(
+        self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]
+    ) -> None:
         """See Connection."""
         for instance in met:
             self._store.write_instance(instance)
@@ -221,6 +229,9 @@ class DatabaseConnection:
                 )
                 for e in ended
             ]
+        )
+        self._store.write_in_step(
+            [InStep(s.peer, s.direction, now - int(s.ago * 1_000_000), s.position) for s in steps]
         )
         if now >= self._prune_at:
             self._store.prune_exchanges()

@@ -226,6 +226,12 @@ MUTATIONS = (
     ),
     Mutation("R10: digests tell two lives apart", LIVES, "        if strange:", "        if False:"),
     Mutation(
+        "R10: each of the latest names is compared",
+        LIVES,
+        "passed + 1 if len(found) <= NEAR else 2 * passed",
+        "max(1, 2 * passed)",
+    ),
+    Mutation(
         "R10: they parted before the first difference",
         LIVES,
         "if agrees and number < min(strange))",

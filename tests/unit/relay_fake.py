@@ -19,7 +19,7 @@ from changecapture.errors import PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
 from changecapture.store.interface import Instance
 from changecapture.sync import PullRequest, Received
-from relay.journal import Ended
+from relay.journal import Ended, Stepped
 from relay.trust.identity import Identity, make_identity, read_identity
 
 T = TypeVar("T")
@@ -35,6 +35,7 @@ class FakeAnswer:
     raises: bool
     third: bool
     offer: dict[tuple[str, int, str], int]
+    end: int
 
 
 @dataclass
@@ -218,7 +219,13 @@ class FakeConnection:
         body = json.dumps({"entries": page, "last": last}).encode()
         third = bool(page) and all(origin != self.site.id for origin, _, _ in page)
         return FakeAnswer(
-            zlib.compress(body), len(page), last, last and bool(page), third, self.offer(request)
+            zlib.compress(body),
+            len(page),
+            last,
+            last and bool(page),
+            third,
+            self.offer(request),
+            len(self.site.changelog),
         )
 
     def offer(self, request: PullRequest) -> dict[tuple[str, int, str], int]:
@@ -250,7 +257,9 @@ class FakeConnection:
         self.site.check()
         return ""
 
-    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+    def write_journal(
+        self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]
+    ) -> None:
         self.site.check()
         self.site.journal.extend(ended)
 

@@ -361,6 +361,22 @@ def test_r10_what_a_third_gave_back_of_a_former_life_is_no_agreement_on_what_cam
     assert set(items(a)) == set("ijklm")
 
 
+def test_r10_pass_that_was_published_again_with_one_change_in_its_midst_is_told_by_the_first_peer(people):
+    """What waited in a backup is published once more, and one of it was written again meanwhile: the last
+    entries of the pass mean the same in both lives."""
+    a, b, *_ = people
+    for code in "ijklm":
+        a.family("INSERT INTO item (code, a) VALUES (%s, 'waits')", code)
+    backup = a.store.dump()
+    publish(a.store)
+    send(a, b)
+    put_back(a, backup, None)
+    write_item(a, "second life", "j")
+    send(a, b)
+    meet(a, b)
+    assert items(a) == items(b) == {**dict.fromkeys("iklm", "waits"), "j": "second life"}
+
+
 def test_r10_log_that_was_put_back_and_filled_again_is_not_taken_for_the_one_it_was(people):
     """b had pulled from a up to position 4. a is put back to position 1, writes, and gets the rest from c
     again: the entry at position 4 is the same as before, what stands before it is not."""
