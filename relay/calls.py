@@ -132,6 +132,8 @@ class Calls:
             began=began,
             last=received.last,
         )
+        if received.last:
+            self._journal.in_step(site, "in")
         self._received(site, received)
 
     async def pull(self, device: str, text: str, exchange: str, wait_s: int) -> bytes:
@@ -173,6 +175,8 @@ class Calls:
             began=began,
             last=answer.last,
         )
+        if answer.last and not answer.entries and not answer.raises:
+            self._journal.in_step(request.site, "out", answer.end)
         return answer
 
     def _met(self, device: str, site: str) -> str:

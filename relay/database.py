@@ -30,7 +30,7 @@ from changecapture.store.interface import Instance
 from changecapture.sync import PullRequest, Received
 from relay.clock import Reactor, Timer, cancel
 from relay.exchange import Answer, Connection, Exchange
-from relay.journal import Ended
+from relay.journal import Ended, Stepped
 from relay.log import Log
 
 T = TypeVar("T")
@@ -248,9 +248,11 @@ class Database:
         """See Connection.modules."""
         return await self._do("modules", self._reader.call(lambda c: c.modules()))
 
-    async def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+    async def write_journal(
+        self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]
+    ) -> None:
         """See Connection.write_journal."""
-        await self._do("write_journal", self._reader.call(lambda c: c.write_journal(ended, met)))
+        await self._do("write_journal", self._reader.call(lambda c: c.write_journal(ended, met, steps)))
 
     async def _do(self, verb: str, done: Deferred[T]) -> T:
         """Wait for a job; raise PeerError, or DatabaseAway for everything that is ours.

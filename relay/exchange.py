@@ -21,11 +21,11 @@ from changecapture.greeting import Greeting, Measured, greet, meet
 from changecapture.memo import find_memo
 from changecapture.status import Status, read_status
 from changecapture.store import open_store
-from changecapture.store.interface import Exchanged, Instance
+from changecapture.store.interface import Exchanged, Instance, InStep
 from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import PullRequest, Received
 from relay.config import RelayConfig
-from relay.journal import Ended
+from relay.journal import Ended, Stepped
 
 PRUNE_US = 3_600_000_000
 
@@ -48,6 +48,10 @@ class Answer(Protocol):
     @property
     def raises(self) -> bool:
         """Return whether the asking site will hold more by it, even without entries."""
+
+    @property
+    def end(self) -> int:
+        """Return how far the log reached for which it was made."""
 
 
 class Connection(Protocol):
@@ -86,8 +90,10 @@ class Connection(Protocol):
     def look_for_drift(self) -> str:
         """Return what the application has changed since the installation, as one line, else nothing."""
 
-    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
-        """Keep which exchanges have ended, and what peers say of themselves."""
+    def write_journal(
+        self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]
+    ) -> None:
+        """Keep which exchanges have ended, what peers say of themselves, and who is in step."""
 
     def modules(self) -> list[str]:
         """Return the names of the modules that are synced here."""
@@ -180,7 +186,9 @@ class DatabaseConnection:
         """See Connection."""
         return describe_drift(self._store)
 
-    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+    def write_journal(
+        self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]
+    ) -> None:
         """See Connection."""
         for instance in met:
             self._store.write_instance(instance)
@@ -199,6 +207,9 @@ class DatabaseConnection:
                 )
                 for e in ended
             ]
+        )
+        self._store.write_in_step(
+            [InStep(s.peer, s.direction, now - int(s.ago * 1_000_000), s.position) for s in steps]
         )
         if now >= self._prune_at:
             self._store.prune_exchanges()

@@ -331,6 +331,7 @@ class Peer:
             last=received.last,
         )
         if received.last:
+            self._journal.in_step(site, "in")
             self._exchange = new_exchange()
             self._pulls.ended(site)
         self._watch.received(site, received)

@@ -19,7 +19,7 @@ from changecapture.errors import PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
 from changecapture.store.interface import Instance
 from changecapture.sync import PullRequest, Received
-from relay.journal import Ended
+from relay.journal import Ended, Stepped
 from relay.trust.identity import Identity, make_identity, read_identity
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ class FakeAnswer:
     entries: int
     last: bool
     raises: bool
+    end: int
 
 
 @dataclass
@@ -208,7 +209,7 @@ class FakeConnection:
             page, last = wanted[:PAGE], len(wanted) <= PAGE
             self.site.sent += len(page)
         body = json.dumps({"entries": page, "last": last}).encode()
-        return FakeAnswer(zlib.compress(body), len(page), last, last and bool(page))
+        return FakeAnswer(zlib.compress(body), len(page), last, last and bool(page), len(self.site.changelog))
 
     def receive(self, peer: str, payload: bytes, terms: Terms = NO_TERMS) -> Received:
         self.site.check()
@@ -233,7 +234,9 @@ class FakeConnection:
         self.site.check()
         return ""
 
-    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+    def write_journal(
+        self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]
+    ) -> None:
         self.site.check()
         self.site.journal.extend(ended)
 
