@@ -133,6 +133,20 @@ class Exchanged:
 
 
 @dataclass(frozen=True, slots=True)
+class InStep:
+    """That a peer and this site held the same in a direction, at a time in microseconds since 1970 UTC.
+
+    "in": this site had all that the peer sends; "out": the peer had all that is sent to it, of this changelog
+    up to ``position``.
+    """
+
+    peer: str
+    direction: Direction
+    at: int
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """What a peer says of itself, for people. ``shape``: digest of the tables and columns that it syncs."""
 

@@ -18,7 +18,7 @@ from changecapture.core.rank import rank
 from changecapture.core.table import SyncedTable
 from changecapture.core.values import dump
 from changecapture.core.vector import Component, Vector, load_vector
-from changecapture.errors import ConfigError, DataError, DriftError, RetryLater
+from changecapture.errors import ConfigError, DataError, DriftError, NotInstalled, RetryLater
 from changecapture.store.aliases import AliasStore
 from changecapture.store.bulk import chunks
 from changecapture.store.interface import Site
@@ -74,7 +74,7 @@ class LogStore(AliasStore):
                 f"SELECT origin, epoch, last_number, last_pass, profile, installed_at FROM {self.prefix}site"
             )
         except DriftError as error:
-            raise ConfigError(f"changecapture is not installed in {self.url}", mend=install) from error
+            raise NotInstalled(f"changecapture is not installed in {self.url}", mend=install) from error
         if not rows:
             raise ConfigError(f"the installation in {self.url} was not finished", mend=install)
         return Site(*rows[0])

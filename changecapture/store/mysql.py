@@ -174,14 +174,23 @@ class MySQLStore(SqlStore):
         code = error.args[0] if error.args else 0
         return code == 1213 or code in GONE_ERRORS
 
-    def _lock_name(self) -> str:
-        return f"changecapture:{self.url.database}"[:64]
+    def _lock_name(self, of: str = "changecapture") -> str:
+        return f"{of}:{self.url.database}"[:64]
 
     def _take_lock(self) -> bool:
         return bool(self.query("SELECT GET_LOCK(%s, %s)", (self._lock_name(), LOCK_SECONDS))[0][0])
 
     def _give_lock(self) -> None:
         self.query("SELECT RELEASE_LOCK(%s)", (self._lock_name(),))
+
+    def show_relay(self) -> None:
+        """See SqlStore. Of a relay's connections one has the lock."""
+        self.query("SELECT GET_LOCK(%s, 0)", (self._lock_name("changecapture relay"),))
+
+    def sees_relay(self) -> bool:
+        """See SqlStore."""
+        holder = self.query("SELECT IS_USED_LOCK(%s)", (self._lock_name("changecapture relay"),))[0][0]
+        return holder is not None
 
     def _begin_snapshot(self) -> None:
         self.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")

@@ -21,6 +21,8 @@ from changecapture.store.sqlstore import SqlStore
 
 WRITERS_LOCK = 0x5A4A_4E43_4841_4E47
 """The advisory lock of publish and apply; advisory locks belong to one database."""
+RELAY_LOCK = WRITERS_LOCK + 1
+"""Shared by a relay's connections: that it is there."""
 ROW_WAIT_MS = 200
 """At most a fifth of deadlock_timeout: it is never the application that a deadlock kills."""
 DIRECT_TYPES = ("character", "numeric", "timestamp", "time", "interval", "bit")
@@ -123,6 +125,17 @@ class PostgresStore(SqlStore):
 
     def _give_lock(self) -> None:
         self.query("SELECT pg_advisory_unlock(%s)", (WRITERS_LOCK,))
+
+    def show_relay(self) -> None:
+        """See SqlStore."""
+        self.query("SELECT pg_advisory_lock_shared(%s)", (RELAY_LOCK,))
+
+    def sees_relay(self) -> bool:
+        """See SqlStore."""
+        if not self.query("SELECT pg_try_advisory_lock(%s)", (RELAY_LOCK,))[0][0]:
+            return True
+        self.query("SELECT pg_advisory_unlock(%s)", (RELAY_LOCK,))
+        return False
 
     def _begin_snapshot(self) -> None:
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")

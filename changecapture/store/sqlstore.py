@@ -38,6 +38,14 @@ class SqlStore(SearchStore):
         """Update rows, given by local key and column by column, at least one of each."""
         raise NotImplementedError
 
+    def show_relay(self) -> None:
+        """Let others see that a relay works with this database, while this connection lasts."""
+        raise NotImplementedError
+
+    def sees_relay(self) -> bool:
+        """Return whether a relay works with this database now."""
+        raise NotImplementedError
+
     def locate_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, str]:
         """Return {key: local key} of the rows that are at these places, locked or not."""
         return dict(self._select_places(table, places, [self._key(table)], ""))

@@ -259,7 +259,7 @@ def test_malformed_digests_are_refused(home, digests):
 
 
 def test_samples_reach_back_as_far_as_two_lives_can_part(home):
-    write(home, *(f"w{n}" for n in range(40)))
-    numbers = [n for n, _ in sample_entries(home.store, home.origin, 1, 40, deep=True)]
-    assert numbers == [40, 39, 38, 36, 32, 24, 8]
-    assert [n for n, _ in sample_entries(home.store, home.origin, 1, 40, deep=False)] == [40]
+    write(home, *(f"w{n}" for n in range(300)))
+    numbers = [n for n, _ in sample_entries(home.store, home.origin, 1, 300, deep=True)]
+    assert numbers == [*range(300, 235, -1), 172, 44]
+    assert [n for n, _ in sample_entries(home.store, home.origin, 1, 300, deep=False)] == [300]

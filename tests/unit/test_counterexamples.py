@@ -375,6 +375,22 @@ def test_r10_what_a_third_gave_back_of_a_former_life_is_no_agreement_on_what_cam
     assert set(items(a)) == set("ijklm")
 
 
+def test_r10_pass_that_was_published_again_with_one_change_in_its_midst_is_told_by_the_first_peer(people):
+    """What waited in a backup is published once more, and one of it was written again meanwhile: the last
+    entries of the pass mean the same in both lives."""
+    a, b, *_ = people
+    for code in "ijklm":
+        a.family("INSERT INTO item (code, a) VALUES (%s, 'waits')", code)
+    backup = a.store.dump()
+    publish(a.store)
+    send(a, b)
+    put_back(a, backup, None)
+    write_item(a, "second life", "j")
+    send(a, b)
+    meet(a, b)
+    assert items(a) == items(b) == {**dict.fromkeys("iklm", "waits"), "j": "second life"}
+
+
 def test_r10_log_that_was_put_back_and_filled_again_is_not_taken_for_the_one_it_was(people):
     """b had pulled from a up to position 4. a is put back to position 1, writes, and gets the rest from c
     again: the entry at position 4 is the same as before, what stands before it is not."""
@@ -717,6 +733,23 @@ def test_r20_changed_key_keeps_the_children(families):
         assert site.family.rows("SELECT note FROM link") == [("n",)]
 
 
+def test_r20_changed_key_writes_no_column_of_the_rows_that_name_it(families):
+    """What another has written of them meanwhile stays, and there is no conflict."""
+    a, b, *_ = families
+    a.family.add_parent("p")
+    for key in "kl":
+        a.family.add_child(key, "p", keep="p")
+    meet(a, b)
+    b.family.note("child", "k", "theirs")
+    b.family.delete("child", "l")
+    a.family("UPDATE parent SET uuid = 'q'")
+    meet(a, b)
+    for site in (a, b):
+        assert site.family.shown("child") == {"k": "theirs"}
+        assert site.family.rows("SELECT p.uuid FROM child JOIN parent p ON p.id = keep") == [("q",)]
+        assert site.conflicts() == set() and site.parked() == {}
+
+
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("first", ["rename", "delete"])
 def test_r20_row_named_by_a_changed_key_that_is_deleted_as_well_is_gone_everywhere(families, first, together):
@@ -812,7 +845,7 @@ def test_new_row_that_is_too_large_to_travel_does_so_once_it_is_smaller(families
     assert a.parked() == {}
 
 
-def test_row_that_publish_writes_in_mid_apply_for_its_parent_s_new_key_is_merged_again(families):
+def test_r20_row_that_publish_writes_in_mid_apply_for_its_parent_s_new_key_is_merged_again(families):
     """R20: nothing of the row was captured, and yet there is an entry of it that the author of the batch had
     not seen; taken for what it was before, the row would differ for ever."""
     a, b, *_ = families
