@@ -31,6 +31,7 @@ from relay.exchange import Exchange
 from relay.journal import Journal, Key, Traffic
 from relay.load import Timing
 from relay.log import Log, NamedLog
+from relay.meter import Wire
 from relay.node import Node
 from relay.orders import Orders
 from relay.peer import Peer
@@ -39,6 +40,7 @@ from relay.pulls import Pulls
 from relay.push import Pusher
 from relay.roster import Roster
 from relay.session import MAX_WAIT_HERE_S, Session, back_off, describe
+from relay.trust.identity import SHORT
 from relay.trust.peers import Paired, has_other_terms, is_other_list
 from relay.upkeep import Upkeep
 from relay.verify import Verifier
@@ -69,7 +71,7 @@ class SiteService(Service):
         self._log = log
         self._timing = timing or Timing()
         self._polls = Polls(reactor)
-        self._pulls = Pulls(reactor)
+        self._pulls = Pulls(reactor, self._pulled)
         self._roster: Roster | None = None
         self._meeting: Deferred[None] | None = None
         self.node = Node(config, reactor=reactor, rng=rng, log=log, network=network)
@@ -120,6 +122,14 @@ class SiteService(Service):
     def traffic(self) -> Mapping[Key, Traffic]:
         """Return what was exchanged with whom since the start."""
         return self._journal.traffic
+
+    @property
+    def wires(self) -> Mapping[tuple[str, str], Wire]:
+        """Return what went over the wire, to and from each paired device, since the start."""
+        return {
+            (peer.device[:SHORT], peer.name): self.node.meter.of(peer.device)
+            for peer in self.node.peers.all()
+        }
 
     async def read_status(self) -> Status | None:
         """Return how the site stands, None while its database is away."""
@@ -195,9 +205,7 @@ class SiteService(Service):
             self._log.warning(f"other sites are not looked for: {failure.getErrorMessage()}")
 
     def _make_peer(self, roster: Roster, address: Address, device: str | None, own: Greeting) -> Peer:
-        session = Session(
-            str(address), own_site=own.site, protocol=own.protocol, rng=self._rng, crowd=roster.count
-        )
+        session = Session(str(address), own_site=own.site, protocol=own.protocol, rng=self._rng)
         known = self.node.peers.get(device or "")
         if known is not None and known.sites:
             session.site = known.sites[-1]
