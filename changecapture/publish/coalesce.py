@@ -56,7 +56,8 @@ def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Capture
             for other in referring(store, table, item.key):
                 changes.setdefault(other.row, other).whole = True
             for other in renamed(store, table, item.key, named[item.old_key]):
-                changes.setdefault(other.row, other).captured_at = item.captured_at
+                found = changes.setdefault(other.row, other)
+                found.captured_at, found.whole = item.captured_at, found.whole or other.whole
         else:
             columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}
             if item.operation == UPDATE:
