@@ -67,7 +67,7 @@ def _take_shown(change: Change, late: LateRow) -> None:
     """Take of the columns that were written twice what the row shows."""
     named = json.loads(late.text)
     taken = change.twice & change.columns.keys()
-    change.late = values.dump({name: named[name] for name in taken & named.keys()})
+    change.late = values.dump({**json.loads(change.late), **{n: named[n] for n in taken & named.keys()}})
     change.columns = {n: v for n, v in change.columns.items() if n not in taken}
     change.columns.update((name, late.values[name]) for name in taken - named.keys())
 

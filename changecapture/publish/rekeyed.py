@@ -16,13 +16,15 @@ from changecapture.publish.change import Change
 from changecapture.store.interface import Store
 
 
-def referring(store: Store, table: SyncedTable, local_key: str) -> Iterable[Change]:
-    """Yield the rows that refer by a local value to a row whose key has changed (R20)."""
+def referring(store: Store, table: SyncedTable, local_key: str, key: str) -> Iterable[Change]:
+    """Yield the rows that refer by a local value to a row whose key has changed, each with the column that
+    does and names it by its new key; nobody has written the others, nor said that the row exists (R20)."""
     for other in store.tables.values():
         for column in other.local_references:
             if column.reference is not None and column.reference.table == table.name:
+                renamed = values.dump({column.wire: key})
                 for text, row in _find_referring(store, other, column, table, local_key):
-                    yield Change(other, row, text, store.read_versions([row]).get(row))
+                    yield Change(other, row, text, store.read_versions([row]).get(row), late=renamed)
 
 
 def renamed(store: Store, table: SyncedTable, local_key: str, old_key: str) -> Iterable[Change]:
