@@ -59,6 +59,8 @@ def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Capture
             for other in renamed(store, table, item.key, named[item.old_key]):
                 found = changes.setdefault(other.row, other)
                 found.captured_at, found.whole = item.captured_at, found.whole or other.whole
+                if other.alive:
+                    again += referring(store, other.table, other.local_key, other.row.key)
         else:
             columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}
             if item.operation == UPDATE:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 
 from changecapture.core import values
 from changecapture.core.change import (
@@ -42,8 +41,6 @@ def renamed(store: Store, table: SyncedTable, local_key: str, old_key: str) -> I
                 versions = store.read_versions([row, left])
                 yield Change(other, left, text, versions.get(left), alive=False)
                 yield Change(other, row, text, versions.get(row), whole=True, alive=True)
-                for further in referring(store, other, text):
-                    yield replace(further, whole=True)
                 yield from renamed(store, other, text, left.key)
 
 
