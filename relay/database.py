@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from changecapture.compact import Step
 from changecapture.core.scopes import Scopes, Terms
+from changecapture.core.vector import Vector
 from changecapture.errors import ChangeCaptureError, PeerError, RetryLater, Unwritable
 from changecapture.greeting import Greeting, Measured
 from changecapture.status import Status
@@ -226,6 +227,10 @@ class Database:
         """See Connection.answer."""
         return await self._do("answer", self._reader.call(lambda c: c.answer(request, terms)))
 
+    async def offer(self, request: PullRequest) -> Vector:
+        """See Connection.offer."""
+        return await self._do("offer", self._reader.call(lambda c: c.offer(request)))
+
     async def read_status(self) -> Status:
         """See Connection.read_status."""
         return await self._do("read_status", self._reader.call(lambda c: c.read_status()))
@@ -282,9 +287,20 @@ class Database:
                 self._log.failure("a mistake in changecapture")
             raise DatabaseAway("a mistake in changecapture, see the log") from error
         if self._told and self._refused in ("", verb):
+            await self._come_back()
+        return outcome
+
+    async def _come_back(self) -> None:
+        """Say that the database is back, or what is not finished in it."""
+        try:
+            unfinished = await self._reader.call(lambda c: c.find_unfinished())
+        except ChangeCaptureError:
+            return
+        if unfinished:
+            self._tell("warning", f"the database: {unfinished}")
+        elif self._told:
             self._log.info("the database is back")
             self._told = self._refused = ""
-        return outcome
 
     def _tell(self, level: Literal["info", "warning"], text: str, about: str = "") -> None:
         """Say it once, until something else is to be said; ``about``: what it is, however it is worded."""

@@ -6,7 +6,7 @@ peer is malformed); ``open`` may raise ConfigError and DriftError too. ``Databas
 real one; tests bring their own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,10 +15,11 @@ from changecapture.apply import retry
 from changecapture.compact import Step, compact
 from changecapture.config import DatabaseURL, parse_url
 from changecapture.core.scopes import Scopes, Terms
-from changecapture.core.vector import load_vector
+from changecapture.core.vector import Vector, dump_vector, load_vector
 from changecapture.drift import describe_drift
+from changecapture.errors import ChangeCaptureError, ConfigError, NotInstalled
 from changecapture.greeting import Greeting, Measured, greet, meet
-from changecapture.memo import find_memo
+from changecapture.memo import Memo, find_memo
 from changecapture.status import Status, read_status
 from changecapture.store import open_store
 from changecapture.store.interface import Exchanged, Instance, InStep
@@ -50,6 +51,14 @@ class Answer(Protocol):
         """Return whether the asking site will hold more by it, even without entries."""
 
     @property
+    def third(self) -> bool:
+        """Return whether all of it is of third sites."""
+
+    @property
+    def offer(self) -> Vector:
+        """Return what of that the asking site has not heard of."""
+
+    @property
     def end(self) -> int:
         """Return how far the log reached for which it was made."""
 
@@ -78,6 +87,9 @@ class Connection(Protocol):
     def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """Return what the asking site lacks: one payload of bounded size."""
 
+    def offer(self, request: PullRequest) -> Vector:
+        """Return what the asking site lacks and has not heard of."""
+
     def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """Make a payload of the peer durable here, and show what can be shown."""
 
@@ -94,6 +106,9 @@ class Connection(Protocol):
         self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]
     ) -> None:
         """Keep which exchanges have ended, what peers say of themselves, and who is in step."""
+
+    def find_unfinished(self) -> str:
+        """Return what an installation has not finished yet, as one line, else nothing."""
 
     def modules(self) -> list[str]:
         """Return the names of the modules that are synced here."""
@@ -123,8 +138,11 @@ class Exchange(Protocol):
     def follow_request(self, request: PullRequest, payload: bytes) -> PullRequest | None:
         """Return what to ask for while an answer is still being received, None when it is the last."""
 
-    def read_vector(self, text: str) -> Mapping[Any, int]:
+    def read_vector(self, text: str) -> Vector:
         """Return a vector that arrived, or is to be sent, to be compared with others; raise PeerError."""
+
+    def write_vector(self, vector: Vector) -> str:
+        """Return a vector as it is sent."""
 
 
 class DatabaseConnection:
@@ -164,6 +182,10 @@ class DatabaseConnection:
     def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection."""
         return sync.answer(self._store, request, terms)
+
+    def offer(self, request: PullRequest) -> Vector:
+        """See Connection."""
+        return sync.offer(self._store, request)
 
     def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """See Connection."""
@@ -215,6 +237,14 @@ class DatabaseConnection:
             self._store.prune_exchanges()
             self._prune_at = now + PRUNE_US
 
+    def find_unfinished(self) -> str:
+        """See Connection."""
+        tables, to_backfill = self._store.count_tables()
+        if tables and not to_backfill:
+            return ""
+        left = f"{to_backfill} of {tables} tables are not taken in yet" if tables else "no table is captured"
+        return f"the installation is not finished, {left} (changecapture install URL finishes it)"
+
     def modules(self) -> list[str]:
         """See Connection."""
         return sorted({table.scope for table in self._store.tables.values()})
@@ -230,6 +260,17 @@ class DatabaseConnection:
     def put_changes(self, client: str, changes: Sequence[Any], since: str, accept: Scopes) -> dict[str, Any]:
         """See Connection."""
         return clients.put_changes(self._store, client, changes, since, accept)
+
+
+def _explain(error: NotInstalled, memo: Memo) -> ConfigError:
+    """Return what a person has to know where a site was, and nothing is installed any more."""
+    if memo.remembered is None:
+        return error
+    return ConfigError(
+        error.what,
+        why=f"site {memo.remembered.origin} was here: it was uninstalled, or this is another database",
+        mend="put the database back, or make a new site of it: changecapture install URL",
+    )
 
 
 def open_site(config: RelayConfig) -> SqlStore:
@@ -248,7 +289,17 @@ class DatabaseExchange:
     def open(self) -> DatabaseConnection:
         """See Exchange."""
         url = parse_url(self._url) if isinstance(self._url, str) else self._url
-        return DatabaseConnection(open_store(url, memo=find_memo(url, self._state)))
+        memo = find_memo(url, self._state)
+        try:
+            store = open_store(url, memo=memo)
+        except NotInstalled as error:
+            raise _explain(error, memo) from error
+        try:
+            store.show_relay()
+        except ChangeCaptureError:
+            store.close()
+            raise
+        return DatabaseConnection(store)
 
     def read_greeting(self, text: str) -> Greeting:
         """See Exchange."""
@@ -262,6 +313,10 @@ class DatabaseExchange:
         """See Exchange."""
         return sync.follow_request(request, payload)
 
-    def read_vector(self, text: str) -> Mapping[Any, int]:
+    def read_vector(self, text: str) -> Vector:
         """See Exchange."""
         return load_vector(text)
+
+    def write_vector(self, vector: Vector) -> str:
+        """See Exchange."""
+        return dump_vector(vector)

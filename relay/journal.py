@@ -103,7 +103,7 @@ class Journal:
         self._stepped: dict[Key, tuple[float, int]] = {}
         """Who is in step, when it was seen, and up to which position: to be written, and written."""
         self._timer: Timer | None = None
-        self._soon = False
+        self._soon = self._stopped = False
         self._writing: Deferred[None] | None = None
 
     def note(
@@ -161,7 +161,8 @@ class Journal:
             self._wind()
 
     async def stop(self) -> None:
-        """Write down what there is, if that works at once."""
+        """Write down what there is, if that works at once; what is noted later is forgotten."""
+        self._stopped = True
         cancel(self._timer)
         for key in list(self._open):
             self._end(key)
@@ -178,7 +179,7 @@ class Journal:
         if self._timer is not None and soon and not self._soon:
             cancel(self._timer)
             self._timer = None
-        if self._timer is None and (self._open or soon):
+        if self._timer is None and (self._open or soon) and not self._stopped:
             self._soon = soon
             self._timer = self._clock.callLater(WRITE_S if soon else STALE_S, self._look)
 

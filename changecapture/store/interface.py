@@ -289,6 +289,15 @@ class Store(Protocol):
     def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
         """Update rows by local key; all rows of one call have the same columns, in any order."""
 
+    def update_columns(
+        self,
+        table: SyncedTable,
+        local_keys: Sequence[str],
+        names: Sequence[str],
+        columns: Sequence[Sequence[Any]],
+    ) -> None:
+        """Update rows, given by local key and column by column, at least one of each."""
+
     def delete_rows(self, table: SyncedTable, local_keys: Sequence[str | None]) -> None:
         """Delete rows by local key."""
 
@@ -385,6 +394,10 @@ class Store(Protocol):
 
     def append_first(self, entries: Sequence[Entry]) -> None:
         """Append the first entries of living rows, and keep what is known of the rows by them alone."""
+
+    def append_next(self, entries: Sequence[Entry], seen: Sequence[int]) -> None:
+        """Append entries of known, living rows, one of each, and keep what is known of the rows by them;
+        ``seen``: what that of each row comes to."""
 
     def find_names(self, names: Collection[PassName]) -> set[PassName]:
         """Return those of the names (origin, epoch, number) that are in the changelog."""

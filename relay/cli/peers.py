@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from relay.cli.options import config_option, ending, example, json_option, site_option
+from relay.meter import tell_size
 from relay.trust.identity import SHORT
 
 
@@ -101,7 +102,9 @@ def _say_unpaired(done: list[dict[str, Any]]) -> None:
 
 def _line(peer: dict[str, Any]) -> str:
     """Return what there is to say of a paired site."""
-    parts = [f"{peer['name']} (device {peer['device'][:SHORT]})", f"since {peer['paired_at'][:10]}"]
+    parts = [f"{peer['name']} (device {peer['device'][:SHORT]})"]
+    if peer["paired_at"]:
+        parts.append(f"since {peer['paired_at'][:10]}")
     if peer["introducer"]:
         parts.append("may introduce others")
     if peer["introduced_by"]:
@@ -111,4 +114,8 @@ def _line(peer: dict[str, Any]) -> str:
             parts.append(f"{word} {peer[what]}")
     if peer.get("addresses"):
         parts.append(f"at {', '.join(peer['addresses'])}")
+    wire = peer.get("wire")
+    if wire and wire["connections"]:
+        sent, received = tell_size(wire["sent"]), tell_size(wire["received"])
+        parts.append(f"{sent} sent and {received} received over the wire since the relay began")
     return ", ".join(parts)

@@ -38,8 +38,8 @@ MOST_WRITES = 60
 """Between two kills: a moment at random."""
 SETTLE_S, LOOK_S = 180.0, 0.2
 APPLYING = ("hold_rows", "update_rows", "write_versions", "append_entries", "write_progress")
-APPLYING_NEW = ("insert_columns", "append_first")
-"""Where nothing but rows that nobody knows arrives."""
+APPLYING_IN_BULK = ("insert_columns", "update_columns", "append_first", "append_next")
+"""Where nothing arrives that needs a decision."""
 
 
 class Place:
@@ -137,18 +137,21 @@ def test_kill_within_apply_loses_and_doubles_nothing(empty, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_kill_within_apply_of_new_rows_loses_and_doubles_nothing(empty, kind):
+def test_kill_within_apply_in_bulk_loses_and_doubles_nothing(empty, kind):
     place, source = empty[kind], empty[other_kind(kind)]
-    for moment in APPLYING_NEW:
+    source.site.family.add_parent("old")
+    exchange(source.site, place.site)
+    for moment in APPLYING_IN_BULK:
+        source.site.family.note("parent", "old", moment)
         source.site.family.add_parent(moment)
         store = InterruptedStore(place.site.store, moment, place.server.kill)
         with pytest.raises(RetryLater):
             pull(source.site.store, store)
         assert store.done
         place.recover()
-    exchange(source.site, place.site)
+        exchange(source.site, place.site)
     assert_in_step(source.site, place.site)
-    assert set(place.site.family.shown("parent")) == set(APPLYING_NEW)
+    assert set(place.site.family.shown("parent")) == {"old", *APPLYING_IN_BULK}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -262,6 +262,20 @@ def test_r8_absent_rows_are_inserted_before_others_are_changed(families):
     assert order == ["insert", "update"]
 
 
+def test_r8_absent_rows_are_inserted_before_others_are_changed_in_bulk(families):
+    a, b, *_ = families
+    a.family.add_parent("p")
+    meet(a, b)
+    a.family.note("parent", "p", "changed")
+    a.family.add_child("c", "p")
+    a.publish()
+    order = []
+    store = InterruptedStore(b.store, "update_columns", lambda: order.append("update"))
+    store = InterruptedStore(store, "insert_columns", lambda: order.append("insert"))
+    receive(store, "a", batch(a, b))
+    assert order == ["insert", "update"]
+
+
 def test_r9_value_that_the_author_had_not_seen_is_recorded(people):
     """Six steps: one base stamp would say that a knew what b wrote."""
     a, b, *_ = people

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from twisted.internet.defer import Deferred
+
 from changecapture.errors import RetryLater
 from changecapture.store.interface import Instance
 from relay.card import Card
@@ -127,3 +129,11 @@ def test_that_a_peer_is_in_step_is_written_later_where_the_database_is_away():
     f.away = False
     f.clock.advance(WRITE_S)
     assert f.steps == [Stepped(PEER, "in", 2 * WRITE_S, 0)]
+
+
+def test_what_is_noted_after_the_end_is_forgotten():
+    f = Fixture()
+    result(Deferred.fromCoroutine(f.journal.stop()))
+    f.note()
+    f.journal.in_step(PEER, "out", 8)
+    assert f.clock.getDelayedCalls() == []

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from relay.meter import Wire
 from relay.page.views.sight import Sight, Traffic
 
 FRESH_US = 120_000_000
@@ -38,6 +39,8 @@ class PeerView:
     owner: str = ""
     contact: str = ""
     alike: bool = True
+    wire: Wire | None = None
+    """What went over the wire since the relay began."""
 
 
 def view_peers(
@@ -80,4 +83,5 @@ def _view_peer(sight: Sight, peer: Mapping[str, Any], speaking: Collection[str])
         owner=said.owner if said else "",
         contact=said.contact if said else "",
         alike=said.alike if said else True,
+        wire=Wire(**peer["wire"]) if "wire" in peer else None,
     )
