@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from relay.page.password import write_password
 from tests.support.commands import ROOT
@@ -128,6 +127,8 @@ def take_picture(page: Any, name: str) -> None:
 
 def find_barriers(page: Any) -> list[str]:
     """Return what axe-core finds that keeps people out: labels, landmarks, contrast, order of headings."""
+    from axe_playwright_python.sync_playwright import Axe
+
     found = Axe().run(page, options=AXE).response["violations"]
     return [f"{one['id']}: {node['html']}" for one in found for node in one["nodes"]]
 
