@@ -108,6 +108,11 @@ def list_wanted(store: SqlStore, *, before_tables: bool = False) -> list[str]:
     ]
 
 
+def fires(store: SqlStore) -> bool:
+    """Return whether our account may have triggers here: without that each write of the application fails."""
+    return _read_rights(store).has("TRIGGER", store.url.database)
+
+
 def can_see(store: SqlStore) -> bool:
     """Return whether we may look at accounts."""
     try:

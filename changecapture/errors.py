@@ -30,6 +30,10 @@ class ConfigError(ChangeCaptureError):
     """What the operator gave cannot be used."""
 
 
+class NotInstalled(ConfigError):
+    """There is nothing of ours in the database."""
+
+
 class DriftError(ChangeCaptureError):
     """The database no longer has what was installed."""
 

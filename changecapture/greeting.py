@@ -18,12 +18,12 @@ from changecapture.core.table import digest_shape
 from changecapture.core.vector import dump_vector
 from changecapture.core.wire import check_number, check_text
 from changecapture.errors import PeerError
-from changecapture.lives import Samples, heal, sample_entries
+from changecapture.lives import NEAR, Samples, heal, sample_entries
 from changecapture.store.interface import Met, Store
 
 MOST_EPOCHS = 256
 """Of (origin, epoch) pairs, those of which a greeting carries a digest."""
-MOST_SAMPLES = 64
+MOST_SAMPLES = 2 * NEAR
 """Of one epoch, those that are looked at."""
 LIVES = 8
 """Epochs of a peer that are remembered."""

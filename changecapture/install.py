@@ -107,6 +107,15 @@ def find_traces(url: DatabaseURL) -> bool:
         store.close()
 
 
+def sees_relay(url: DatabaseURL) -> bool:
+    """Return whether a relay works with the database now."""
+    store = open_store(url, installed=False)
+    try:
+        return store.sees_relay()
+    finally:
+        store.close()
+
+
 def uninstall(url: DatabaseURL) -> list[str]:
     """Take everything of ours away: triggers first, then all that was captured and received.
 

@@ -29,6 +29,8 @@ Samples = Sequence[tuple[int, str]]
 """(number, digest of the entry of that number), of one origin and epoch."""
 
 CHUNK = 1000
+NEAR = 64
+"""Entries before the last that are sampled one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,10 @@ class Healed:
 def sample_entries(store: Store, origin: str, epoch: int, last: int, *, deep: bool) -> Samples:
     """Return samples of what is held under an origin's names up to a number, the latest first.
 
-    ``deep``: also of entries 1, 2, 4, 8, .. before it, so that a point at which two lives part is
-    found to within as many entries as came after it.
+    ``deep``: also of the ``NEAR`` entries before it, one by one (a life that began from a backup publishes
+    what waited in it once more, and of that pass only one entry need be another), and of those twice, four
+    times, .. as far back, so that a point at which two lives part is found to within as many entries as came
+    after it.
     """
     found: dict[int, str] = {}
     back = 0
@@ -54,7 +58,8 @@ def sample_entries(store: Store, origin: str, epoch: int, last: int, *, deep: bo
         found[entry.number] = digest_entry(entry)
         if not deep:
             break
-        back = max(1, 2 * back, 2 * (last - entry.number))
+        passed = last - entry.number
+        back = passed + 1 if len(found) <= NEAR else 2 * passed
     return list(found.items())
 
 
@@ -84,7 +89,11 @@ def _find_parted(store: Store, site: Site, claims: Mapping[int, Samples]) -> Ite
         present = epoch == site.epoch
         if present and epoch > 1 and site.last_number <= common:
             continue  # an epoch that was begun by chance and not used: only a peer that lies knows of it
-        verdicts = {number: _agrees(store, site, epoch, number, digest) for number, digest in samples}
+        noted = store.read_contested(site.origin, epoch, [number for number, _ in samples])
+        verdicts = {
+            number: (number, digest) in noted or _agrees(store, site, epoch, number, digest)
+            for number, digest in samples
+        }
         strange = [number for number, agrees in verdicts.items() if agrees is False]
         if strange:
             # What came after it may be the same again: another peer gave it back.
@@ -100,9 +109,7 @@ def _note_common(store: Store) -> None:
 
 
 def _agrees(store: Store, site: Site, epoch: int, number: int, digest: str) -> bool | None:
-    """Return whether a name means the same here; None when that cannot be told."""
-    if (number, digest) in store.read_contested(site.origin, epoch, [number]):
-        return True
+    """Return whether a name means the same here; None when that cannot be told: it was given up."""
     held = store.read_named([(site.origin, epoch, number)])
     for entry in held.values():
         return digest_entry(entry) == digest

@@ -27,7 +27,7 @@ from changecapture.memory import spare_collector
 from changecapture.patience import patiently
 from changecapture.publish import publish
 from changecapture.store import open_store
-from changecapture.store.interface import Store
+from changecapture.store.interface import InStep, Store
 from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import Answer, PullRequest, Received, answer, next_request, receive
 
@@ -236,6 +236,14 @@ def synchronise_apart(
     """Do what ``synchronise`` does with each source in a process of its own, on a connection of its own."""
     with apart_source(left) as first, apart_source(right) as second:
         return _exchange((left, first), (right, second), report)
+
+
+def note_in_step(left: SqlStore, right: SqlStore) -> None:
+    """Keep at both sites that they hold the same now, as relays do."""
+    for here, there in ((left, right), (right, left)):
+        peer, now = there.read_site().origin, here.read_clock()
+        steps = [InStep(peer, "in", now), InStep(peer, "out", now, here.last_position())]
+        here.write_in_step(steps)
 
 
 def _exchange(

@@ -11,6 +11,7 @@ from changecapture.core.table import digest_shape
 from changecapture.core.vector import Component, Vector
 from changecapture.mapping import counted_tables
 from changecapture.store.interface import Exchanged
+from changecapture.store.journal import Standing
 from changecapture.store.review import Missed
 from changecapture.store.sqlstore import SqlStore
 
@@ -28,7 +29,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
-    """A peer that was pulled from. ``received`` counts entries."""
+    """A peer that was met. ``received`` counts entries.
+
+    ``to_come``: positions of its log that the pull under way has still to go through. ``waiting``: entries
+    here that it has not, as far as this site knows; those that it may not have are counted too.
+    """
 
     site: str
     contact_at: int
@@ -39,6 +44,18 @@ class PeerStatus:
     """Microseconds that its clock was ahead of ours when it was measured last, give or take clock_error."""
     clock_error: int | None = None
     clock_at: int | None = None
+    to_come: int = 0
+    waiting: int = 0
+    received_all_at: int = 0
+    """When this site last had all that the peer sends; 0: never known."""
+    sent_all_at: int = 0
+    """When the peer last had all that this site sends; 0: never known."""
+
+    @property
+    def in_step(self) -> bool:
+        """Return whether nothing is known to wait, in either direction."""
+        met = self.received_all_at > 0 and self.sent_all_at > 0
+        return met and not (self.pulling or self.to_come or self.waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,21 +173,28 @@ def read_status(store: SqlStore, *, counted: bool = True) -> Status:
 
 
 def _read_peers(store: SqlStore) -> tuple[PeerStatus, ...]:
-    peers: dict[str, PeerStatus] = {}
-    for pull in store.read_pulls():
-        site = pull.peer
-        known = peers.get(site, PeerStatus(site, 0, 0, False))
-        met = store.read_met(site)
-        peers[site] = PeerStatus(
-            site,
-            max(known.contact_at, pull.contact_at),
-            known.received + pull.received,
-            known.pulling or pull.end > 0,
-            met.clock_offset,
-            met.clock_error,
-            met.clock_at,
+    standings, pulls = store.read_in_step(), store.read_pulls()
+    found = []
+    for site in dict.fromkeys([*(pull.peer for pull in pulls), *standings]):
+        met, standing = store.read_met(site), standings.get(site, Standing())
+        own = [pull for pull in pulls if pull.peer == site]
+        running = [pull for pull in own if pull.end > 0 and pull.contact_at >= standing.received_at]
+        found.append(
+            PeerStatus(
+                site=site,
+                contact_at=max(standing.received_at, standing.sent_at, *(pull.contact_at for pull in own), 0),
+                received=sum(pull.received for pull in own),
+                pulling=bool(running),
+                clock_offset=met.clock_offset,
+                clock_error=met.clock_error,
+                clock_at=met.clock_at,
+                to_come=sum(max(0, pull.end - pull.position) for pull in running),
+                waiting=store.count_after(standing.sent_position, site) if standing.sent_at else 0,
+                received_all_at=standing.received_at,
+                sent_all_at=standing.sent_at,
+            )
         )
-    return tuple(peers.values())
+    return tuple(found)
 
 
 def _read_instances(store: SqlStore) -> tuple[InstanceStatus, ...]:

@@ -12,7 +12,7 @@ that both capture becomes one entry.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from changecapture import account
 from changecapture.catchup import park_columns
@@ -27,6 +27,8 @@ from changecapture.wanted import DEFINERS, DIALECTS, Wanted, is_there
 
 PROCEDURES = "procedures"
 """Stands for a table in the steps that concern the procedures of all."""
+ASTRAY = "triggers of tables that were renamed"
+"""Stands for a table in the step that takes triggers from where they were carried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,19 @@ def list_steps(store: SqlStore, wanted: Wanted) -> list[Step]:
     """Return what is to be done, table by table; empty when all is as wanted."""
     found, dialect, schema = _find(store), DIALECTS[store.engine], read_schema(store)
     numbers = _number_tables(found, wanted.tables)
+    captures: dict[str, Capture] = {
+        table.name: dialect.render_capture(table, numbers[table.name], schema, DEFINERS[wanted.definer])
+        for table in wanted.tables
+    }
     steps: list[Step] = []
     if store.engine == "mysql":
         steps += _helping_steps(wanted, found)
+    astray = _find_astray({table: capture.triggers for table, capture in captures.items()}, found.triggers)
+    steps += _astray_steps(store, astray)
+    found = replace(found, triggers={n: t for n, t in found.triggers.items() if n not in astray})
     for table in sorted(wanted.tables, key=lambda table: table.name):
         table_id = numbers[table.name]
-        capture: Capture = dialect.render_capture(table, table_id, schema, DEFINERS[wanted.definer])
-        step = _table_step(store, table, table_id, capture, found)
+        step = _table_step(store, table, table_id, captures[table.name], found)
         if step.created or step.dropped or step.before or found.definitions.get(table_id) != table.to_json():
             steps.append(step)
     steps += _leaving_steps(store, {table.name for table in wanted.tables}, found)
@@ -76,6 +84,22 @@ def list_steps(store: SqlStore, wanted: Wanted) -> list[Step]:
         steps += _announcing_steps(store, wanted, numbers, found)
         steps = [*_account_steps(store, wanted, bool(steps)), *steps]
     return steps
+
+
+def _find_astray(wanted: Mapping[str, Mapping[str, str]], found: Mapping[str, str]) -> dict[str, str]:
+    """Return {trigger: its table} of those that went along with a table that was renamed out of its place.
+
+    ``wanted`` is {table: its triggers, by name}, ``found`` {trigger: its table}.
+    """
+    homes = {name: table for table, triggers in wanted.items() for name in triggers}
+    return {name: owner for name, owner in found.items() if homes.get(name, owner) != owner}
+
+
+def _astray_steps(store: SqlStore, astray: Mapping[str, str]) -> Iterator[Step]:
+    """Yield the step that drops them, before they are made where they belong."""
+    if astray:
+        drops = [sql for name, owner in astray.items() for sql in _drop_statements(store, name, owner)]
+        yield Step(ASTRAY, tuple(drops), 0, len(astray))
 
 
 def _account_steps(store: SqlStore, wanted: Wanted, more: bool) -> Iterator[Step]:
@@ -265,10 +289,13 @@ def _announcing_steps(
     created = [sql for name, sql in made.procedures.items() if name not in found.procedures]
     if created:
         yield Step(PROCEDURES, tuple(created), 0, 0)
-    for table in sorted({*made.triggers, *found.announcers.values()}):
+    astray = _find_astray(made.triggers, found.announcers)
+    yield from _astray_steps(store, astray)
+    standing = {name: table for name, table in found.announcers.items() if name not in astray}
+    for table in sorted({*made.triggers, *standing.values()}):
         wanted_triggers = made.triggers.get(table, {})
-        missing = [sql for name, sql in wanted_triggers.items() if name not in found.announcers]
-        stale = [n for n, owner in found.announcers.items() if owner == table and n not in wanted_triggers]
+        missing = [sql for name, sql in wanted_triggers.items() if name not in standing]
+        stale = [n for n, owner in standing.items() if owner == table and n not in wanted_triggers]
         dropped = [sql for name in stale for sql in _drop_statements(store, name, table)]
         if missing or dropped:
             yield Step(table, (*missing, *dropped), len(missing), len(stale))

@@ -57,7 +57,8 @@ class PullRequest:
     ``epoch`` is the sender's, as the receiver knows it: another one makes the positions void, and so does
     another ``mark``, the name of the stretch of its log in which the last pull ended. ``end`` is 0 to begin
     a pull. ``limit`` and ``size`` bound the answer: entries, and characters of their columns (one entry may
-    have more). ``scopes``: the only ones that are asked for, and that the positions hold for.
+    have more). ``scopes``: the only ones that are asked for, and that the positions hold for. ``heard``: what
+    the receiver knows that the sender holds, and waits for from others (``Answer.offer``).
     """
 
     site: str
@@ -70,6 +71,7 @@ class PullRequest:
     protocol: int = PROTOCOL
     mark: str = ""
     scopes: str = ""
+    heard: str = "{}"
 
     def to_json(self) -> str:
         """Return JSON text; ``from_json`` is its inverse."""
@@ -80,6 +82,7 @@ class PullRequest:
         """Return the request; raise PeerError when it is none."""
         request = cls(**read_fields(text, cls))
         load_vector(request.vector)
+        load_vector(request.heard)
         load_scopes(request.scopes)
         if request.limit < 1 or request.size < 1:
             raise PeerError("malformed request", why="it asks for nothing")
@@ -89,7 +92,9 @@ class PullRequest:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A batch ready to ship, and what is in it. ``raises``: it ends a pull that raises the vector of who
-    asked, with or without entries (others may have brought them, compaction may have taken them)."""
+    asked, with or without entries (others may have brought them, compaction may have taken them). ``third``:
+    all of it is of third sites, who may bring it themselves; ``offer``: the vector of that, without what who
+    asked has heard of."""
 
     payload: bytes
     entries: int
@@ -99,6 +104,8 @@ class Answer:
     position: int
     end: int
     mark: str
+    third: bool
+    offer: Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,7 @@ def answer(store: Store, request: PullRequest, terms: Terms = NO_TERMS) -> Answe
             batch = _make_batch(store, request, scopes)
             site, life = store.read_site(), store.read_life()
         ours = (e.number for e in batch.entries if (e.origin, e.epoch) == (site.origin, site.epoch))
+        third = bool(batch.entries) and all(e.origin != site.origin for e in batch.entries)
         newest = max(ours, default=0)
         if newest <= life["shipped"] or store.ship_numbers(site.epoch, newest, life["corrected"]):
             head = batch.head
@@ -167,8 +175,20 @@ def answer(store: Store, request: PullRequest, terms: Terms = NO_TERMS) -> Answe
                 head.position,
                 head.end,
                 head.mark,
+                third and not covers_vector(head.since, head.target),
+                _find_unheard(request, head.target),
             )
     raise RetryLater("the stamps of what is to be shipped are being corrected")
+
+
+def offer(store: Store, request: PullRequest) -> Vector:
+    """Return what is held here of what is asked for, and neither held nor heard of by who asks."""
+    return _find_unheard(request, load_scopes(request.scopes).of(store.read_vector()))
+
+
+def _find_unheard(request: PullRequest, held: Vector) -> Vector:
+    since, heard = load_vector(request.vector), load_vector(request.heard)
+    return {c: n for c, n in held.items() if n > max(since.get(c, 0), heard.get(c, 0))}
 
 
 def _make_batch(store: Store, request: PullRequest, scopes: Scopes) -> Batch:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from changecapture.core.scopes import Terms
+from changecapture.core.vector import Vector
 from changecapture.errors import OutOfStep, PeerError
 from changecapture.sync import PullRequest, Received
 from relay import messages
@@ -13,7 +14,7 @@ from relay.database import Database
 from relay.exchange import Answer
 from relay.journal import Journal
 from relay.pace import Pace
-from relay.polls import Outcome, Polls
+from relay.polls import Outcome, Poll, Polls
 from relay.verify import Verifier
 
 LONGEST_HOLD_S = 60
@@ -132,6 +133,8 @@ class Calls:
             began=began,
             last=received.last,
         )
+        if received.last:
+            self._journal.in_step(site, "in")
         self._received(site, received)
 
     async def pull(self, device: str, text: str, exchange: str, wait_s: int) -> bytes:
@@ -140,16 +143,11 @@ class Calls:
         request = self._database.exchange.read_request(text)
         poll = self._polls.open(self._met(device, request.site))
         try:
-            answer = await self._answer(device, request, exchange)
-            self._polls.answered(poll, answer.entries)
-            if answer.entries or not answer.last or wait_s <= 0:
-                return answer.payload
-            # Not kept while the poll is held: there may be many.
-            del answer
-            outcome = await poll.hold(min(wait_s, LONGEST_HOLD_S))
-            if outcome is not Outcome.ANSWER:
-                return messages.ASK if outcome is Outcome.ASK else messages.ASK_NOW
-            return (await self._answer(device, request, exchange)).payload
+            said = await self._answer_at_once(device, request, exchange, poll, wait_s)
+            if said is None:
+                outcome = await poll.hold(min(wait_s, LONGEST_HOLD_S))
+                said = await self._answer_later(device, request, exchange, outcome)
+            return said
         finally:
             self._polls.close(poll)
 
@@ -161,19 +159,54 @@ class Calls:
             device, self.verifier.answer(device, question, self._bindings.terms(device))
         )
 
-    async def _answer(self, device: str, request: PullRequest, exchange: str) -> Answer:
+    async def _answer_at_once(
+        self, device: str, request: PullRequest, exchange: str, poll: Poll, wait_s: int
+    ) -> bytes | None:
+        """Return what there is to say now, None when the poll is to be held until there is something."""
         began = self._clock.seconds()
+        answer = await self._answer(device, request)
+        offer = self._write_offer(answer.offer) if wait_s > 0 and answer.third else None
+        if offer is not None:
+            poll.offered()
+            return offer if answer.offer else None
+        self._polls.answered(poll, answer.entries)
+        if answer.entries or not answer.last or wait_s <= 0:
+            return self._ship(answer, request.site, exchange, began)
+        return None
+
+    async def _answer_later(
+        self, device: str, request: PullRequest, exchange: str, outcome: Outcome
+    ) -> bytes:
+        """Return what there is to say when a poll is held no longer."""
+        if outcome in (Outcome.ASK, Outcome.ASK_NOW):
+            return messages.ASK if outcome is Outcome.ASK else messages.ASK_NOW
+        if outcome is Outcome.OFFER:
+            unheard = await self._pace.turn(device, self._database.offer(request))
+            return (self._write_offer(unheard) if unheard else None) or messages.ASK
+        began = self._clock.seconds()
+        return self._ship(await self._answer(device, request), request.site, exchange, began)
+
+    def _write_offer(self, vector: Vector) -> bytes | None:
+        return messages.write_offer(self._database.exchange.write_vector(vector))
+
+    async def _answer(self, device: str, request: PullRequest) -> Answer:
         answer = await self._pace.turn(device, self._database.answer(request, self._bindings.terms(device)))
+        if answer.last and not answer.entries and not answer.raises:
+            self._journal.in_step(request.site, "out", answer.end)
+        return answer
+
+    def _ship(self, answer: Answer, site: str, exchange: str, began: float) -> bytes:
+        """Return an answer's payload, and note that it goes out."""
         self._journal.note(
             exchange,
-            request.site,
+            site,
             "out",
             entries=answer.entries,
             size=len(answer.payload),
             began=began,
             last=answer.last,
         )
-        return answer
+        return answer.payload
 
     def _met(self, device: str, site: str) -> str:
         """Return the site that a device speaks for; raise GreetAnew when it has not greeted yet."""

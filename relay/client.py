@@ -4,9 +4,9 @@
 Not ``xmlrpc.Proxy``: that opens a connection per call, which over GPRS costs more than the call.
 Time is bounded by what is left of progress, not by the whole: an answer must begin within
 ``ANSWER_S`` of the last piece of the call, or ``SHORT_S`` after the time that we allow the peer to hold it;
-then no two pieces may lie more than ``SILENCE_S`` apart, so that a slow link may take minutes for a
-payload and a deaf one may not. A greeting or a poke is small: a peer that does not answer it within
-``SHORT_S`` is not there.
+then each ``SILENCE_S`` must bring ``PIECE_BYTES`` of it, or its end: so a slow link may take minutes for a
+payload, and who sends a byte a second may not. A greeting or a poke is small: a peer that does not answer it
+within ``SHORT_S`` is not there.
 
 Each connection is to one device: TLS pins it (``relay.trust.tls``), each call asks first whether that
 device is still paired, and what is kept of an unpaired one is closed.
@@ -36,6 +36,7 @@ from changecapture.errors import PeerError, RetryLater
 from relay import messages
 from relay.address import Address
 from relay.clock import Clock, Timer, cancel
+from relay.meter import CountedEndpoint, Meter, Wire
 from relay.trust.identity import SHORT, Identity
 from relay.trust.tls import Contexts
 
@@ -43,6 +44,7 @@ CONNECT_S = 10.0
 ANSWER_S = 60.0
 SHORT_S = 20.0
 SILENCE_S = 30.0
+PIECE_BYTES = 1024
 KEEP_S = 240
 """How long an idle connection is kept; below the server's own limit (``relay.resource``)."""
 REFUSED = "it does not let this site in: pair them again"
@@ -60,13 +62,15 @@ class Client:
         *,
         identity: Identity,
         is_paired: Callable[[str], bool],
+        meter: Meter,
         body_limit: int = messages.BODY_LIMIT,
     ) -> None:
-        """``identity`` is this device's; ``is_paired`` tells whom it may speak with."""
+        """``identity`` is this device's; ``is_paired`` tells whom it may speak with; ``meter`` counts."""
         self._reactor = reactor
         self._clock: Clock = reactor
         self._identity = identity
         self._is_paired = is_paired
+        self._meter = meter
         self._body_limit = body_limit
         self._lines: dict[str, _Line] = {}
 
@@ -78,7 +82,7 @@ class Client:
             seen.append(device)
             return False
 
-        endpoint = _endpoint(self._reactor, address, Contexts(self._identity, look))
+        endpoint = _endpoint(self._reactor, address, Contexts(self._identity, look), Wire())
         ended: Deferred[None] = Deferred()
         timer: Timer = self._clock.callLater(CONNECT_S, ended.cancel)
         connection: Any = None
@@ -153,7 +157,7 @@ class Client:
             raise PeerError(f"device {device[:SHORT]} is not paired")
         line = self._lines.get(device)
         if line is None:
-            line = self._lines[device] = _Line(self._reactor, self._identity, device)
+            line = self._lines[device] = _Line(self._reactor, self._identity, device, self._meter.of(device))
         upload = Upload(messages.write_call(method, *parameters))
         body: Any = FileBodyProducer(upload)
         headers = Headers({b"Content-Type": [b"text/xml"]})
@@ -193,8 +197,9 @@ class Upload(BytesIO):
 class _Line:
     """The connections to one device, whatever its addresses are."""
 
-    def __init__(self, reactor: Any, identity: Identity, device: str) -> None:
+    def __init__(self, reactor: Any, identity: Identity, device: str, wire: Wire) -> None:
         self._reactor = reactor
+        self._wire = wire
         self._contexts = Contexts(identity, lambda other: other == device)
         self._pool: Any = HTTPConnectionPool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = CONNECTIONS
@@ -204,7 +209,7 @@ class _Line:
 
     def endpointForURI(self, uri: Any) -> Any:
         """Return where the agent connects to."""
-        return _endpoint(self._reactor, Address(uri.host.decode(), uri.port), self._contexts)
+        return _endpoint(self._reactor, Address(uri.host.decode(), uri.port), self._contexts, self._wire)
 
     async def close(self) -> None:
         """Close those that are kept."""
@@ -225,11 +230,12 @@ class _Glance(Protocol):
             self._ended.callback(None)
 
 
-def _endpoint(reactor: Any, address: Address, contexts: Contexts) -> Any:
+def _endpoint(reactor: Any, address: Address, contexts: Contexts, wire: Wire) -> Any:
     creator: Any = contexts
     # HostnameEndpoint forgets which link an address of IPv6 is on (fe80::1%eth0).
     make: Any = TCP6ClientEndpoint if ":" in address.host else HostnameEndpoint
-    return wrapClientTLS(creator, make(reactor, address.host, address.port, CONNECT_S))
+    counted: Any = CountedEndpoint(make(reactor, address.host, address.port, CONNECT_S), wire)
+    return wrapClientTLS(creator, counted)
 
 
 class Body(Protocol):
@@ -241,7 +247,7 @@ class Body(Protocol):
         self._limit = limit
         self._clock = clock
         self._pieces: list[bytes] = []
-        self._size = 0
+        self._size = self._heard = 0
         self._timer: Timer = clock.callLater(SILENCE_S, self._silent)
 
     def dataReceived(self, data: bytes) -> None:
@@ -251,8 +257,10 @@ class Body(Protocol):
             self._fail(PeerError(f"an answer of more than {self._limit} bytes"))
             return
         self._pieces.append(data)
-        cancel(self._timer)
-        self._timer = self._clock.callLater(SILENCE_S, self._silent)
+        if self._size >= self._heard + PIECE_BYTES:
+            self._heard = self._size
+            cancel(self._timer)
+            self._timer = self._clock.callLater(SILENCE_S, self._silent)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         """Take the end: of the answer, or of the connection."""

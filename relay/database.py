@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from changecapture.compact import Step
 from changecapture.core.scopes import Scopes, Terms
+from changecapture.core.vector import Vector
 from changecapture.errors import ChangeCaptureError, PeerError, RetryLater, Unwritable
 from changecapture.greeting import Greeting, Measured
 from changecapture.status import Status
@@ -30,7 +31,7 @@ from changecapture.store.interface import Instance
 from changecapture.sync import PullRequest, Received
 from relay.clock import Reactor, Timer, cancel
 from relay.exchange import Answer, Connection, Exchange
-from relay.journal import Ended
+from relay.journal import Ended, Stepped
 from relay.log import Log
 
 T = TypeVar("T")
@@ -226,6 +227,10 @@ class Database:
         """See Connection.answer."""
         return await self._do("answer", self._reader.call(lambda c: c.answer(request, terms)))
 
+    async def offer(self, request: PullRequest) -> Vector:
+        """See Connection.offer."""
+        return await self._do("offer", self._reader.call(lambda c: c.offer(request)))
+
     async def read_status(self) -> Status:
         """See Connection.read_status."""
         return await self._do("read_status", self._reader.call(lambda c: c.read_status()))
@@ -248,9 +253,11 @@ class Database:
         """See Connection.modules."""
         return await self._do("modules", self._reader.call(lambda c: c.modules()))
 
-    async def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+    async def write_journal(
+        self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]
+    ) -> None:
         """See Connection.write_journal."""
-        await self._do("write_journal", self._reader.call(lambda c: c.write_journal(ended, met)))
+        await self._do("write_journal", self._reader.call(lambda c: c.write_journal(ended, met, steps)))
 
     async def _do(self, verb: str, done: Deferred[T]) -> T:
         """Wait for a job; raise PeerError, or DatabaseAway for everything that is ours.
@@ -280,9 +287,20 @@ class Database:
                 self._log.failure("a mistake in changecapture")
             raise DatabaseAway("a mistake in changecapture, see the log") from error
         if self._told and self._refused in ("", verb):
+            await self._come_back()
+        return outcome
+
+    async def _come_back(self) -> None:
+        """Say that the database is back, or what is not finished in it."""
+        try:
+            unfinished = await self._reader.call(lambda c: c.find_unfinished())
+        except ChangeCaptureError:
+            return
+        if unfinished:
+            self._tell("warning", f"the database: {unfinished}")
+        elif self._told:
             self._log.info("the database is back")
             self._told = self._refused = ""
-        return outcome
 
     def _tell(self, level: Literal["info", "warning"], text: str, about: str = "") -> None:
         """Say it once, until something else is to be said; ``about``: what it is, however it is worded."""

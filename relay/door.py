@@ -21,6 +21,7 @@ from zope.interface import implementer
 
 from relay import messages
 from relay.clock import Clock, Timer, cancel
+from relay.meter import Meter, Metered, count_protocol
 from relay.trust.tls import peer_device
 
 HANDSHAKE_S = 15.0
@@ -83,15 +84,17 @@ class Door(WrappingFactory[Guest]):
         pairs: Callable[[], bool],
         clock: Clock,
         handshake_s: float = HANDSHAKE_S,
+        meter: Meter | None = None,
     ) -> None:
         """``site`` serves who is let in; ``pairs``: whether a code is shown now; ``handshake_s``: how long a
-        connection may take to show who is behind it."""
+        connection may take to show who is behind it; ``meter`` counts what paired devices say."""
         base: Any = super()
         base.__init__(site)
         self._is_paired = is_paired
         self._pairs = pairs
         self._clock = clock
         self._handshake_s = handshake_s
+        self.meter = meter
         self._unknown: Counter[str] = Counter()
         self._known: dict[str, list[Guest]] = {}
 
@@ -126,6 +129,7 @@ class Door(WrappingFactory[Guest]):
             return
         self._forget_unknown(guest)
         guest.device, guest.limit = device, messages.BODY_LIMIT
+        self._count(guest, device)
         guests = self._known.setdefault(device, [])
         guests.append(guest)
         if len(guests) > self.most:
@@ -156,6 +160,12 @@ class Door(WrappingFactory[Guest]):
         for guest in list(self.protocols):
             guest.cut()
 
+    def _count(self, guest: Guest, device: str) -> None:
+        """Count a connection for its device, from its beginning."""
+        tls: Any = guest.transport
+        if self.meter is not None and isinstance(tls.transport, Metered):
+            tls.transport.bind(self.meter.of(device))
+
     def _forget_unknown(self, guest: Guest) -> None:
         self._unknown[guest.host] -= 1
         if self._unknown[guest.host] <= 0:
@@ -176,7 +186,10 @@ class Step(Factory):
 
     def buildProtocol(self, address: Any) -> Any:
         """Return what serves a connection; None hangs up."""
-        return None if self._door.is_full(address.host) else self._inside.buildProtocol(address)
+        if self._door.is_full(address.host):
+            return None
+        made = self._inside.buildProtocol(address)
+        return made if self._door.meter is None else count_protocol(made)
 
     def doStart(self) -> None:
         """A port opens."""

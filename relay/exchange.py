@@ -6,7 +6,7 @@ peer is malformed); ``open`` may raise ConfigError and DriftError too. ``Databas
 real one; tests bring their own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,17 +15,18 @@ from changecapture.apply import retry
 from changecapture.compact import Step, compact
 from changecapture.config import DatabaseURL, parse_url
 from changecapture.core.scopes import Scopes, Terms
-from changecapture.core.vector import load_vector
+from changecapture.core.vector import Vector, dump_vector, load_vector
 from changecapture.drift import describe_drift
+from changecapture.errors import ChangeCaptureError, ConfigError, NotInstalled
 from changecapture.greeting import Greeting, Measured, greet, meet
-from changecapture.memo import find_memo
+from changecapture.memo import Memo, find_memo
 from changecapture.status import Status, read_status
 from changecapture.store import open_store
-from changecapture.store.interface import Exchanged, Instance
+from changecapture.store.interface import Exchanged, Instance, InStep
 from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import PullRequest, Received
 from relay.config import RelayConfig
-from relay.journal import Ended
+from relay.journal import Ended, Stepped
 
 PRUNE_US = 3_600_000_000
 
@@ -48,6 +49,18 @@ class Answer(Protocol):
     @property
     def raises(self) -> bool:
         """Return whether the asking site will hold more by it, even without entries."""
+
+    @property
+    def third(self) -> bool:
+        """Return whether all of it is of third sites."""
+
+    @property
+    def offer(self) -> Vector:
+        """Return what of that the asking site has not heard of."""
+
+    @property
+    def end(self) -> int:
+        """Return how far the log reached for which it was made."""
 
 
 class Connection(Protocol):
@@ -74,6 +87,9 @@ class Connection(Protocol):
     def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """Return what the asking site lacks: one payload of bounded size."""
 
+    def offer(self, request: PullRequest) -> Vector:
+        """Return what the asking site lacks and has not heard of."""
+
     def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """Make a payload of the peer durable here, and show what can be shown."""
 
@@ -86,8 +102,13 @@ class Connection(Protocol):
     def look_for_drift(self) -> str:
         """Return what the application has changed since the installation, as one line, else nothing."""
 
-    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
-        """Keep which exchanges have ended, and what peers say of themselves."""
+    def write_journal(
+        self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]
+    ) -> None:
+        """Keep which exchanges have ended, what peers say of themselves, and who is in step."""
+
+    def find_unfinished(self) -> str:
+        """Return what an installation has not finished yet, as one line, else nothing."""
 
     def modules(self) -> list[str]:
         """Return the names of the modules that are synced here."""
@@ -117,8 +138,11 @@ class Exchange(Protocol):
     def follow_request(self, request: PullRequest, payload: bytes) -> PullRequest | None:
         """Return what to ask for while an answer is still being received, None when it is the last."""
 
-    def read_vector(self, text: str) -> Mapping[Any, int]:
+    def read_vector(self, text: str) -> Vector:
         """Return a vector that arrived, or is to be sent, to be compared with others; raise PeerError."""
+
+    def write_vector(self, vector: Vector) -> str:
+        """Return a vector as it is sent."""
 
 
 class DatabaseConnection:
@@ -159,6 +183,10 @@ class DatabaseConnection:
         """See Connection."""
         return sync.answer(self._store, request, terms)
 
+    def offer(self, request: PullRequest) -> Vector:
+        """See Connection."""
+        return sync.offer(self._store, request)
+
     def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """See Connection."""
         return sync.receive(self._store, peer, payload, terms)
@@ -180,7 +208,9 @@ class DatabaseConnection:
         """See Connection."""
         return describe_drift(self._store)
 
-    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+    def write_journal(
+        self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]
+    ) -> None:
         """See Connection."""
         for instance in met:
             self._store.write_instance(instance)
@@ -200,9 +230,20 @@ class DatabaseConnection:
                 for e in ended
             ]
         )
+        self._store.write_in_step(
+            [InStep(s.peer, s.direction, now - int(s.ago * 1_000_000), s.position) for s in steps]
+        )
         if now >= self._prune_at:
             self._store.prune_exchanges()
             self._prune_at = now + PRUNE_US
+
+    def find_unfinished(self) -> str:
+        """See Connection."""
+        tables, to_backfill = self._store.count_tables()
+        if tables and not to_backfill:
+            return ""
+        left = f"{to_backfill} of {tables} tables are not taken in yet" if tables else "no table is captured"
+        return f"the installation is not finished, {left} (changecapture install URL finishes it)"
 
     def modules(self) -> list[str]:
         """See Connection."""
@@ -221,6 +262,17 @@ class DatabaseConnection:
         return clients.put_changes(self._store, client, changes, since, accept)
 
 
+def _explain(error: NotInstalled, memo: Memo) -> ConfigError:
+    """Return what a person has to know where a site was, and nothing is installed any more."""
+    if memo.remembered is None:
+        return error
+    return ConfigError(
+        error.what,
+        why=f"site {memo.remembered.origin} was here: it was uninstalled, or this is another database",
+        mend="put the database back, or make a new site of it: changecapture install URL",
+    )
+
+
 def open_site(config: RelayConfig) -> SqlStore:
     """Return the store of a relay's site, for what is done beside the relay's own two connections."""
     url = parse_url(config.url)
@@ -237,7 +289,17 @@ class DatabaseExchange:
     def open(self) -> DatabaseConnection:
         """See Exchange."""
         url = parse_url(self._url) if isinstance(self._url, str) else self._url
-        return DatabaseConnection(open_store(url, memo=find_memo(url, self._state)))
+        memo = find_memo(url, self._state)
+        try:
+            store = open_store(url, memo=memo)
+        except NotInstalled as error:
+            raise _explain(error, memo) from error
+        try:
+            store.show_relay()
+        except ChangeCaptureError:
+            store.close()
+            raise
+        return DatabaseConnection(store)
 
     def read_greeting(self, text: str) -> Greeting:
         """See Exchange."""
@@ -251,6 +313,10 @@ class DatabaseExchange:
         """See Exchange."""
         return sync.follow_request(request, payload)
 
-    def read_vector(self, text: str) -> Mapping[Any, int]:
+    def read_vector(self, text: str) -> Vector:
         """See Exchange."""
         return load_vector(text)
+
+    def write_vector(self, vector: Vector) -> str:
+        """See Exchange."""
+        return dump_vector(vector)

@@ -20,9 +20,12 @@ from relay.address import Address, is_loopback
 from relay.clock import cancelled
 from relay.journal import Key, Traffic
 from relay.log import Log
+from relay.meter import Wire
 from relay.porch import Porch
 
 US = 1_000_000
+Device = tuple[str, str]
+"""The beginning of its id, and what people call it."""
 PREFIX = "changecapture_"
 LIFE_S = 60.0
 """Of a connection; the database may take a while."""
@@ -42,6 +45,10 @@ class Told(Protocol):
     @property
     def traffic(self) -> Mapping[Key, Traffic]:
         """Return what was exchanged since the start."""
+
+    @property
+    def wires(self) -> Mapping[Device, Wire]:
+        """Return what went over the wire since the start."""
 
     def read_status(self) -> Awaitable[Status | None]:
         """Return how the site stands, None while its database is away."""
@@ -71,6 +78,8 @@ HELP = {
     "traffic_entries_total": "Entries exchanged with a peer since the start, by direction",
     "traffic_bytes_total": "Bytes of payload exchanged with a peer since the start, by direction",
     "traffic_failures_total": "Exchanges with a peer that failed since the start, by direction",
+    "wire_bytes_total": "Bytes over the wire since the start, heads and TLS too, by device and direction",
+    "wire_connections_total": "Connections with a paired device since the start",
 }
 
 
@@ -94,7 +103,9 @@ def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def measure(name: str, status: Status | None, traffic: Mapping[Key, Traffic]) -> Iterator[Sample]:
+def measure(
+    name: str, status: Status | None, traffic: Mapping[Key, Traffic], wires: Mapping[Device, Wire]
+) -> Iterator[Sample]:
     """Yield what there is to tell of a site; ``status``: None while its database is away."""
     site = (("site", name),)
     yield Sample("up", float(status is not None), site)
@@ -121,6 +132,11 @@ def measure(name: str, status: Status | None, traffic: Mapping[Key, Traffic]) ->
         yield Sample("traffic_entries_total", sum_.entries, way)
         yield Sample("traffic_bytes_total", sum_.bytes, way)
         yield Sample("traffic_failures_total", sum_.failures, way)
+    for (device, called_so), wire in wires.items():
+        of = (*site, ("device", device), ("name", called_so))
+        yield Sample("wire_bytes_total", wire.sent, (*of, ("direction", "out")))
+        yield Sample("wire_bytes_total", wire.received, (*of, ("direction", "in")))
+        yield Sample("wire_connections_total", wire.connections, of)
 
 
 class _Page(Resource):
@@ -184,5 +200,5 @@ class Health:
     async def _metrics(self) -> tuple[int, str]:
         samples: list[Sample] = []
         for site in self._sites:
-            samples += measure(site.name, await site.read_status(), site.traffic)
+            samples += measure(site.name, await site.read_status(), site.traffic, site.wires)
         return 200, write_metrics(samples)

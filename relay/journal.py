@@ -23,6 +23,8 @@ from relay.clock import Clock, Timer, cancel, cancelled
 from relay.messages import clean
 
 WRITE_S = 1.0
+STEP_S = 30.0
+"""How often it is written down that nothing has changed: who is in step still is."""
 STALE_S = 120.0
 """After so long without a call the other end is taken to have given up."""
 SHAPE_LIMIT = 64
@@ -45,6 +47,16 @@ class Ended:
     outcome: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """That a peer was in step: as ``store.interface.InStep``, but how many seconds ago."""
+
+    peer: str
+    direction: Direction
+    ago: float
+    position: int
+
+
 @dataclass(slots=True)
 class Traffic:
     """What was exchanged with a peer in one direction since the start."""
@@ -64,7 +76,7 @@ class _Exchange:
     outcome: str = CUT
 
 
-Write = Callable[[Sequence[Ended], Sequence[Instance]], Awaitable[None]]
+Write = Callable[[Sequence[Ended], Sequence[Instance], Sequence[Stepped]], Awaitable[None]]
 Key = tuple[str, Direction]
 
 
@@ -87,8 +99,11 @@ class Journal:
         self._met: dict[str, Instance] = {}
         self._known: dict[str, Instance] = {}
         """What peers said of themselves: to be written, and written."""
+        self._steps: dict[Key, tuple[float, int]] = {}
+        self._stepped: dict[Key, tuple[float, int]] = {}
+        """Who is in step, when it was seen, and up to which position: to be written, and written."""
         self._timer: Timer | None = None
-        self._soon = False
+        self._soon = self._stopped = False
         self._writing: Deferred[None] | None = None
 
     def note(
@@ -137,8 +152,17 @@ class Journal:
             self._met[site] = instance
             self._wind()
 
+    def in_step(self, peer: str, direction: Direction, position: int = 0) -> None:
+        """A peer had all that is sent to it, up to a position of the log here ("out"), or we all of its."""
+        key, now = (peer, direction), self._clock.seconds()
+        before = self._stepped.get(key)
+        if before is None or before[1] != position or now - before[0] >= STEP_S:
+            self._steps[key] = now, position
+            self._wind()
+
     async def stop(self) -> None:
-        """Write down what there is, if that works at once."""
+        """Write down what there is, if that works at once; what is noted later is forgotten."""
+        self._stopped = True
         cancel(self._timer)
         for key in list(self._open):
             self._end(key)
@@ -151,11 +175,11 @@ class Journal:
 
     def _wind(self) -> None:
         """Come back when there is something to do: soon when an exchange has ended."""
-        soon = bool(self._ended or self._met)
+        soon = bool(self._ended or self._met or self._steps)
         if self._timer is not None and soon and not self._soon:
             cancel(self._timer)
             self._timer = None
-        if self._timer is None and (self._open or soon):
+        if self._timer is None and (self._open or soon) and not self._stopped:
             self._soon = soon
             self._timer = self._clock.callLater(WRITE_S if soon else STALE_S, self._look)
 
@@ -164,7 +188,7 @@ class Journal:
         stale = self._clock.seconds() - STALE_S
         for key in [key for key, exchange in self._open.items() if exchange.ended <= stale]:
             self._end(key)
-        if (self._ended or self._met) and self._writing is None:
+        if (self._ended or self._met or self._steps) and self._writing is None:
             self._writing = Deferred.fromCoroutine(self._write_down())
             self._writing.addErrback(cancelled)
             self._writing.addCallback(self._written)
@@ -176,20 +200,24 @@ class Journal:
         self._wind()
 
     async def _write_down(self) -> None:
-        batch, met = list(self._ended), dict(self._met)
-        if not batch and not met:
+        batch, met, steps = list(self._ended), dict(self._met), dict(self._steps)
+        if not batch and not met and not steps:
             return
         self._ended.clear()
         self._met.clear()
+        self._steps.clear()
         now = self._clock.seconds()
         ended = [
             Ended(e.exchange, *key, e.entries, e.bytes, now - e.started, now - e.ended, e.outcome)
             for key, e in batch
         ]
+        stepped = [Stepped(*key, now - at, position) for key, (at, position) in steps.items()]
         try:
-            await self._write(ended, list(met.values()))
+            await self._write(ended, list(met.values()), stepped)
         except RetryLater:
             self._ended.extendleft(reversed(batch))
             self._met = met | self._met
+            self._steps = steps | self._steps
         else:
             self._known |= met
+            self._stepped |= steps

@@ -4,7 +4,8 @@
 |--------|--------------------------------|--------------------------------------------------------|
 | hello  | greeting, card, introduction   | greeting, card, introduction                           |
 | pull   | request (JSON), exchange, wait_s | payload; empty: "I have news, ask again in a moment"; |
-|        |                                | "!": "ask again at once"                               |
+|        |                                | "!": "ask again at once"; "?" and a vector: an offer,  |
+|        |                                | "this I have of third sites, should they not tell you" |
 | push   | site, exchange, payload        | what the called site lacks, as the request (JSON) that |
 |        |                                | it would pull with; empty: "I pull from you myself"    |
 | verify | question (JSON)                | answer (JSON; ``changecapture.verify.questions``)      |
@@ -57,6 +58,9 @@ CALLS: dict[str, tuple[type, ...]] = {
 }
 ASK, ASK_NOW = b"", b"!"
 """Answers to a pull that are no payload."""
+OFFER = b"?"
+OFFER_LIMIT = 64 * 1024
+"""Bytes of an offer: who lacks so much is sent it."""
 PAIRING = ("pair", "confirm")
 """The calls of who is not paired."""
 STRANGER_LIMIT = 64 * 1024
@@ -165,6 +169,24 @@ def read_payload(body: bytes) -> bytes:
     if not isinstance(answer, bytes):
         raise PeerError("the answer to a pull is not a Binary")
     return answer
+
+
+def write_offer(vector: str) -> bytes | None:
+    """Return the answer to a pull that offers what a vector says; None when it is too long for that."""
+    offer = OFFER + vector.encode()
+    return offer if len(offer) <= OFFER_LIMIT else None
+
+
+def read_offer(payload: bytes) -> str | None:
+    """Return the vector in an offer, None when the payload is none; raise PeerError."""
+    if not payload.startswith(OFFER):
+        return None
+    if len(payload) > OFFER_LIMIT:
+        raise PeerError("an offer that is too long")
+    try:
+        return payload.removeprefix(OFFER).decode()
+    except UnicodeDecodeError as error:
+        raise PeerError("not an offer", why=str(error)) from error
 
 
 def read_wants(body: bytes) -> str:

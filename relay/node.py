@@ -18,6 +18,7 @@ from relay.clock import Reactor
 from relay.config import RelayConfig
 from relay.discovery import Discovery, Network
 from relay.log import Log
+from relay.meter import Meter
 from relay.neighbours import Neighbours
 from relay.pace import Pace
 from relay.resource import Api, Server
@@ -51,7 +52,10 @@ class Node:
         self.hello = Hello(self.identity, self.peers)
         self.tokens = Tokens(directory)
         self.pace = Pace(reactor)
-        self.client = Client(reactor, identity=self.identity, is_paired=self.peers.is_paired)
+        self.meter = Meter()
+        self.client = Client(
+            reactor, identity=self.identity, is_paired=self.peers.is_paired, meter=self.meter
+        )
         self.desk = Desk(own=self.identity.device, name=config.name, peers=self.peers, clock=reactor)
         self.neighbours = Neighbours(own=self.identity.device, is_paired=self.peers.is_paired)
         self.api = Api(desk=self.desk, peers=self.peers, pace=self.pace, log=log)
@@ -60,7 +64,12 @@ class Node:
         self.port = 0
         """The port that it listens on, once started."""
         self._server = Server(
-            self.api, identity=self.identity, peers=self.peers, desk=self.desk, reactor=reactor
+            self.api,
+            identity=self.identity,
+            peers=self.peers,
+            desk=self.desk,
+            meter=self.meter,
+            reactor=reactor,
         )
         self._discovery: Discovery | None = None
         self._config = config

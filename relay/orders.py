@@ -64,7 +64,11 @@ class Orders:
             "done": {
                 "device": self._node.identity.device[:SHORT],
                 "peers": [
-                    {**_describe(peer), "addresses": [str(a) for a in near.get(peer.device, ())]}
+                    {
+                        **_describe(peer),
+                        "addresses": [str(a) for a in near.get(peer.device, ())],
+                        "wire": asdict(self._node.meter.of(peer.device)),
+                    }
                     for peer in peers.all()
                 ],
                 "others": [

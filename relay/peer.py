@@ -10,6 +10,7 @@ commands before it.
 from collections import deque
 from collections.abc import Coroutine
 from dataclasses import replace
+from math import ceil
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -28,7 +29,7 @@ from relay.database import Database, DatabaseAway
 from relay.journal import Journal, new_exchange
 from relay.load import Load, Timing
 from relay.log import Log
-from relay.messages import GreetAnew, check_site
+from relay.messages import GreetAnew, check_site, read_offer
 from relay.pulls import Pulls
 from relay.push import Pusher
 from relay.session import Session
@@ -191,7 +192,7 @@ class Peer:
                 self._pusher.start(site, self._known)
             case states.Release(site):
                 self._pusher.stop()
-                self._pulls.ended(site)
+                self._pulls.forget(site)
                 self._leaders.release(site, self.address)
             case states.Report(text, warning):
                 (self._log.warning if warning else self._log.info)(text)
@@ -286,8 +287,23 @@ class Peer:
         request = await self._next_request(site)
         while await self._pulls.wait(site, self._database.exchange.read_vector(request.vector)):
             request = await self._next_request(site)
+        if wait_s:
+            request, wait_s = self._weigh(site, request, wait_s)
         self._request = replace(request, size=self._load.size)
-        return states.Answered(await self._ask(self._request, wait_s))
+        payload = await self._ask(self._request, wait_s)
+        offer = read_offer(payload)
+        if offer is not None:
+            self._pulls.offered(site, self._database.exchange.read_vector(offer))
+        return states.Answered(payload)
+
+    def _weigh(self, site: str, request: PullRequest, wait_s: int) -> tuple[PullRequest, int]:
+        """Return what to ask a site that has news of third sites, and how long it may hold that: not at all
+        when nobody else is expected to bring them."""
+        exchange = self._database.exchange
+        lacked, left = self._pulls.weigh(site, exchange.read_vector(request.vector))
+        if not lacked:
+            return request, wait_s
+        return replace(request, heard=exchange.write_vector(lacked)), min(wait_s, ceil(left))
 
     async def _next_request(self, site: str) -> PullRequest:
         self._ends = self._pulls.ends
@@ -331,6 +347,7 @@ class Peer:
             last=received.last,
         )
         if received.last:
+            self._journal.in_step(site, "in")
             self._exchange = new_exchange()
             self._pulls.ended(site)
         self._watch.received(site, received)

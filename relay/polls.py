@@ -3,9 +3,8 @@
 A held poll was asked with the vector that the asking site had then. What may be said to it depends
 on what has happened since:
 - news of our own: answer again, with the entries: nobody else can have given them to that site;
-- news that we received from a third site: "ask again", since the asking site may have it from there too, and
-  its vector of now says so. In a mesh of n sites this spares the n^2 payloads per change that answering
-  would cost;
+- news that we received from a third site: an offer, since the asking site may have it from there too. In a
+  mesh of n sites this spares the n^2 payloads per change that answering would cost;
 - news that we received from the asking site itself: hold on, but from now on its vector is out of
   date and an answer made with it would echo its own changes.
 Own news after either of the others: "ask again at once", with the vector of now.
@@ -35,6 +34,7 @@ class Outcome(Enum):
     """Why a poll is held no longer."""
 
     ANSWER = "answer again with the same request"
+    OFFER = "offer what is here of third sites"
     ASK = "let the peer ask again, in a moment"
     ASK_NOW = "let the peer ask again at once"
 
@@ -77,6 +77,11 @@ class Poll:
         elif self._telling is None:
             self._telling = self._clock.callLater(self._wait_s, self._tell_third)
 
+    def offered(self) -> None:
+        """The site knows of third ones' news here, and waits for them from elsewhere: an answer made with its
+        vector of now would bring them."""
+        self._stale = self.tells = True
+
     def let_go(self) -> None:
         """End it now, whatever came."""
         self._ended = True
@@ -101,7 +106,7 @@ class Poll:
 
     def _outcome(self) -> Outcome:
         if not self._own:
-            return Outcome.ASK
+            return Outcome.OFFER if self.tells else Outcome.ASK
         old = self._stale or self.tells or self._telling is not None
         return Outcome.ASK_NOW if old else Outcome.ANSWER
 

@@ -121,6 +121,7 @@ class Pusher:
                     wanted = await self._carry(site, exchange, answer)
                     exchange = new_exchange() if answer.last else exchange
                     continue
+                self._journal.in_step(site, "out", answer.end)
                 outcome = await poll.hold(HOLD_S)
             finally:
                 self._polls.close(poll)

@@ -25,6 +25,7 @@ from relay.calls import Calls
 from relay.clock import cancelled
 from relay.door import Door, Step
 from relay.log import Log
+from relay.meter import Meter
 from relay.pace import Pace
 from relay.trust.desk import Desk
 from relay.trust.identity import Identity
@@ -166,14 +167,18 @@ class _OneFamilyPort(Port):
 class Server:
     """The calls on a port, with the connections that it has."""
 
-    def __init__(self, api: Api, *, identity: Identity, peers: Peers, desk: Desk, reactor: Any) -> None:
+    def __init__(
+        self, api: Api, *, identity: Identity, peers: Peers, desk: Desk, meter: Meter, reactor: Any
+    ) -> None:
         """Make it; ``listen`` opens the port."""
         make_root: Any = _Root
         root = make_root()
         root.putChild(messages.PATH.removeprefix(b"/"), api)
         quiet: Any = _QuietSite
         site = quiet(root, requestFactory=BoundedRequest, timeout=IDLE_CONNECTION_S, reactor=reactor)
-        self.door = Door(site, is_paired=peers.is_paired, pairs=lambda: desk.is_open, clock=reactor)
+        self.door = Door(
+            site, is_paired=peers.is_paired, pairs=lambda: desk.is_open, clock=reactor, meter=meter
+        )
         self._step = Step(self.door, Contexts(identity, self.door.accepts), reactor)
         self._reactor = reactor
         self._ports: list[Any] = []

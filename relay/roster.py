@@ -70,10 +70,6 @@ class Roster:
         """Return the sites that are spoken to."""
         return set(self._leaders)
 
-    def count(self) -> int:
-        """Return how many sites are spoken to."""
-        return len(self._leaders)
-
     def lead(self, site: str, address: Address) -> None:
         """Speak to the site over this address."""
         self._leaders[site] = address

@@ -31,6 +31,7 @@ from relay.exchange import Exchange
 from relay.journal import Journal, Key, Traffic
 from relay.load import Timing
 from relay.log import Log, NamedLog
+from relay.meter import Wire
 from relay.node import Node
 from relay.orders import Orders
 from relay.peer import Peer
@@ -39,6 +40,7 @@ from relay.pulls import Pulls
 from relay.push import Pusher
 from relay.roster import Roster
 from relay.session import MAX_WAIT_HERE_S, Session, back_off, describe
+from relay.trust.identity import SHORT
 from relay.trust.peers import Paired, has_other_terms, is_other_list
 from relay.upkeep import Upkeep
 from relay.verify import Verifier
@@ -58,8 +60,10 @@ class SiteService(Service):
         log: Log,
         network: Network | None = None,
         timing: Timing | None = None,
+        program: dict[str, str] | None = None,
     ) -> None:
-        """Make the parts; nothing is opened before ``startService``."""
+        """Make the parts; nothing is opened before ``startService``. ``program``: the names of the sites of
+        this relay by their ids, as far as they are known."""
         self.name: str = config.name
         self.site: str | None = None
         """The id of this site, once the database has told it."""
@@ -68,10 +72,12 @@ class SiteService(Service):
         self._rng = rng
         self._log = log
         self._timing = timing or Timing()
+        self._program = program if program is not None else {}
         self._polls = Polls(reactor)
-        self._pulls = Pulls(reactor)
+        self._pulls = Pulls(reactor, self._pulled)
         self._roster: Roster | None = None
         self._meeting: Deferred[None] | None = None
+        self._ending: Deferred[None] | None = None
         self.node = Node(config, reactor=reactor, rng=rng, log=log, network=network)
         self.orders = Orders(self.node, self._modules, self._ask)
         self._control = Control(config.state, self.orders, reactor=reactor, log=log)
@@ -121,6 +127,14 @@ class SiteService(Service):
         """Return what was exchanged with whom since the start."""
         return self._journal.traffic
 
+    @property
+    def wires(self) -> Mapping[tuple[str, str], Wire]:
+        """Return what went over the wire, to and from each paired device, since the start."""
+        return {
+            (peer.device[:SHORT], peer.name): self.node.meter.of(peer.device)
+            for peer in self.node.peers.all()
+        }
+
     async def read_status(self) -> Status | None:
         """Return how the site stands, None while its database is away."""
         try:
@@ -149,7 +163,12 @@ class SiteService(Service):
     def stopService(self) -> Deferred[None]:
         """End everything, peers first, within bounds; fire when it has ended."""
         Service.stopService(self)
-        return Deferred.fromCoroutine(self._stop())
+        return self._end()
+
+    def _end(self) -> Deferred[None]:
+        if self._ending is None:
+            self._ending = Deferred.fromCoroutine(self._stop())
+        return self._ending
 
     async def _stop(self) -> None:
         if self._meeting is not None:
@@ -172,6 +191,14 @@ class SiteService(Service):
         greeting = await self._first_greeting()
         self.site = greeting.site
         self._log.info(f"this is {self._config.name}, site {self.site}")
+        other = self._program.setdefault(self.site, self.name)
+        if other != self.name:
+            self._log.warning(
+                f"{self.name} is stopped: it is the same site as {other}, whose database it is under another "
+                "spelling, or a copy of it (take one [[database]] away; a copy: changecapture site renew)"
+            )
+            self._reactor.callLater(0, self._end)
+            return
         self._roster = Roster(
             lambda roster, address, device: self._make_peer(roster, address, device, greeting),
             hears=self._polls.hears,
@@ -195,9 +222,7 @@ class SiteService(Service):
             self._log.warning(f"other sites are not looked for: {failure.getErrorMessage()}")
 
     def _make_peer(self, roster: Roster, address: Address, device: str | None, own: Greeting) -> Peer:
-        session = Session(
-            str(address), own_site=own.site, protocol=own.protocol, rng=self._rng, crowd=roster.count
-        )
+        session = Session(str(address), own_site=own.site, protocol=own.protocol, rng=self._rng)
         known = self.node.peers.get(device or "")
         if known is not None and known.sites:
             session.site = known.sites[-1]
@@ -291,8 +316,11 @@ def make_service(
 ) -> MultiService:
     """Return the whole relay: one child per database."""
     relay = MultiService()
+    program: dict[str, str] = {}
     for config in sites:
         named = NamedLog(config.name, log) if len(sites) > 1 else log
-        site = SiteService(config, open_exchange(config), reactor=reactor, rng=Random(), log=named)
+        site = SiteService(
+            config, open_exchange(config), reactor=reactor, rng=Random(), log=named, program=program
+        )
         Service.setServiceParent(site, relay)
     return relay

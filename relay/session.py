@@ -27,7 +27,7 @@ from enum import Enum
 from random import Random
 from typing import ClassVar, Literal
 
-from relay.messages import ASK, ASK_NOW
+from relay.messages import ASK, ASK_NOW, OFFER
 
 LISTEN_S = 25
 """How long a peer may hold a pull: the strictest routers forget a silent connection after 30 s."""
@@ -38,10 +38,7 @@ MAX_WAIT_HERE_S = 10.0
 REFUSED_S = 120.0
 QUICK_S = 1.0
 ASK_S = 0.1
-"""Between "I have news of a third site" and our asking for it, once to three times: mostly that site has told
-us too by then, and of several neighbours who say so not all are asked at once."""
-FEW = 5
-"""Of more sites that all have the same news each is given more time to tell it itself."""
+"""Between "ask again in a moment" and our asking, once to three times."""
 MAX_QUICK = 8
 """After so many empty answers in a row, each in less than QUICK_S, we pause."""
 MAX_EMPTY = 1000
@@ -211,11 +208,8 @@ def describe(source: str, entries: int, applied: int, parked: int) -> str:
 class Session:
     """The state of one address. ``handle`` is its only verb."""
 
-    def __init__(
-        self, address: str, *, own_site: str, protocol: int, rng: Random, crowd: Callable[[], int] = lambda: 1
-    ) -> None:
-        """Begin idle. ``own_site`` and ``protocol`` are ours; ``address`` is for people; ``crowd`` tells how
-        many sites are spoken to."""
+    def __init__(self, address: str, *, own_site: str, protocol: int, rng: Random) -> None:
+        """Begin idle. ``own_site`` and ``protocol`` are ours; ``address`` is for people."""
         self.state = State.IDLE
         self.site: str | None = None
         """The site that answered here last, whether or not we lead it."""
@@ -225,7 +219,6 @@ class Session:
         self._own_site = own_site
         self._protocol = protocol
         self._rng = rng
-        self._crowd = crowd
         self._failures = 0
         self._quick = 0
         self._asked_at = 0.0
@@ -288,8 +281,8 @@ class Session:
 
     def _answered(self, event: Answered, now: float) -> Commands:
         assert self.site is not None
-        if event.payload in (ASK, ASK_NOW):
-            return self._ask_anew(event.payload == ASK_NOW, now)
+        if event.payload in (ASK, ASK_NOW) or event.payload.startswith(OFFER):
+            return self._ask_anew(event.payload != ASK, now)
         self.state = State.APPLYING
         return (Receive(self.site, event.payload),)
 
@@ -304,13 +297,13 @@ class Session:
         return reports + self._next(event.last, progress=event.entries > 0, now=now)
 
     def _ask_anew(self, at_once: bool, now: float) -> Commands:
-        """Ask again: at once where the peer has news of its own, in a moment where those of a third site."""
+        """Ask again, at once or in a moment; who says so all the time is asked once a second."""
         self._quick = self._quick + 1 if now - self._asked_at < QUICK_S else 0
         if at_once and self._quick <= MAX_QUICK:
             return (self._pull(LISTEN_S, now),)
         self.state = State.PAUSING
-        pause = ASK_S * self._rng.uniform(1.0, 3.0) * max(1.0, self._crowd() / FEW)
-        return (self._sleep(MIN_WAIT_S if self._quick > MAX_QUICK else min(MIN_WAIT_S, pause), now),)
+        pause = ASK_S * self._rng.uniform(1.0, 3.0)
+        return (self._sleep(MIN_WAIT_S if self._quick > MAX_QUICK else pause, now),)
 
     def _next(self, last: bool, *, progress: bool, now: float) -> Commands:
         """Return the next pull of the round, or a pause when the peer only keeps us running."""

@@ -30,8 +30,9 @@ class Mutation(NamedTuple):
 
     @property
     def word(self) -> str:
-        """What is in the names of the tests that must notice: '' where it is any of them."""
-        return f"test_{self.rule.partition(':')[0].lower()}_" if self.tests is BESIDE else ""
+        """What is in the names of the tests that must notice, a rule's number; '' where it is any of them."""
+        number, colon, _ = self.rule.partition(":")
+        return f"test_{number.lower()}_" if colon else ""
 
 
 MERGE, CHANGE, CLOCK, VECTOR, TREE = (
@@ -226,6 +227,12 @@ MUTATIONS = (
     ),
     Mutation("R10: digests tell two lives apart", LIVES, "        if strange:", "        if False:"),
     Mutation(
+        "R10: each of the latest names is compared",
+        LIVES,
+        "passed + 1 if len(found) <= NEAR else 2 * passed",
+        "max(1, 2 * passed)",
+    ),
+    Mutation(
         "R10: they parted before the first difference",
         LIVES,
         "if agrees and number < min(strange))",
@@ -350,8 +357,8 @@ MUTATIONS = (
     Mutation(
         "R20: a new key is an insert",
         COALESCE,
-        "            change.whole, change.alive = True, True\n            for other",
-        "            change.alive = True\n            for other",
+        "            change.whole, change.alive = True, True\n            again",
+        "            change.alive = True\n            again",
     ),
     Mutation(
         "R20: what named the former key is left behind",
@@ -362,8 +369,14 @@ MUTATIONS = (
     Mutation(
         "R20: who refers is published again",
         COALESCE,
-        "                changes.setdefault(other.row, other).whole = True",
-        "                pass",
+        "            again += referring(store, table, item.key, named[item.key])\n",
+        "",
+    ),
+    Mutation(
+        "R20: nobody wrote the other columns",
+        COALESCE,
+        "change.whole = change.whole or change.version is None\n    change.columns = {name",
+        "change.whole = True\n    change.columns = {name",
     ),
     Mutation(
         "R21: whole transactions in mid-apply",

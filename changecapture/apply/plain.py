@@ -1,32 +1,28 @@
-"""Step 3 in bulk: rows that need no decision, written column by column.
+"""Steps 1 to 6 in bulk: rows that need no decision, written column by column.
 
-A row is *plain* when one entry, which says that it lives, is all that is known of it, here and in the batch;
-when no key is joined, nothing of its thing is dead, every row that it refers to is here, and all its values
-fit. Nothing can conflict then, and the entry is the row. Whatever is not plain, or is refused, is left to
-``show``; a batch that ends the life of any row is left whole. Both ways come to the same tables, log and
-versions (tests/property/test_plain.py).
+A row is *plain* when the batch has one entry for it, which says that it lives, and either nothing else is
+known of it, here and anywhere, or its author had seen all that is (``follows``); when no key is joined,
+nothing of its thing is dead, no conflict about it is open, every row that it refers to is here, and all its
+values fit. Nothing can conflict then: the entry is the row, or what changes in it. Whatever is not plain, is
+busy or refused, is left to ``show``; a batch that ends the life of any row is left whole. Both ways come to
+the same tables, log and versions (tests/property/test_plain.py).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress, repeat
-from typing import Any
 
-from changecapture.apply.localise import PLAIN_TYPES, find_fits, resolve
+from changecapture.apply.alike import Unfit, by_shape, localise_columns, name_columns
+from changecapture.apply.localise import locate
 from changecapture.apply.show import publish_held
 from changecapture.apply.things import LIVES
 from changecapture.apply.work import Work, ends_all
-from changecapture.core.change import ALIVE, UNSEEN, Entry, Row
-from changecapture.core.codec import KEY_LENGTH
-from changecapture.core.fit import Fit, find_key_fit
-from changecapture.core.merge import read_columns
-from changecapture.core.table import SyncedColumn, SyncedTable
-from changecapture.core.wire import check_text
+from changecapture.core.change import Entry, Row, Version, add_names
+from changecapture.core.merge import follows, read_columns
+from changecapture.core.table import SyncedTable
 from changecapture.errors import DataError, RetryLater
 from changecapture.store.interface import Store
-
-Column = Sequence[Any]
 
 
 @dataclass(slots=True)
@@ -39,23 +35,37 @@ class Plain:
     stirred: set[Row] = field(default_factory=set)
 
 
-class Unfit(Exception):
-    """A value needs a closer look: the rows are left."""
+@dataclass(slots=True)
+class Group:
+    """The rows of one table that may be plain: entries of new ones, and of known ones with what is known."""
+
+    table: SyncedTable
+    new: list[Entry] = field(default_factory=list)
+    next: list[Entry] = field(default_factory=list)
+    versions: Mapping[Row, Version] = field(default_factory=dict)
+    here: dict[str, str] = field(default_factory=dict)
+    """The local keys of the known rows, once they are locked."""
 
 
 def write_plain(store: Store, entries: Sequence[Entry]) -> Plain:
-    """Insert the rows that are plain, parents first, and log them."""
+    """Write the rows that are plain, parents first, and log them."""
     plain = Plain()
     if not _may_be_plain(store, entries):
         plain.left += entries
         return plain
-    for table, group in _by_table(store, entries, plain):
-        for names, alike in _by_shape(_find_new(store, table, group, plain)).items():
-            _write_alike(store, table, names, alike, plain)
+    groups = [_sort(store, table, group, plain) for table, group in _by_table(store, entries, plain)]
+    for group in groups:
+        _hold(store, group, plain)
+    for group in groups:
+        group.new = _write(store, group, group.new, plain, _insert)
     if store.has_captured():
-        _leave_touched(store, plain)
-    store.append_first(plain.written)
-    plain.stirred.update(store.read_waiting_for([entry.row for entry in plain.written]))
+        _leave_touched(store, groups, plain)
+    if _brings_absent(store, plain.left):
+        for group in groups:
+            group.next = _leave(group.next, group.here, plain)
+    for group in groups:
+        group.next = _write(store, group, group.next, plain, _update)
+    _log(store, groups, plain)
     return plain
 
 
@@ -74,16 +84,6 @@ def _by_table(store: Store, entries: Iterable[Entry], plain: Plain) -> list[tupl
     return sorted(found, key=lambda item: store.ranks.get(item[0].name, 0))
 
 
-def _leave_touched(store: Store, plain: Plain) -> None:
-    """Step 5: publish what the application did to these rows meanwhile, and leave those rows."""
-    tables = store.tables_by_wire
-    works = [Work(tables[e.table], e.row, [e], inserted=True) for e in plain.written]
-    plain.stirred.update(work.row for work in publish_held(store, works))
-    if plain.stirred:
-        plain.left += [work.fresh[0] for work in works if work.row in plain.stirred]
-        plain.written = [work.fresh[0] for work in works if work.row not in plain.stirred]
-
-
 def _may_be_plain(store: Store, entries: Iterable[Entry]) -> bool:
     return (
         store.mapping is None and not store.has_aliases() and all(LIVES in entry.columns for entry in entries)
@@ -98,108 +98,130 @@ def _suits(table: SyncedTable) -> bool:
     return identity.columns[0].kind == "text" and identity.columns[0].reference is None
 
 
-def _find_new(store: Store, table: SyncedTable, entries: Sequence[Entry], plain: Plain) -> list[Entry]:
-    """Return the entries of rows that nothing else is known of, nor anything dead of what is one thing with
-    them; leave the others."""
+def _sort(store: Store, table: SyncedTable, entries: Sequence[Entry], plain: Plain) -> Group:
+    """Return the entries that are all that is known of a row, or all that its author had not seen; leave
+    the others."""
+    rows = list(map(Row, repeat(table.wire), [entry.key for entry in entries]))
+    group = Group(table, versions=store.read_versions(rows))
+    odd = store.read_parked(rows)
+    odd |= {row for _, row, *_ in store.read_open_conflicts(group.versions)}
+    if len(set(rows)) < len(rows):
+        odd |= {row for row, times in Counter(rows).items() if times > 1}
+    for row, entry in zip(rows, entries, strict=True):
+        version = group.versions.get(row)
+        if row in odd or not follows(version, (entry,)):
+            plain.left.append(entry)
+        elif version is None:
+            group.new.append(entry)
+        else:
+            (group.next if version.alive else plain.left).append(entry)
+    group.new = _leave(group.new, _find_hidden(store, table, group.new), plain)
+    return group
+
+
+def _find_hidden(store: Store, table: SyncedTable, entries: Sequence[Entry]) -> set[str]:
+    """Return the keys of rows that may be here unknown, or of whose thing something dead is known."""
     keys = [entry.key for entry in entries]
-    rows = list(map(Row, repeat(table.wire), keys))
-    known = {row.key for row in store.read_versions(rows)}
-    known |= {row.key for row in store.read_parked(rows)}
+    hidden: set[str] = set()
     if not table.identity.indexed:  # nothing would refuse a second one
-        known |= store.find_rows(table, {key: [key] for key in keys})
-    if len(set(keys)) < len(keys):
-        known |= {key for key, times in Counter(keys).items() if times > 1}
+        hidden |= store.find_rows(table, {key: [key] for key in keys})
     kin: Iterable[str] = table.kin
     if table.kind is not None:
         kin = {str(read_columns(entry).get(table.kind)).lower() for entry in entries} & set(kin)
-    known |= {row.key for row in store.find_dead([Row(name, key) for name in kin for key in keys])}
-    if not known and all(entry.base_seen == 0 for entry in entries):
-        return list(entries)
-    new = [entry.base_seen == 0 and entry.key not in known for entry in entries]
-    plain.left += (entry for entry, is_new in zip(entries, new, strict=True) if not is_new)
-    return list(compress(entries, new))
+    return hidden | {row.key for row in store.find_dead([Row(name, key) for name in kin for key in keys])}
 
 
-def _by_shape(entries: Iterable[Entry]) -> dict[tuple[str, ...], list[Entry]]:
-    shapes: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
-    for entry in entries:
-        shapes[tuple(read_columns(entry))].append(entry)
-    return shapes
+def _leave(entries: list[Entry], keys: Iterable[str], plain: Plain) -> list[Entry]:
+    """Leave the entries with these keys; return the others."""
+    unwanted = set(keys)
+    if not unwanted:
+        return entries
+    plain.left += [entry for entry in entries if entry.key in unwanted]
+    return [entry for entry in entries if entry.key not in unwanted]
 
 
-def _write_alike(
-    store: Store, table: SyncedTable, names: Sequence[str], entries: Sequence[Entry], plain: Plain
-) -> None:
-    """Insert the rows of entries that have the same columns, those that refer to nothing absent."""
-    values = zip(*(read_columns(entry).values() for entry in entries), strict=True)
-    try:
-        columns, here = _localise(
-            store, table, dict(zip(names, values, strict=True)), [entry.key for entry in entries]
-        )
-        if not all(here):
-            columns = {name: list(compress(column, here)) for name, column in columns.items()}
-        if any(here):
-            with store.savepoint():
-                store.insert_columns(table, list(columns), list(columns.values()))
-    except (Unfit, DataError, RetryLater) as error:
-        if ends_all(store, error):
-            raise
-        plain.left += entries
-        return
-    plain.written += compress(entries, here)
-    plain.left += (entry for entry, is_here in zip(entries, here, strict=True) if not is_here)
+def _hold(store: Store, group: Group, plain: Plain) -> None:
+    """Step 1: lock the known rows that are there; leave those that are not, or are busy."""
+    keys = [entry.key for entry in group.next]
+    if keys:
+        group.here = store.hold_rows(group.table, locate(store, group.table, keys))
+        group.next = _leave(group.next, keys - group.here.keys(), plain)
 
 
-def _localise(
-    store: Store, table: SyncedTable, given: Mapping[str, Column], keys: list[str]
-) -> tuple[dict[str, Column], list[bool]]:
-    """Return the columns as they are written here, by name, and of each row whether what it names is here.
+def _leave_touched(store: Store, groups: Sequence[Group], plain: Plain) -> None:
+    """Step 5: publish what the application did to these rows meanwhile, and leave those rows."""
+    works = [Work(group.table, e.row, [e], inserted=True) for group in groups for e in group.new]
+    works += [
+        Work(group.table, e.row, [e], group.versions[e.row], group.here[e.key])
+        for group in groups
+        for e in group.next
+    ]
+    plain.stirred.update(work.row for work in publish_held(store, works))
+    for group in groups:
+        touched = {row.key for row in plain.stirred if row.table == group.table.wire}
+        group.new = _leave(group.new, touched, plain)
+        group.next = _leave(group.next, touched, plain)
 
-    Raises Unfit where a value has to be looked at by itself.
-    """
-    if UNSEEN in given or not all(given[ALIVE]):
-        raise Unfit
-    fits = find_fits(store, table)
-    here = [True] * len(keys)
-    columns: dict[str, Column] = {}
-    for column in table.columns:
-        if column.wire not in given:
+
+def _brings_absent(store: Store, entries: Iterable[Entry]) -> bool:
+    """Return whether a row may yet have to be inserted: who waits for a key has changed nothing (R8)."""
+    rows = {entry.row for entry in entries}
+    known = store.read_versions(rows)
+    return not all(row in known and known[row].alive for row in rows)
+
+
+Writer = Callable[[Store, Group, Sequence[str], Sequence[Entry]], list[bool]]
+"""Writes rows whose entries have the same columns; returns of each whether what it names is here."""
+
+
+def _write(store: Store, group: Group, entries: Sequence[Entry], plain: Plain, write: Writer) -> list[Entry]:
+    """Write rows, those with the same columns together; return the entries that are written, leave others."""
+    written: list[Entry] = []
+    for names, alike in by_shape(entries).items():
+        try:
+            here = write(store, group, names, alike)
+        except (Unfit, DataError, RetryLater) as error:
+            if ends_all(store, error):
+                raise
+            plain.left += alike
             continue
-        values = given[column.wire]
-        if not PLAIN_TYPES.issuperset(map(type, values)):
-            raise Unfit
-        if column.reference is not None:
-            values = _refer(store, column, values, here)
-        columns[column.name] = _fit(fits.get(column.name), values)
-    identity = table.identity.columns[0]
-    _fit(find_key_fit(identity, store.engine), keys)
-    columns[identity.name] = keys
-    return columns, here
+        written += compress(alike, here)
+        plain.left += (entry for entry, is_here in zip(alike, here, strict=True) if not is_here)
+    return written
 
 
-def _fit(fit: Fit | None, values: Column) -> Column:
-    if fit is None:
-        return values
-    try:
-        return [value if value is None else fit(value) for value in values]
-    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
-        raise Unfit from error
+def _insert(store: Store, group: Group, names: Sequence[str], entries: Sequence[Entry]) -> list[bool]:
+    """Step 3: insert rows."""
+    columns, here = localise_columns(store, group.table, names, entries)
+    columns |= name_columns(store, group.table, [entry.key for entry in entries])
+    if any(here):
+        part = [column if all(here) else list(compress(column, here)) for column in columns.values()]
+        with store.savepoint():
+            store.insert_columns(group.table, list(columns), part)
+    return here
 
 
-def _refer(store: Store, column: SyncedColumn, values: Column, here: list[bool]) -> Column:
-    """Return local values in place of keys; note in ``here`` which rows name one that is not here."""
-    wanted = set(values) - {None}
-    if not wanted:
-        return values
-    try:
-        for key in wanted:
-            if type(key) is not int:
-                check_text(key, KEY_LENGTH)
-    except ValueError as error:
-        raise Unfit from error
-    found = resolve(store, column, wanted)
-    if len(found) < len(wanted):
-        for place, key in enumerate(values):
-            if key is not None and key not in found:
-                here[place] = False
-    return list(map(found.get, values))
+def _update(store: Store, group: Group, names: Sequence[str], entries: Sequence[Entry]) -> list[bool]:
+    """Step 6: change rows. An edge of a tree may close a cycle: that is looked at elsewhere."""
+    if not set(names).isdisjoint(group.table.trees):
+        raise Unfit
+    columns, here = localise_columns(store, group.table, names, entries)
+    if columns and any(here):
+        local_keys = [group.here[entry.key] for entry in compress(entries, here)]
+        part = [column if all(here) else list(compress(column, here)) for column in columns.values()]
+        with store.savepoint():
+            store.update_columns(group.table, local_keys, list(columns), part)
+    return here
+
+
+def _log(store: Store, groups: Sequence[Group], plain: Plain) -> None:
+    """Append what is written, and keep what is known of the rows by it."""
+    new = [entry for group in groups for entry in group.new]
+    store.append_first(new)
+    plain.stirred.update(store.read_waiting_for([entry.row for entry in new]))
+    changed = [entry for group in groups for entry in group.next]
+    known = {entry.row: group.versions[entry.row] for group in groups for entry in group.next}
+    seen = [add_names(known[entry.row].seen, (entry,)) for entry in changed]
+    store.append_next(changed, seen)
+    store.forget_images(known)
+    plain.written = new + changed

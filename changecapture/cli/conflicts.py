@@ -28,7 +28,7 @@ HEADS = ("id", "table", "key", "column", "shown", "lost")
 
 @click.group("conflicts", epilog=EPILOG)
 def command() -> None:
-    """Show values that lost to a concurrent change, and decide which is right."""
+    """Show values that lost to a concurrent change, and decide."""
 
 
 @contextmanager

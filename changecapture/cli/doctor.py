@@ -9,7 +9,7 @@ import click
 
 from changecapture.cli.exits import NO
 from changecapture.cli.options import find_url, json_option, profile_option, url_argument
-from changecapture.cli.output import count, print_table
+from changecapture.cli.output import count, print_table, say
 
 if TYPE_CHECKING:
     from changecapture.doctor import Finding
@@ -24,6 +24,9 @@ Example:
 Exit status: 0 nothing to mend (the last line says when not all was looked at), 1 something to mend, 2 error.
 """
 
+FEW = 3
+"""Statements of a note that are printed: an Eden has one for each of 304 tables."""
+
 
 @click.command("doctor", epilog=EPILOG)
 @url_argument
@@ -34,11 +37,13 @@ Exit status: 0 nothing to mend (the last line says when not all was looked at), 
     "named with the GRANT that gives it. Left out: the account of the URL.",
 )
 @profile_option
+@click.option("--all", "whole", is_flag=True, help="Print all statements of a note, not the first few.")
 @json_option
-def command(url: str | None, role: str | None, profile: str | None, as_json: bool) -> int:
-    """Look for all that could keep changes from being captured or shipped, and say what mends it.
+def command(url: str | None, role: str | None, profile: str | None, whole: bool, as_json: bool) -> int:
+    """Say what could stop changes, and the statement that mends it.
 
-    Nothing is changed. Best run as an administrator: what the account cannot see is said.
+    All that could keep changes from being captured or shipped is looked for. Nothing is changed. Best run as
+    an administrator: what the account cannot see is said.
     """
     from changecapture.doctor import examine
     from changecapture.store import open_store
@@ -51,17 +56,22 @@ def command(url: str | None, role: str | None, profile: str | None, as_json: boo
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
     else:
-        _print(findings)
+        _print(findings, whole)
     return NO if any(finding.state == "mend" for finding in findings) else 0
 
 
-def _print(findings: Sequence["Finding"]) -> None:
+def _print(findings: Sequence["Finding"], whole: bool) -> None:
     print_table("Doctor", ("check", "state", "what"), [(f.check, f.state, f.what) for f in findings])
     for finding in findings:
         if finding.state != "well":
-            click.echo(f"\n{finding.state}: {finding.what}\n  why: {finding.why}")
-            for line in finding.mend:
-                click.echo(f"  {_spell(line)}")
+            click.echo()
+            say(f"{finding.state}: {finding.what}")
+            say(f"  why: {finding.why}")
+            shown = finding.mend[:FEW] if finding.state == "note" and not whole else finding.mend
+            for line in shown:
+                say(f"  {_spell(line)}")
+            if len(shown) < len(finding.mend):
+                click.echo(f"  .. and {len(finding.mend) - len(shown)} more: --all prints them")
     click.echo(f"\n{_sum_up(findings)}")
 
 

@@ -23,9 +23,10 @@ HEADS = ("time", "what", "site", "detail")
 @click.argument("third", metavar="KEY", required=False)
 @json_option
 def command(first: str | None, second: str | None, third: str | None, as_json: bool) -> None:
-    """Show one row's life over all sites: changes, deletes, conflicts, and how it stands here.
+    """Show one row's life over all sites.
 
-    Times are those of the sites where it happened. What was overtaken long ago may be compacted.
+    Changes, deletes, conflicts, and how it stands here. Times are those of the sites where it happened. What
+    was overtaken long ago may be compacted.
     """
     from changecapture.history import read_history
 

@@ -48,7 +48,7 @@ def command(
     origin: str | None,
     as_json: bool,
 ) -> None:
-    """Show the changes of all sites, in the order in which this one got them.
+    """Show the changes of all sites, in the order of arrival here.
 
     A change is there as soon as it is published: by the relay, within a second; else by sync or export.
     """

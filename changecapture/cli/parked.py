@@ -26,7 +26,7 @@ ADVISED = 20
 
 @click.group("parked", epilog=EPILOG)
 def command() -> None:
-    """Show rows that came and cannot be shown here, try them again, or decide what becomes of them."""
+    """Show rows that cannot be shown here, and decide about them."""
 
 
 @command.command("list", epilog=EPILOG)

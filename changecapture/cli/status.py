@@ -9,6 +9,7 @@ import click
 
 from changecapture.cli.options import find_url, url_argument
 from changecapture.cli.output import count, describe_age, print_table, say
+from changecapture.cli.standing import describe_standing, sum_up
 
 if TYPE_CHECKING:
     from changecapture.status import InstanceStatus, PeerStatus, Status
@@ -27,7 +28,11 @@ Example:
 @url_argument
 @click.option("--json", "as_json", is_flag=True, help="All of it as JSON; times are microseconds since 1970.")
 def command(url: str | None, as_json: bool) -> None:
-    """Show how a site stands: what waits, what it holds of the others, what needs a person."""
+    """Show whether all is well, who is in step, what waits.
+
+    The first line says it in short. Then: what the site holds of the others, what needs a person, the peers
+    and the last exchanges.
+    """
     from changecapture.drift import describe_drift
     from changecapture.history import read_names
     from changecapture.status import read_status
@@ -41,7 +46,12 @@ def command(url: str | None, as_json: bool) -> None:
     finally:
         store.close()
     if as_json:
-        click.echo(json.dumps({**_to_json(status), "drift": drift or None}, indent=2))
+        click.echo(
+            json.dumps(
+                {**_to_json(status), "drift": drift or None, "in_short": sum_up(status, drift, names)},
+                indent=2,
+            )
+        )
     else:
         _print(status, drift, names)
 
@@ -49,11 +59,12 @@ def command(url: str | None, as_json: bool) -> None:
 def _to_json(status: "Status") -> dict[str, object]:
     from changecapture.core.vector import dump_vector
 
-    return {**asdict(status), "vector": json.loads(dump_vector(status.vector))}
+    peers = [{**asdict(peer), "in_step": peer.in_step} for peer in status.peers]
+    return {**asdict(status), "vector": json.loads(dump_vector(status.vector)), "peers": peers}
 
 
 def _print(status: "Status", drift: str, names: Mapping[str, str]) -> None:
-    for name, text in _lines(status, drift):
+    for name, text in [("in short", sum_up(status, drift, names)), *_lines(status, drift)]:
         say(f"{name + ':':<14}{text}")
     if status.vector:
         rows = [(names.get(h.origin, ""), h.origin, str(h.epoch), str(h.number)) for h in status.held]
@@ -63,14 +74,15 @@ def _print(status: "Status", drift: str, names: Mapping[str, str]) -> None:
         peers = [
             (
                 names.get(p.site, p.site),
-                f"{_ago(status, p.contact_at)}{' (pulling)' if p.pulling else ''}",
+                describe_standing(status, p),
+                _ago(status, p.contact_at),
                 str(p.received),
                 _describe_clock(p),
             )
             for p in status.peers
         ]
         click.echo()
-        print_table("Peers", ("peer", "last contact", "received", "its clock"), peers)
+        print_table("Peers", ("peer", "in step", "last contact", "received", "its clock"), peers)
     if status.instances:
         click.echo()
         print_table("Instances", INSTANCE, [_instance(status, i) for i in status.instances])

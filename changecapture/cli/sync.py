@@ -84,7 +84,7 @@ def _describe(status: "Status") -> str:
 
 def _synchronise(left: "DatabaseURL", right: "DatabaseURL") -> tuple[int, "Status", "Status"]:
     from changecapture.memo import find_memo
-    from changecapture.pair import check_shared, synchronise_apart
+    from changecapture.pair import check_shared, note_in_step, synchronise_apart
     from changecapture.status import read_status
     from changecapture.store import open_store
     from changecapture.sync import Received
@@ -103,6 +103,8 @@ def _synchronise(left: "DatabaseURL", right: "DatabaseURL") -> tuple[int, "Statu
                     show(names[site], arrived[site], 0)
 
                 entries = synchronise_apart(first, second, advance)
+            if first.read_vector() == second.read_vector():
+                note_in_step(first, second)
             return entries, read_status(first), read_status(second)
         finally:
             second.close()

@@ -7,7 +7,7 @@ import click
 
 from changecapture.cli.exits import DONE, NO
 from changecapture.cli.options import confirm, find_url, json_option, url_argument
-from changecapture.cli.output import count
+from changecapture.cli.output import count, say
 from changecapture.errors import ChangeCaptureError
 
 if TYPE_CHECKING:
@@ -24,17 +24,20 @@ Example:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def command(url: str | None, yes: bool, as_json: bool) -> int:
-    """Take everything of changecapture out of a database again, after a question.
+    """Take everything of changecapture out of a database again.
 
-    The application's tables and rows stay as they are. The change history is lost: what was captured and
-    not sent yet, what other sites sent, deleted rows kept for audit, conflicts. Accounts stay, and are named.
-    Stop the relay first. The exit status is 1 when the question was answered with no.
+    It asks first. The application's tables and rows stay as they are. The change history is lost: what was
+    captured and not sent yet, what other sites sent, deleted rows kept for audit, conflicts. Another install
+    makes a new site of the database. Accounts stay, and are named. Stop the relay first. The exit status is 1
+    when the question was answered with no.
     """
-    from changecapture.install import find_traces, uninstall
+    from changecapture.install import find_traces, sees_relay, uninstall
 
     database = find_url(url)
     if not find_traces(database):
         return _report(database, None, as_json, f"nothing of changecapture is in {database}")
+    if sees_relay(database):
+        say(f"warning: a relay works with {database} at this moment: stop it first", err=True)
     if not yes and not _confirm(database):
         _report(database, None, as_json, "nothing was changed")
         return NO
@@ -52,7 +55,10 @@ def _report(database: "DatabaseURL", accounts: list[str] | None, as_json: bool, 
 
 def _describe_rest(accounts: list[str]) -> str:
     """Return what is to be done elsewhere."""
-    lines = ["a relay that still runs for it has nothing to work with: stop it"]
+    lines = [
+        "a relay that still runs for it has nothing to work with: stop it",
+        "another installation makes a new site of it: other sites keep what this one has sent",
+    ]
     if accounts:
         lines += [
             f"accounts that stay, for other databases may need them: {', '.join(accounts)}",

@@ -71,7 +71,9 @@ def _check_account(subject: Subject, *, there: bool) -> Iterator[Problem]:
         why = "every write of the application fails (error 1449)"
         yield Problem(f"triggers run as {account.NAME}, an account that does not exist", why, tuple(wanted))
     elif wanted:
-        why = "capture fails, the application's statement goes on: changes are missed"
+        why = "every write of the application fails (error 1142)"
+        if account.fires(subject.store):
+            why = "capture fails, the application's statement goes on: changes are missed"
         yield Problem(f"{account.NAME}, which triggers run as, lacks rights", why, (*wanted, RECONCILE))
     if there and not account.is_locked(subject.store):
         why = "nobody should log in as an account that may write the queue of changes"

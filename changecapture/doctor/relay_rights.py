@@ -40,6 +40,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "conflict": KEPT,
     "peer": KEPT,
     "meeting": KEPT,
+    "in_step": KEPT,
     "life": KEPT,
     "contested": APPENDED,
     "compaction": KEPT,
@@ -99,11 +100,13 @@ def _list_sequences(subject: Subject) -> list[str]:
 
 def check_relay_rights(subject: Subject) -> Iterator[Problem]:
     """What the relay's account lacks: one problem, and one GRANT for each object."""
-    store = subject.store
-    if store.engine == "mysql" and subject.role is not None and not can_see(store):
-        yield unseen(f"the rights of {subject.role}", "SELECT ON mysql.*")
-        return
-    account = find_account(store, subject.role)
+    store, role = subject.store, subject.role
+    if store.engine == "mysql" and role is not None and not can_see(store):
+        if not _is_named(read_account(store), role):
+            yield unseen(f"the rights of {role}", "SELECT ON mysql.*")
+            return
+        role = None  # its own rights everybody sees
+    account = find_account(store, role)
     if account is None:
         create = _creation(subject)
         grants = _grants(list_relay_rights(subject), create[1])
@@ -122,6 +125,12 @@ def check_relay_rights(subject: Subject) -> Iterator[Problem]:
             ("$ changecapture doctor URL --role relay",),
             "note",
         )
+
+
+def _is_named(account: str, role: str) -> bool:
+    """Return whether an account of MySQL is what a person calls NAME or NAME@HOST."""
+    name, _, host = role.replace("'", "").partition("@")
+    return account == f"'{name}'@'{host}'" or (not host and account.startswith(f"'{name}'@"))
 
 
 def find_account(store: SqlStore, role: str | None) -> str | None:

@@ -24,9 +24,10 @@ def append_changes(store: Store, changes: Iterable[Change]) -> None:
 
 
 def _has_effect(change: Change) -> bool:
+    writes = bool(change.columns) or change.late != "{}"
     if change.alive is False and change.version is not None and not change.version.alive:
-        return bool(change.columns) or change.late != "{}"
-    return change.alive is not None or bool(change.columns)
+        return writes
+    return change.alive is not None or writes
 
 
 def _append(store: Store, changes: list[Change]) -> None:

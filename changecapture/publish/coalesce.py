@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from changecapture.core import values
 from changecapture.core.change import (
     BACKFILL,
     CHANGING,
@@ -33,6 +34,7 @@ def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Capture
     }
     versions = store.read_versions(rows)
     changes: dict[Row, Change] = {}
+    again: list[Change] = []
 
     def change_of(table: SyncedTable, local_key: str, key: str) -> Change:
         row = Row(table.wire, key)
@@ -53,10 +55,12 @@ def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Capture
             # MySQL fires its triggers for UPDATE IGNORE too, when the row is left as it was.
             left.announced = left.announced or {}
             change.whole, change.alive = True, True
-            for other in referring(store, table, item.key):
-                changes.setdefault(other.row, other).whole = True
+            again += referring(store, table, item.key, named[item.key])
             for other in renamed(store, table, item.key, named[item.old_key]):
-                changes.setdefault(other.row, other).captured_at = item.captured_at
+                found = changes.setdefault(other.row, other)
+                found.captured_at, found.whole = item.captured_at, found.whole or other.whole
+                if other.alive:
+                    again += referring(store, other.table, other.local_key, other.row.key)
         else:
             columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}
             if item.operation == UPDATE:
@@ -64,9 +68,20 @@ def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Capture
                 if store.engine == "mysql" and may_be_refused(table, columns):
                     change.doubted |= columns.keys()
             _add(change, item, columns)
+    for other in again:
+        _refer(changes.setdefault(other.row, other), json.loads(other.late))
     for left in left_behind(store, every):
         changes.setdefault(left.row, left)
     return changes
+
+
+def _refer(change: Change, named: dict[str, str]) -> None:
+    """Let a change name by their new keys what its row refers to; whoever has not the row needs all of it."""
+    change.whole = change.whole or change.version is None
+    change.columns = {name: value for name, value in change.columns.items() if name not in named}
+    change.twice -= named.keys()
+    change.doubted -= named.keys()
+    change.late = values.dump({**json.loads(change.late), **named})
 
 
 def may_be_refused(table: SyncedTable, written: Collection[str]) -> bool:

@@ -4,8 +4,12 @@ A ``Spell`` says how the values of a column stand in a line: a %-pattern, and wh
 None where the pattern says it for all of them.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
+
+from changecapture.core.values import dump
 
 Column = Sequence[Any]
 """The values of one column, at least one."""
@@ -16,17 +20,25 @@ Spell = Callable[[Column], Spelled]
 
 
 def write_lines(
-    columns: Sequence[Column], spell: Spell, *, between: str, around: tuple[str, str]
+    columns: Sequence[Column],
+    spell: Spell | Sequence[Spell],
+    *,
+    between: str,
+    around: tuple[str, str],
 ) -> Iterator[list[str]]:
-    """Yield the lines of rows that are given column by column, some at a time."""
+    """Yield the lines of rows that are given column by column, some at a time; ``spell``: of all columns or
+    of each."""
+    spells = spell if isinstance(spell, Sequence) else [spell] * len(columns)
     for start in range(0, len(columns[0]) if columns else 0, ROWS):
-        yield _write_some([column[start : start + ROWS] for column in columns], spell, between, around)
+        yield _write_some([column[start : start + ROWS] for column in columns], spells, between, around)
 
 
-def _write_some(columns: Sequence[Column], spell: Spell, between: str, around: tuple[str, str]) -> list[str]:
+def _write_some(
+    columns: Sequence[Column], spells: Sequence[Spell], between: str, around: tuple[str, str]
+) -> list[str]:
     patterns: list[str] = []
     given: list[Sequence[Any]] = []
-    for column in columns:
+    for column, spell in zip(columns, spells, strict=True):
         pattern, items = spell(column)
         patterns.append(pattern)
         if items is not None:
@@ -35,6 +47,28 @@ def _write_some(columns: Sequence[Column], spell: Spell, between: str, around: t
     if not given:
         return [line % ()] * len(columns[0])
     return [line % row for row in zip(*given, strict=True)]
+
+
+def write_objects(names: Sequence[str], columns: Sequence[Column]) -> str:
+    """Return rows that are given column by column as a JSON array of objects."""
+    spells = [partial(_spell_json, f"{dump(name)}:".replace("%", "%%")) for name in names]
+    parts = write_lines(columns, spells, between=",", around=("{", "}"))
+    return f"[{','.join(','.join(lines) for lines in parts)}]"
+
+
+def _spell_json(name: str, column: Column) -> Spelled:
+    if is_constant(column):
+        return name + dump(column[0]).replace("%", "%%"), None
+    types = set(map(type, column))
+    if types == {int}:
+        return f"{name}%s", column
+    if types == {str} and _SPECIAL.search("".join(column)) is None:
+        return f'{name}"%s"', column
+    return f"{name}%s", list(map(dump, column))
+
+
+_SPECIAL = re.compile(r'["\\\0-\x1f]')
+"""What does not stand for itself in a JSON text."""
 
 
 def is_constant(column: Column) -> bool:

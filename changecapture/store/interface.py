@@ -133,6 +133,20 @@ class Exchanged:
 
 
 @dataclass(frozen=True, slots=True)
+class InStep:
+    """That a peer and this site held the same in a direction, at a time in microseconds since 1970 UTC.
+
+    "in": this site had all that the peer sends; "out": the peer had all that is sent to it, of this changelog
+    up to ``position``.
+    """
+
+    peer: str
+    direction: Direction
+    at: int
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """What a peer says of itself, for people. ``shape``: digest of the tables and columns that it syncs."""
 
@@ -275,6 +289,15 @@ class Store(Protocol):
     def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
         """Update rows by local key; all rows of one call have the same columns, in any order."""
 
+    def update_columns(
+        self,
+        table: SyncedTable,
+        local_keys: Sequence[str],
+        names: Sequence[str],
+        columns: Sequence[Sequence[Any]],
+    ) -> None:
+        """Update rows, given by local key and column by column, at least one of each."""
+
     def delete_rows(self, table: SyncedTable, local_keys: Sequence[str | None]) -> None:
         """Delete rows by local key."""
 
@@ -374,6 +397,10 @@ class Store(Protocol):
 
     def append_first(self, entries: Sequence[Entry]) -> None:
         """Append the first entries of living rows, and keep what is known of the rows by them alone."""
+
+    def append_next(self, entries: Sequence[Entry], seen: Sequence[int]) -> None:
+        """Append entries of known, living rows, one of each, and keep what is known of the rows by them;
+        ``seen``: what that of each row comes to."""
 
     def find_names(self, names: Collection[PassName]) -> set[PassName]:
         """Return those of the names (origin, epoch, number) that are in the changelog."""

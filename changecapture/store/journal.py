@@ -9,13 +9,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
-from changecapture.store.interface import Exchanged, Instance
+from changecapture.store.interface import Exchanged, Instance, InStep
 from changecapture.store.mapped import MappedStore
 
 KEPT = 10_000
 KEPT_DAYS = 30
 DAY = 86_400_000_000
 TEXT_LENGTH = 255
+MOST_WAITING = 100_000
+"""Further nobody counts."""
 
 COLUMNS = ("exchange", "peer", "direction", "entries", "bytes", "started_at", "ended_at", "outcome")
 
@@ -27,6 +29,15 @@ class KnownInstance:
     instance: Instance
     last_update: int | None
     sync_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """When a peer and this site last held the same, each way (0: never known)."""
+
+    received_at: int = 0
+    sent_at: int = 0
+    sent_position: int = 0
 
 
 class JournalStore(MappedStore):
@@ -68,6 +79,28 @@ class JournalStore(MappedStore):
         """Return the exchanges that ended after a time, in the order in which they were written down."""
         sql = f"SELECT {', '.join(COLUMNS)} FROM {self.prefix}exchange_log WHERE ended_at > %s ORDER BY id"
         return [Exchanged(*row) for row in self.query(sql, (at,))]
+
+    def write_in_step(self, found: Sequence[InStep]) -> None:
+        """Keep who was in step."""
+        received = [(step.peer, step.at) for step in found if step.direction == "in"]
+        sent = [(step.peer, step.at, step.position) for step in found if step.direction == "out"]
+        if received:
+            self._upsert("in_step", ("site",), ("received_at",), received)
+        if sent:
+            self._upsert("in_step", ("site",), ("sent_at", "sent_position"), sent)
+
+    def read_in_step(self) -> dict[str, Standing]:
+        """Return how it stands with each peer."""
+        rows = self.query(f"SELECT site, received_at, sent_at, sent_position FROM {self.prefix}in_step")
+        return {site: Standing(*map(int, known)) for site, *known in rows}
+
+    def count_after(self, position: int, peer: str) -> int:
+        """Return how many entries came after a position, those of a peer left out; up to MOST_WAITING."""
+        sql = (
+            f"SELECT count(*) FROM (SELECT 1 AS one FROM {self.prefix}changelog "
+            f"WHERE position > %s AND origin <> %s LIMIT {MOST_WAITING}) AS waiting"
+        )
+        return int(self.query(sql, (position, peer))[0][0])
 
     def write_instance(self, instance: Instance) -> None:
         """Keep what a peer says of itself."""

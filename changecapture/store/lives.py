@@ -77,15 +77,15 @@ class LifeStore(JournalStore):
     # Names that were given twice
     def read_contested(self, origin: str, epoch: int, numbers: Iterable[int]) -> set[tuple[int, str]]:
         """Return (number, digest) of what was published anew because its name was given twice."""
-        found: set[tuple[int, str]] = set()
-        for number in numbers:
-            rows = self.query(
-                f"SELECT number, digest FROM {self.prefix}contested "
-                "WHERE origin = %s AND epoch = %s AND number = %s",
-                (origin, epoch, number),
-            )
-            found.update((int(one), str(digest)) for one, digest in rows)
-        return found
+        wanted = sorted(set(numbers))
+        if not wanted:
+            return set()
+        rows = self.query(
+            f"SELECT number, digest FROM {self.prefix}contested "
+            f"WHERE origin = %s AND epoch = %s AND number IN ({', '.join(['%s'] * len(wanted))})",
+            (origin, epoch, *wanted),
+        )
+        return {(int(number), str(digest)) for number, digest in rows}
 
     def write_contested(self, digests: Mapping[PassName, str]) -> None:
         """Note what was published anew."""

@@ -18,7 +18,7 @@ from changecapture.core.rank import rank
 from changecapture.core.table import SyncedTable
 from changecapture.core.values import dump
 from changecapture.core.vector import Component, Vector, load_vector
-from changecapture.errors import ConfigError, DataError, DriftError, RetryLater
+from changecapture.errors import ConfigError, DataError, DriftError, NotInstalled, RetryLater
 from changecapture.store.aliases import AliasStore
 from changecapture.store.bulk import chunks
 from changecapture.store.interface import Site
@@ -26,6 +26,7 @@ from changecapture.store.interface import Site
 ENTRY_HEAD = "origin, epoch, number, pass, stamp, base_seen, scope, table_name, row_key"
 ENTRY = f"{ENTRY_HEAD}, columns"
 ENTRY_COLUMNS = (*ENTRY.split(", "), "applied")
+VERSION_COLUMNS = ("table_name", "row_key", "stamp", "origin", "alive", "seen")
 WINDOW = 4
 """A backlog is looked at through a window of this many times the limit of a pass."""
 RUN = 2
@@ -73,7 +74,7 @@ class LogStore(AliasStore):
                 f"SELECT origin, epoch, last_number, last_pass, profile, installed_at FROM {self.prefix}site"
             )
         except DriftError as error:
-            raise ConfigError(f"changecapture is not installed in {self.url}", mend=install) from error
+            raise NotInstalled(f"changecapture is not installed in {self.url}", mend=install) from error
         if not rows:
             raise ConfigError(f"the installation in {self.url} was not finished", mend=install)
         return Site(*rows[0])
@@ -235,11 +236,14 @@ class LogStore(AliasStore):
 
     def write_versions(self, versions: Mapping[Row, Version], known: Mapping[Row, Version | None]) -> None:
         """Keep what is known of the rows; ``known`` is what is kept now, None for nothing."""
-        columns = ("stamp", "origin", "alive", "seen")
         fresh = [(*row, *_plain(v)) for row, v in versions.items() if known.get(row) is None]
         changed = [(*row, *_plain(v)) for row, v in versions.items() if known.get(row) not in (None, v)]
-        self._load("row_version", ("table_name", "row_key", *columns), fresh)
-        self._upsert("row_version", ("table_name", "row_key"), columns, changed)
+        self._load("row_version", VERSION_COLUMNS, fresh)
+        self._raise_versions(changed)
+
+    def _raise_versions(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Replace versions that are there."""
+        self._upsert("row_version", VERSION_COLUMNS[:2], VERSION_COLUMNS[2:], rows)
 
     def unite_rows(self, joined: Mapping[Row, Row]) -> None:
         """Make one row, by its name, of what is known of rows by several keys: {row by a key: by its name},
@@ -327,8 +331,16 @@ class LogStore(AliasStore):
         self.append_entries(entries, applied=True)
         self._load(
             "row_version",
-            ("table_name", "row_key", "stamp", "origin", "alive", "seen"),
+            VERSION_COLUMNS,
             [(e.table, e.key, e.stamp, e.origin, 1, hash_name(e.origin, e.epoch, e.number)) for e in entries],
+        )
+
+    def append_next(self, entries: Sequence[Entry], seen: Sequence[int]) -> None:
+        """Append entries of known, living rows, one of each, and keep what is known of the rows by them;
+        ``seen``: what that of each row comes to."""
+        self.append_entries(entries, applied=True)
+        self._raise_versions(
+            [(e.table, e.key, e.stamp, e.origin, 1, now) for e, now in zip(entries, seen, strict=True)]
         )
 
     def find_names(self, names: Collection[PassName]) -> set[PassName]:

@@ -234,19 +234,16 @@ class MemoryStore(SqlStore):
         given = f"({names}) VALUES ({places})" if values else "DEFAULT VALUES"
         return self._run(f"INSERT INTO {self._quote(table.name)} {given}", list(values.values())).lastrowid
 
-    def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
-        """Update rows by local key; all rows of one call have the same columns."""
-        if not rows:
-            return
-        sets = ", ".join(f"{self._quote(name)} = %s" for name in rows[0][1])
+    def update_columns(
+        self, table: SyncedTable, local_keys: Sequence[str], names: Sequence[str], columns: Sequence[Column]
+    ) -> None:
+        """Update rows, given by local key and column by column, at least one of each."""
+        sets = ", ".join(f"{self._quote(name)} = %s" for name in names)
         match = " AND ".join(f"{self._quote(column.name)} = %s" for column in table.locator)
-        locators = self._locators(table, [key for key, _ in rows if key is not None])
+        locators = zip(*self._locators(table, local_keys), strict=True)
         self.execute_many(
             f"UPDATE {self._quote(table.name)} SET {sets} WHERE {match}",
-            [
-                [*(row[name] for name in rows[0][1]), *locator]
-                for (_, row), locator in zip(rows, locators, strict=True)
-            ],
+            list(zip(*columns, *locators, strict=True)),
         )
 
 

@@ -6,6 +6,7 @@ Run on MariaDB 10.11 only. Where the two differ the line says so.
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 import pymysql
@@ -173,14 +174,23 @@ class MySQLStore(SqlStore):
         code = error.args[0] if error.args else 0
         return code == 1213 or code in GONE_ERRORS
 
-    def _lock_name(self) -> str:
-        return f"changecapture:{self.url.database}"[:64]
+    def _lock_name(self, of: str = "changecapture") -> str:
+        return f"{of}:{self.url.database}"[:64]
 
     def _take_lock(self) -> bool:
         return bool(self.query("SELECT GET_LOCK(%s, %s)", (self._lock_name(), LOCK_SECONDS))[0][0])
 
     def _give_lock(self) -> None:
         self.query("SELECT RELEASE_LOCK(%s)", (self._lock_name(),))
+
+    def show_relay(self) -> None:
+        """See SqlStore. Of a relay's connections one has the lock."""
+        self.query("SELECT GET_LOCK(%s, 0)", (self._lock_name("changecapture relay"),))
+
+    def sees_relay(self) -> bool:
+        """See SqlStore."""
+        holder = self.query("SELECT IS_USED_LOCK(%s)", (self._lock_name("changecapture relay"),))[0][0]
+        return holder is not None
 
     def _begin_snapshot(self) -> None:
         self.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -351,60 +361,61 @@ class MySQLStore(SqlStore):
             ((number,),) = self.query("SELECT LAST_INSERT_ID()")
             self.give_key(table, dump([row.get(column.name, number) for column in table.locator]), key)
 
-    def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
-        """Update rows by local key; all rows of one call have the same columns."""
-        if not rows:
-            return
+    def update_columns(
+        self, table: SyncedTable, local_keys: Sequence[str], names: Sequence[str], columns: Sequence[Column]
+    ) -> None:
+        """Update rows, given by local key and column by column, at least one of each."""
         known = _columns(table)
-        columns = [known[name] for name in rows[0][1]]
-        locators = self._locators(table, [key for key, _ in rows if key is not None])
+        kinds = [known[name] for name in names]
+        locators = list(zip(*self._locators(table, local_keys), strict=True))
         # ON UPDATE CURRENT_TIMESTAMP columns move unless they are named.
-        kept = {self._quote(name) for name in table.touch if name not in rows[0][1]}
-        limit = (
-            TINY_VALUE
-            if any(c.type.startswith("tiny") for c in columns if c.kind != "integer")
-            else SHORT_VALUE
-        )
-        short: list[tuple[list[Any], Sequence[Any]]] = []
-        for (_, row), locator in zip(rows, locators, strict=True):
-            if max(map(measure, row.values()), default=0) <= limit:
-                short.append((locator, [row[column.name] for column in columns]))
-            else:
-                self._update_row(table, locator, columns, row, kept)
-        if short:
-            self._update_short(table, short, columns, kept)
+        kept = [self._quote(name) for name in table.touch if name not in names]
+        tiny = any(c.type.startswith("tiny") for c in kinds if c.kind != "integer")
+        limit = TINY_VALUE if tiny else SHORT_VALUE
+        sizes = [max(map(measure, row)) for row in zip(*columns, strict=True)]
+        short = [size <= limit for size in sizes]
+        if not all(short):
+            for place, is_short in enumerate(short):
+                if not is_short:
+                    values = [column[place] for column in columns]
+                    self._update_row(table, [part[place] for part in locators], kinds, values, kept)
+            locators = [tuple(compress(part, short)) for part in locators]
+            columns = [list(compress(column, short)) for column in columns]
+        if any(short):
+            self._update_short(table, locators, kinds, columns, kept)
 
     def _update_row(
         self,
         table: SyncedTable,
         locator: Sequence[Any],
         columns: Sequence[SyncedColumn],
-        row: Mapping[str, Any],
-        kept: Collection[str],
+        values: Sequence[Any],
+        kept: Iterable[str],
     ) -> None:
         sets = [f"t.{self._quote(c.name)} = %s" for c in columns]
         sets += [f"t.{name} = t.{name}" for name in kept]
         condition, parameters = self._matching(table, table.locator, [locator])
         self.execute(
             f"UPDATE {self._quote(table.name)} AS t SET {', '.join(sets)} WHERE {condition}",
-            [*(self._adapt(c, row[c.name]) for c in columns), *parameters],
+            [*map(self._adapt, columns, values), *parameters],
         )
 
     def _update_short(
         self,
         table: SyncedTable,
-        rows: Iterable[tuple[Sequence[Any], Sequence[Any]]],
-        columns: Sequence[SyncedColumn],
-        kept: Collection[str],
+        locators: Sequence[Column],
+        kinds: Sequence[SyncedColumn],
+        columns: Sequence[Column],
+        kept: Iterable[str],
     ) -> None:
-        """Update rows, (locator, values), with as few statements as hold them.
+        """Update rows, given column by column, with as few statements as hold them.
 
         A join looks up each row and locks no other; IN (..) is read as ranges. The server cuts the long
         values of such a join, unasked: those are not for here.
         """
         places = [f"p{n}" for n in range(len(table.locator))]
-        values_ = [f"v{n}" for n in range(len(columns))]
-        sets = [f"t.{self._quote(c.name)} = r.{v}" for c, v in zip(columns, values_, strict=True)]
+        values_ = [f"v{n}" for n in range(len(kinds))]
+        sets = [f"t.{self._quote(c.name)} = r.{v}" for c, v in zip(kinds, values_, strict=True)]
         sets += [f"t.{name} = t.{name}" for name in kept]
         indexes, collations = self._find_place(table)
         match = " AND ".join(
@@ -414,7 +425,7 @@ class MySQLStore(SqlStore):
         row_word = "" if self.mariadb else "ROW"  # mysql 8 only, not run
         self._insert(
             f"UPDATE (WITH r ({', '.join([*places, *values_])}) AS (VALUES",
-            (row_word + text for text in write_records([(*locator, *values) for locator, values in rows])),
+            (row_word + text for text in write_columns([*locators, *columns])),
             f") SELECT * FROM r) AS r STRAIGHT_JOIN {self._quote(table.name)} AS t {indexes} ON {match} "
             f"SET {', '.join(sets)}",
         )

@@ -15,12 +15,14 @@ from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.dialect import postgresql as dialect
 from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
-from changecapture.store.columns import Column, Spelled, is_constant, write_lines
+from changecapture.store.columns import Column, Spelled, is_constant, write_lines, write_objects
 from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
 WRITERS_LOCK = 0x5A4A_4E43_4841_4E47
 """The advisory lock of publish and apply; advisory locks belong to one database."""
+RELAY_LOCK = WRITERS_LOCK + 1
+"""Shared by a relay's connections: that it is there."""
 ROW_WAIT_MS = 200
 """At most a fifth of deadlock_timeout: it is never the application that a deadlock kills."""
 DIRECT_TYPES = ("character", "numeric", "timestamp", "time", "interval", "bit")
@@ -123,6 +125,17 @@ class PostgresStore(SqlStore):
 
     def _give_lock(self) -> None:
         self.query("SELECT pg_advisory_unlock(%s)", (WRITERS_LOCK,))
+
+    def show_relay(self) -> None:
+        """See SqlStore."""
+        self.query("SELECT pg_advisory_lock_shared(%s)", (RELAY_LOCK,))
+
+    def sees_relay(self) -> bool:
+        """See SqlStore."""
+        if not self.query("SELECT pg_try_advisory_lock(%s)", (RELAY_LOCK,))[0][0]:
+            return True
+        self.query("SELECT pg_advisory_unlock(%s)", (RELAY_LOCK,))
+        return False
 
     def _begin_snapshot(self) -> None:
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
@@ -236,13 +249,12 @@ class PostgresStore(SqlStore):
             _check_taken(len(places), 1)
             self.give_key(table, places[0][0], key)
 
-    def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
-        """Update rows by local key; all rows of one call have the same columns."""
-        if not rows:
-            return
+    def update_columns(
+        self, table: SyncedTable, local_keys: Sequence[str], names: Sequence[str], columns: Sequence[Column]
+    ) -> None:
+        """Update rows, given by local key and column by column, at least one of each."""
         known = _columns(table)
-        columns = [known[name] for name in rows[0][1]]
-        locators = self._locators(table, [key for key, _ in rows if key is not None])
+        kinds = [known[name] for name in names]
         places = [f"@{n}" for n in range(len(table.locator))]
         declared = ", ".join(
             f'"{place}" {column.type}' for place, column in zip(places, table.locator, strict=True)
@@ -251,17 +263,14 @@ class PostgresStore(SqlStore):
             f't.{self._quote(column.name)} = r."{place}"'
             for place, column in zip(places, table.locator, strict=True)
         )
-        sets = [f"{self._quote(column.name)} = {_read(column)}" for column in columns]
-        records = [
-            {**row, **dict(zip(places, locator, strict=True))}
-            for (_, row), locator in zip(rows, locators, strict=True)
-        ]
+        sets = [f"{self._quote(column.name)} = {_read(column)}" for column in kinds]
+        locators = zip(*self._locators(table, local_keys), strict=True)
         taken = self.execute(
             f"UPDATE {self._quote(table.name)} AS t SET {', '.join(sets)} "
-            f"FROM json_to_recordset(%s::json) AS r({_declare(columns)}, {declared}) WHERE {match}",
-            (dumps(records, ensure_ascii=False),),
+            f"FROM json_to_recordset(%s::json) AS r({_declare(kinds)}, {declared}) WHERE {match}",
+            (write_objects([*names, *places], [*columns, *locators]),),
         )
-        _check_taken(taken, len({key for key, _ in rows}))
+        _check_taken(taken, len(set(local_keys)))
 
 
 def _check_taken(taken: int, given: int) -> None:

@@ -25,7 +25,25 @@ class SqlStore(SearchStore):
         raise NotImplementedError
 
     def update_rows(self, table: SyncedTable, rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
-        """Update rows by local key; all rows of one call have the same columns."""
+        """Update rows by local key; all rows of one call have the same columns, in any order."""
+        known = [(key, row) for key, row in rows if key is not None]
+        if known:
+            names = list(known[0][1])
+            columns = [[row[name] for _, row in known] for name in names]
+            self.update_columns(table, [key for key, _ in known], names, columns)
+
+    def update_columns(
+        self, table: SyncedTable, local_keys: Sequence[str], names: Sequence[str], columns: Sequence[Column]
+    ) -> None:
+        """Update rows, given by local key and column by column, at least one of each."""
+        raise NotImplementedError
+
+    def show_relay(self) -> None:
+        """Let others see that a relay works with this database, while this connection lasts."""
+        raise NotImplementedError
+
+    def sees_relay(self) -> bool:
+        """Return whether a relay works with this database now."""
         raise NotImplementedError
 
     def locate_rows(self, table: SyncedTable, places: Mapping[str, Sequence[Any]]) -> dict[str, str]:

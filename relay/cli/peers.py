@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from relay.cli.options import config_option, ending, example, json_option, site_option
+from relay.meter import tell_size
 from relay.trust.identity import SHORT
 
 
@@ -15,7 +16,7 @@ from relay.trust.identity import SHORT
 @site_option
 @json_option
 def peers(config_file: Path, site: str | None, as_json: bool) -> None:
-    """List the paired sites, and those within reach that are not paired."""
+    """List the paired sites, and others within reach."""
     _order(config_file, site, as_json, {"order": "peers"}, _say_peers)
 
 
@@ -26,7 +27,10 @@ def peers(config_file: Path, site: str | None, as_json: bool) -> None:
 @click.option("--introducer/--no-introducer", required=True, help="Whether it may introduce others.")
 @click.argument("peer")
 def allow(config_file: Path, site: str | None, as_json: bool, introducer: bool, peer: str) -> None:
-    """Let a paired site (its name, or the beginning of its id) introduce others, or no longer."""
+    """Let a paired site introduce others, or no longer.
+
+    PEER is its name, or the beginning of its id.
+    """
     _order(
         config_file,
         site,
@@ -46,10 +50,10 @@ def allow(config_file: Path, site: str | None, as_json: bool, introducer: bool, 
 def limit(
     config_file: Path, site: str | None, as_json: bool, send: str | None, accept: str | None, peer: str
 ) -> None:
-    """Say which modules are exchanged with a paired site (its name, or the beginning of its id).
+    """Say which modules are exchanged with a paired site.
 
-    MODULES is all, none, a list (cr,gis) or all but some ('all but mpr'); `changecapture plan` names them.
-    What is held back is sent when it is allowed again.
+    PEER is its name, or the beginning of its id. MODULES is all, none, a list (cr,gis) or all but some ('all
+    but mpr'); `changecapture plan` names them. What is held back is sent when it is allowed again.
     """
     limits = {name: text for name, text in (("send", send), ("accept", accept)) if text is not None}
     if not limits:
@@ -64,7 +68,10 @@ def limit(
 @json_option
 @click.argument("peer")
 def unpair(config_file: Path, site: str | None, as_json: bool, peer: str) -> None:
-    """Let a site (its name, or the beginning of its id) in no more, at once."""
+    """Let a site in no more, at once.
+
+    PEER is its name, or the beginning of its id.
+    """
     _order(config_file, site, as_json, {"order": "unpair", "peer": peer}, _say_unpaired)
 
 
@@ -101,7 +108,9 @@ def _say_unpaired(done: list[dict[str, Any]]) -> None:
 
 def _line(peer: dict[str, Any]) -> str:
     """Return what there is to say of a paired site."""
-    parts = [f"{peer['name']} (device {peer['device'][:SHORT]})", f"since {peer['paired_at'][:10]}"]
+    parts = [f"{peer['name']} (device {peer['device'][:SHORT]})"]
+    if peer["paired_at"]:
+        parts.append(f"since {peer['paired_at'][:10]}")
     if peer["introducer"]:
         parts.append("may introduce others")
     if peer["introduced_by"]:
@@ -111,4 +120,8 @@ def _line(peer: dict[str, Any]) -> str:
             parts.append(f"{word} {peer[what]}")
     if peer.get("addresses"):
         parts.append(f"at {', '.join(peer['addresses'])}")
+    wire = peer.get("wire")
+    if wire and wire["connections"]:
+        sent, received = tell_size(wire["sent"]), tell_size(wire["received"])
+        parts.append(f"{sent} sent and {received} received over the wire since the relay began")
     return ", ".join(parts)

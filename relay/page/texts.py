@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from changecapture.core.clock import UNDATED
+from relay.meter import tell_size
 
 HERE = Path(__file__).parent
 LOCALE = HERE / "locale"
@@ -57,6 +58,7 @@ def _environment(language: str) -> Environment:
         "value": tell_value,
         "stored": tell_stored,
         "count": count,
+        "size": tell_size,
     }
     return made
 

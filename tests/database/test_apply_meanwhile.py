@@ -8,11 +8,20 @@ from changecapture.core.change import Row
 from changecapture.pair import pull
 from tests.support.compare import compare_sites
 from tests.support.interrupt import InterruptedStore
+from tests.support.plain import ThoroughStore
 from tests.support.sites import assert_in_step, assert_sound_log, exchange
 
+IN_BULK = [(False, moment) for moment in ("hold_rows", "insert_columns", "has_captured", "update_columns")]
+SINGLY = [(True, moment) for moment in ("hold_rows", "read_captured", "update_rows")]
 
-@pytest.mark.parametrize("moment", ["hold_rows", "insert_columns", "read_captured", "update_rows"])
-def test_r7_change_of_the_application_in_mid_apply_is_not_overwritten(families, other, moment):
+
+def interrupt(store, moment, action, singly=False):
+    """Return a store in which the application acts at a moment; ``singly``: each row is merged by itself."""
+    return InterruptedStore(ThoroughStore(store) if singly else store, moment, action)
+
+
+@pytest.mark.parametrize(("singly", "moment"), IN_BULK + SINGLY)
+def test_r7_change_of_the_application_in_mid_apply_is_not_overwritten(families, other, singly, moment):
     here, there = families
     here.family.add_parent("p")
     here.family.add_parent("q")
@@ -33,10 +42,10 @@ def test_r7_change_of_the_application_in_mid_apply_is_not_overwritten(families, 
         except (psycopg.Error, pymysql.Error):
             application("UPDATE parent SET name = 'theirs' WHERE uuid = 'q'")
 
-    store = InterruptedStore(there.store, moment, write)
+    store = interrupt(there.store, moment, write, singly)
     pull(here.store, store)
     exchange(here, there)
-    if moment != "insert_columns":
+    if moment != "has_captured":
         assert store.done
     assert_in_step(here, there)
     if "p" in written:
@@ -44,7 +53,10 @@ def test_r7_change_of_the_application_in_mid_apply_is_not_overwritten(families, 
         assert here.conflicts() == there.conflicts() == {("parent", "p", "note", '"theirs"', '"ours"')}
 
 
-def test_r21_order_of_the_application_s_changes_is_kept_when_one_is_published_in_mid_apply(families, other):
+@pytest.mark.parametrize("singly", [False, True])
+def test_r21_order_of_the_application_s_changes_is_kept_when_one_is_published_in_mid_apply(
+    families, other, singly
+):
     """R21: two transactions wrote one row; the second also wrote the row that is being applied. The
     first must not be published after the second."""
     here, there = families
@@ -61,14 +73,15 @@ def test_r21_order_of_the_application_s_changes_is_kept_when_one_is_published_in
         second("UPDATE parent SET name = 'theirs' WHERE uuid = 'applied'")
         second("COMMIT")
 
-    pull(here.store, InterruptedStore(there.store, "hold_rows", write))
+    pull(here.store, interrupt(there.store, "hold_rows", write, singly))
     exchange(here, there)
     assert there.family.shown("parent")["both"] == "second"
     assert here.family.shown("parent")["both"] == "second"
     assert_in_step(here, there)
 
 
-def test_r20_row_that_publish_writes_by_itself_in_mid_apply_is_merged_again(families, other):
+@pytest.mark.parametrize("singly", [False, True])
+def test_r20_row_that_publish_writes_by_itself_in_mid_apply_is_merged_again(families, other, singly):
     """R20: it refers to a row that gets another key, and no captured change is of it."""
     here, there = families
     for key in ("a", "b"):
@@ -82,7 +95,7 @@ def test_r20_row_that_publish_writes_by_itself_in_mid_apply_is_merged_again(fami
     def write():
         application("UPDATE parent SET uuid = 'z' WHERE uuid = 'a'")
 
-    pull(here.store, InterruptedStore(there.store, "hold_rows", write))
+    pull(here.store, interrupt(there.store, "hold_rows", write, singly))
     assert_sound_log(there)
     exchange(here, there)
     assert_in_step(here, there)

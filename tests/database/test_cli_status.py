@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from changecapture.pair import pull
 from changecapture.publish import publish
 from changecapture.status import Held, read_status
 from changecapture.store import open_store
@@ -67,6 +68,49 @@ def test_captured_changes_wait_until_they_are_published(camps):
     assert published["vector"] == {published["site"]: {"1": {"all": 3}}}
 
 
+def in_short(url):
+    done = run_command("status", url)
+    assert (done.status, done.err) == (0, "")
+    line, *rest = done.out.splitlines()
+    assert line.startswith("in short: ")
+    return line.removeprefix("in short:").strip(), rest
+
+
+def test_first_line_says_with_whom_the_site_is_in_step_or_what_waits_for_whom(camps, other):
+    assert in_short(camps)[0] == "all is well here; no other site was met yet"
+    add_camps(camps, 3)
+    assert run_command("sync", camps, other).status == 0
+    ends = {url: read_json(url)["site"] for url in (camps, other)}
+    for url, peer in ((camps, ends[other]), (other, ends[camps])):
+        text, rest = in_short(url)
+        assert re.fullmatch(rf"all is well: in step with {peer} \(\d+ seconds? ago\)", text)
+        (told,) = read_json(url)["peers"]
+        assert (told["in_step"], told["waiting"], told["to_come"]) == (True, 0, 0)
+    add_camps(camps, 2, "later")
+    run_published(camps)
+    text, rest = in_short(camps)
+    assert re.fullmatch(rf"look at: 2 changes wait for {ends[other]} since \d+ seconds? ago", text)
+    assert any(re.search(r"2 changes wait for it since \d+ seconds? ago", line) for line in rest)
+    assert read_json(camps)["peers"][0]["in_step"] is False
+    assert in_short(other)[0].startswith("all is well"), "what it has not heard of it cannot know"
+
+
+def test_what_came_from_a_peer_does_not_wait_for_it(camps, other):
+    """It stands in the log here after what the peer was last known to have, and is the peer's own."""
+    add_camps(other, 1, "first")
+    assert run_command("sync", camps, other).status == 0
+    add_camps(other, 2, "theirs")
+    run_published(other)
+    here, there = open_store(camps), open_store(other)
+    try:
+        assert pull(there, here) == 2
+        (peer,) = read_status(here).peers
+        assert (peer.waiting, peer.in_step, here.last_position()) == (0, True, 3)
+    finally:
+        here.close()
+        there.close()
+
+
 def test_age_of_the_oldest_is_told_in_words(camps, server):
     add_camps(camps, 1)
     run_script(
@@ -89,7 +133,7 @@ def test_peers_tell_when_they_were_heard_of_and_what_came(camps, other):
     assert (peer["site"], peer["received"], peer["pulling"]) == (here["site"], 3, False)
     assert 0 <= there["now"] - peer["contact_at"] < 60 * MINUTE
     text = run_command("status", other).out
-    assert re.search(rf"(?m)^{here['site']} +\d+ seconds? ago +3  ", text)
+    assert re.search(rf"(?m)^{here['site']} +in step \d+ seconds? ago +\d+ seconds? ago +3  ", text)
     assert re.search(rf"(?m) {here['site']} +1 +3$", text)
 
 

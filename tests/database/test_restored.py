@@ -68,10 +68,15 @@ def test_database_that_is_restored_in_its_place_captures_and_ships_what_was_wait
 
 
 def test_database_that_is_restored_under_another_name_is_made_whole_by_doctor(filled, server, new_database):
-    """MariaDB's account has its rights by database: doctor names them."""
+    """MariaDB's account has its rights by database: doctor names them, and what happens without them."""
     other = new_database(server)
     run_script_file(other, dump(filled))
     shown = run_command("doctor", other)
+    if server.dialect == "mysql":
+        assert "every write of the application fails (error 1142)" in shown.out
+        with pytest.raises(pymysql.OperationalError) as refused:
+            write(other)
+        assert refused.value.args[0] == 1142
     grants = [line.strip() for line in shown.out.splitlines() if line.startswith("  GRANT")]
     assert bool(grants) == (server.dialect == "mysql")
     for grant in grants:
@@ -82,6 +87,20 @@ def test_database_that_is_restored_under_another_name_is_made_whole_by_doctor(fi
     write(other)
     assert fetch(other, f"SELECT count(*) FROM {prefix}captured") > before
     assert fetch(other, f"SELECT * FROM {prefix}missed") == []
+
+
+def test_dump_without_routines_is_made_whole_by_an_installation(mariadb, new_database):
+    """What mysqldump makes unasked, under another name: no procedures, no rights."""
+    filled = fill(mariadb, new_database)
+    other = new_database(mariadb)
+    run_script_file(other, dump(filled, routines=False))
+    assert run_command("doctor", other).status == 1
+    assert run_command("install", other).status == 0
+    assert run_command("doctor", other).status == 0
+    (captured,) = fetch(other, "SELECT count(*) FROM changecapture_captured")
+    write(other)
+    assert fetch(other, "SELECT count(*) FROM changecapture_captured") > [captured]
+    assert fetch(other, "SELECT * FROM changecapture_missed") == []
 
 
 def test_database_that_is_restored_on_a_server_without_our_account_is_made_whole_by_doctor(

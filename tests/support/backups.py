@@ -50,11 +50,13 @@ class Backups:
             self._server.drop_database(name)
 
 
-def dump(url: str) -> str:
-    """Return a backup, as a DBA makes it."""
+def dump(url: str, *, routines: bool = True) -> str:
+    """Return a backup, as a DBA makes it; ``routines``: false for MariaDB's as it is made unasked."""
     if dialect_of(url) == "postgresql":
         return run_postgres("pg_dump", url)
-    options = ["--routines", "--triggers", "--single-transaction", "--hex-blob"]
+    options = ["--triggers", "--single-transaction", "--hex-blob"]
+    if routines:
+        options.append("--routines")
     return run_client("mariadb-dump", url, options).decode()
 
 

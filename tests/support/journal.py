@@ -12,6 +12,8 @@ class FakeJournal:
 
     notes: list[tuple[str, str, str, int, bool]] = field(default_factory=list)
     """(exchange, peer, direction, entries, last)."""
+    steps: list[tuple[str, str, int]] = field(default_factory=list)
+    """(peer, direction, position)."""
     instances: dict[str, Card] = field(default_factory=dict)
     failures: list[tuple[str, str, str, str]] = field(default_factory=list)
     """(exchange, peer, direction, why)."""
@@ -19,6 +21,10 @@ class FakeJournal:
     def note(self, exchange: str, peer: str, direction: str, **payload: Any) -> None:
         """Take a payload."""
         self.notes.append((exchange, peer, direction, payload["entries"], payload["last"]))
+
+    def in_step(self, peer: str, direction: str, position: int = 0) -> None:
+        """Take that a peer is in step."""
+        self.steps.append((peer, direction, position))
 
     def met(self, site: str, card: Card, shape: str) -> None:
         """Take what a peer says of itself."""

@@ -65,6 +65,7 @@ OWN_TABLES = (
     "conflict",
     "peer",
     "meeting",
+    "in_step",
     "life",
     "contested",
     "compaction",

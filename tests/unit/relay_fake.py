@@ -3,7 +3,7 @@
 import json
 import threading
 import zlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from changecapture.errors import PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
 from changecapture.store.interface import Instance
 from changecapture.sync import PullRequest, Received
-from relay.journal import Ended
+from relay.journal import Ended, Stepped
 from relay.trust.identity import Identity, make_identity, read_identity
 
 T = TypeVar("T")
@@ -33,6 +33,9 @@ class FakeAnswer:
     entries: int
     last: bool
     raises: bool
+    third: bool
+    offer: dict[tuple[str, int, str], int]
+    end: int
 
 
 @dataclass
@@ -102,10 +105,13 @@ class FakeSite:
     changelog: list[tuple[str, int, str]] = field(default_factory=list)
     sent: int = 0
     """Entries that were put into answers, the ones sent twice included."""
+    taken: int = 0
+    """Entries that have arrived, the ones that were here included."""
     journal: list[Ended] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     """The modules of each request."""
     away: bool = False
+    unfinished: str = ""
     opened: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -151,8 +157,11 @@ class FakeSite:
         vector.update({origin: number for origin, number, _ in sorted(content["entries"])})
         return replace(request, vector=json.dumps(vector))
 
-    def read_vector(self, text: str) -> dict[str, int]:
-        return json.loads(text)
+    def read_vector(self, text: str) -> dict[tuple[str, int, str], int]:
+        return {(origin, 1, ""): number for origin, number in json.loads(text).items()}
+
+    def write_vector(self, vector: Mapping[tuple[str, int, str], int]) -> str:
+        return json.dumps({part[0]: number for part, number in vector.items()})
 
     def check(self) -> None:
         if self.away:
@@ -208,7 +217,21 @@ class FakeConnection:
             page, last = wanted[:PAGE], len(wanted) <= PAGE
             self.site.sent += len(page)
         body = json.dumps({"entries": page, "last": last}).encode()
-        return FakeAnswer(zlib.compress(body), len(page), last, last and bool(page))
+        third = bool(page) and all(origin != self.site.id for origin, _, _ in page)
+        return FakeAnswer(
+            zlib.compress(body),
+            len(page),
+            last,
+            last and bool(page),
+            third,
+            self.offer(request),
+            len(self.site.changelog),
+        )
+
+    def offer(self, request: PullRequest) -> dict[tuple[str, int, str], int]:
+        since, heard = json.loads(request.vector), json.loads(request.heard)
+        held = self.site.vector.items()
+        return {(o, 1, ""): n for o, n in held if n > max(since.get(o, 0), heard.get(o, 0))}
 
     def receive(self, peer: str, payload: bytes, terms: Terms = NO_TERMS) -> Received:
         self.site.check()
@@ -219,6 +242,7 @@ class FakeConnection:
         with self.site.lock:
             new = [tuple(e) for e in content["entries"] if tuple(e) not in self.site.changelog]
             self.site.changelog.extend(new)
+            self.site.taken += len(content["entries"])
         return Received(len(new), len(new), 0, content["last"], len(content["entries"]), len(new))
 
     def compact(self, keep: int) -> Step | None:
@@ -233,9 +257,15 @@ class FakeConnection:
         self.site.check()
         return ""
 
-    def write_journal(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+    def write_journal(
+        self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]
+    ) -> None:
         self.site.check()
         self.site.journal.extend(ended)
+
+    def find_unfinished(self) -> str:
+        self.site.check()
+        return self.site.unfinished
 
     def modules(self) -> list[str]:
         return ["cr", "pr"]

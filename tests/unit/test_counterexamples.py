@@ -262,6 +262,20 @@ def test_r8_absent_rows_are_inserted_before_others_are_changed(families):
     assert order == ["insert", "update"]
 
 
+def test_r8_absent_rows_are_inserted_before_others_are_changed_in_bulk(families):
+    a, b, *_ = families
+    a.family.add_parent("p")
+    meet(a, b)
+    a.family.note("parent", "p", "changed")
+    a.family.add_child("c", "p")
+    a.publish()
+    order = []
+    store = InterruptedStore(b.store, "update_columns", lambda: order.append("update"))
+    store = InterruptedStore(store, "insert_columns", lambda: order.append("insert"))
+    receive(store, "a", batch(a, b))
+    assert order == ["insert", "update"]
+
+
 def test_r9_value_that_the_author_had_not_seen_is_recorded(people):
     """Six steps: one base stamp would say that a knew what b wrote."""
     a, b, *_ = people
@@ -359,6 +373,22 @@ def test_r10_what_a_third_gave_back_of_a_former_life_is_no_agreement_on_what_cam
     meet(a, b, c)
     assert items(a) == items(b) == items(c)
     assert set(items(a)) == set("ijklm")
+
+
+def test_r10_pass_that_was_published_again_with_one_change_in_its_midst_is_told_by_the_first_peer(people):
+    """What waited in a backup is published once more, and one of it was written again meanwhile: the last
+    entries of the pass mean the same in both lives."""
+    a, b, *_ = people
+    for code in "ijklm":
+        a.family("INSERT INTO item (code, a) VALUES (%s, 'waits')", code)
+    backup = a.store.dump()
+    publish(a.store)
+    send(a, b)
+    put_back(a, backup, None)
+    write_item(a, "second life", "j")
+    send(a, b)
+    meet(a, b)
+    assert items(a) == items(b) == {**dict.fromkeys("iklm", "waits"), "j": "second life"}
 
 
 def test_r10_log_that_was_put_back_and_filled_again_is_not_taken_for_the_one_it_was(people):
@@ -703,6 +733,23 @@ def test_r20_changed_key_keeps_the_children(families):
         assert site.family.rows("SELECT note FROM link") == [("n",)]
 
 
+def test_r20_changed_key_writes_no_column_of_the_rows_that_name_it(families):
+    """What another has written of them meanwhile stays, and there is no conflict."""
+    a, b, *_ = families
+    a.family.add_parent("p")
+    for key in "kl":
+        a.family.add_child(key, "p", keep="p")
+    meet(a, b)
+    b.family.note("child", "k", "theirs")
+    b.family.delete("child", "l")
+    a.family("UPDATE parent SET uuid = 'q'")
+    meet(a, b)
+    for site in (a, b):
+        assert site.family.shown("child") == {"k": "theirs"}
+        assert site.family.rows("SELECT p.uuid FROM child JOIN parent p ON p.id = keep") == [("q",)]
+        assert site.conflicts() == set() and site.parked() == {}
+
+
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("first", ["rename", "delete"])
 def test_r20_row_named_by_a_changed_key_that_is_deleted_as_well_is_gone_everywhere(families, first, together):
@@ -798,7 +845,7 @@ def test_new_row_that_is_too_large_to_travel_does_so_once_it_is_smaller(families
     assert a.parked() == {}
 
 
-def test_row_that_publish_writes_in_mid_apply_for_its_parent_s_new_key_is_merged_again(families):
+def test_r20_row_that_publish_writes_in_mid_apply_for_its_parent_s_new_key_is_merged_again(families):
     """R20: nothing of the row was captured, and yet there is an entry of it that the author of the batch had
     not seen; taken for what it was before, the row would differ for ever."""
     a, b, *_ = families

@@ -61,6 +61,10 @@ FROZEN = {
     "0008/mysql.up.sql": "a31fb4bbeebdaff4060ee542c140c0205878b4523cbba540582a8472e38e85cc",
     "0008/postgresql.down.sql": "61840ca9f97b324e8d21a57914465b7a48acbb9de7b06f1ffd7017075014b57e",
     "0008/postgresql.up.sql": "61840ca9f97b324e8d21a57914465b7a48acbb9de7b06f1ffd7017075014b57e",
+    "0009/mysql.down.sql": "f62c33c698ea57e81d1d22b3ae1293c414ec4c1eaa2ddbed3ab3a40f84e40db1",
+    "0009/mysql.up.sql": "206c8f278fba3ec51e384443a3273c449ca2144460bcf9ff1fc18e938e4300c2",
+    "0009/postgresql.down.sql": "5cf77cced0e530a591ddc3a40044b2e7113871cfa882048164f8a9add56f3f61",
+    "0009/postgresql.up.sql": "3793d87db602dde9fa0166cc23c0f2b5fd5f5110a6ff55a01029aff5622b2ac9",
 }
 GOLDEN_TABLES = {"pr_person": 1, "gis_location": 2, "pr_pentity": 3}
 

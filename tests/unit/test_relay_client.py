@@ -17,7 +17,8 @@ from twisted.web.client import ResponseDone
 from changecapture.errors import PeerError, RetryLater
 from relay import messages
 from relay.address import Address
-from relay.client import SILENCE_S, Body, Client
+from relay.client import PIECE_BYTES, SILENCE_S, Body, Client
+from relay.meter import Meter
 from relay.trust.tls import Contexts
 from tests.unit.relay_fake import FakeReactor, new_identity, result
 
@@ -52,8 +53,13 @@ class ClientTest(TestCase):
         self.here, self.there = new_identity(), new_identity()
         self.device = self.there.device
         self.paired = {self.device}
+        self.meter = Meter()
         self.client = Client(
-            reactor, identity=self.here, is_paired=self.paired.__contains__, body_limit=10_000
+            reactor,
+            identity=self.here,
+            is_paired=self.paired.__contains__,
+            meter=self.meter,
+            body_limit=10_000,
         )
         self.addCleanup(lambda: Deferred.fromCoroutine(self.client.close()))
 
@@ -191,17 +197,24 @@ class ClientTest(TestCase):
 class BodyTest(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = FakeReactor()
-        self.body = Body(100, self.clock)
+        self.body = Body(100 * PIECE_BYTES, self.clock)
         self.transport = StringTransport()
         self.body.makeConnection(self.transport)
 
     def test_a_slow_answer_is_taken_however_long_it_takes(self):
         for _ in range(50):
             self.clock.advance(SILENCE_S - 1)
-            self.body.dataReceived(b"x")
+            self.body.dataReceived(b"x" * PIECE_BYTES)
         self.body.connectionLost(Failure(ResponseDone()))
-        assert result(self.body.done) == b"x" * 50
+        assert result(self.body.done) == b"x" * 50 * PIECE_BYTES
         assert self.clock.getDelayedCalls() == []
+
+    def test_a_byte_a_second_is_no_answer(self):
+        for _ in range(int(SILENCE_S)):
+            self.body.dataReceived(b"x")
+            self.clock.advance(1)
+        self.failureResultOf(self.body.done, RetryLater)
+        assert self.transport.disconnecting
 
     def test_a_silence_ends_it(self):
         self.body.dataReceived(b"x")
@@ -211,7 +224,7 @@ class BodyTest(SynchronousTestCase):
         self.body.connectionLost(Failure(ConnectionDone()))
 
     def test_too_much_ends_it_and_keeps_nothing(self):
-        self.body.dataReceived(b"x" * 101)
+        self.body.dataReceived(b"x" * (100 * PIECE_BYTES + 1))
         self.failureResultOf(self.body.done, PeerError)
         assert self.transport.disconnecting and self.body._pieces == []
         assert self.clock.getDelayedCalls() == []

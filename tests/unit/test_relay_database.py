@@ -187,6 +187,20 @@ class DatabaseTest(TestCase):
             ("info", "the database is back"),
         ]
 
+    async def test_while_an_installation_is_half_through_the_database_is_not_said_to_be_back(self):
+        self.site.check = lambda: (_ for _ in ()).throw(ConfigError("not installed"))
+        await self.fails(self.database.publish(), DatabaseAway)
+        del self.site.check
+        self.site.unfinished = "1 of 3 tables"
+        for _ in range(2):
+            await self.database.modules()
+        assert self.database.away == "the database: 1 of 3 tables"
+        self.site.unfinished = ""
+        await self.database.modules()
+        assert self.database.away == ""
+        told = [text.removeprefix("waiting for ") for _, text in self.log.lines]
+        assert told == ["the database: not installed", "the database: 1 of 3 tables", "the database is back"]
+
     async def test_nonsense_stays_the_peers_fault(self):
         await self.fails(self.database.receive(site_id("b"), b"nonsense", NO_TERMS), PeerError)
         assert self.log.lines == []

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from twisted.internet.defer import Deferred
+
 from changecapture.errors import RetryLater
 from changecapture.store.interface import Instance
 from relay.card import Card
-from relay.journal import CUT, STALE_S, WRITE_S, Ended, Journal
+from relay.journal import CUT, STALE_S, STEP_S, WRITE_S, Ended, Journal, Stepped
 from tests.unit.relay_fake import FakeReactor, result
 
 ONE, TWO, PEER = "1" * 32, "2" * 32, "a" * 32
@@ -16,14 +18,16 @@ class Fixture:
         self.clock = FakeReactor()
         self.written: list[Ended] = []
         self.met: list[Instance] = []
+        self.steps: list[Stepped] = []
         self.away = False
         self.journal = Journal(self.write, self.clock)
 
-    async def write(self, ended: Sequence[Ended], met: Sequence[Instance]) -> None:
+    async def write(self, ended: Sequence[Ended], met: Sequence[Instance], steps: Sequence[Stepped]) -> None:
         if self.away:
             raise RetryLater("away")
         self.written.extend(ended)
         self.met.extend(met)
+        self.steps.extend(steps)
 
     def note(self, exchange: str = ONE, entries: int = 3, *, last: bool = True, took: float = 0.0) -> None:
         began = self.clock.seconds()
@@ -103,3 +107,33 @@ def test_what_a_peer_says_of_itself_is_written_when_it_changes():
         f.clock.advance(WRITE_S)
     assert [i.contact for i in f.met] == ["ann", "bob"]
     assert f.met[0] == Instance(PEER, "north", "Red Cross", "ann", "http://north", "shape")
+
+
+def test_that_a_peer_is_in_step_is_written_when_the_log_has_moved_and_else_now_and_then():
+    f = Fixture()
+    for position in (7, 7, 8):
+        f.journal.in_step(PEER, "out", position)
+        f.clock.advance(WRITE_S)
+    assert [(s.position, s.ago) for s in f.steps] == [(7, WRITE_S), (8, WRITE_S)]
+    f.clock.advance(STEP_S)
+    f.journal.in_step(PEER, "out", 8)
+    f.clock.advance(WRITE_S)
+    assert len(f.steps) == 3 and f.clock.getDelayedCalls() == []
+
+
+def test_that_a_peer_is_in_step_is_written_later_where_the_database_is_away():
+    f = Fixture()
+    f.away = True
+    f.journal.in_step(PEER, "in")
+    f.clock.advance(WRITE_S)
+    f.away = False
+    f.clock.advance(WRITE_S)
+    assert f.steps == [Stepped(PEER, "in", 2 * WRITE_S, 0)]
+
+
+def test_what_is_noted_after_the_end_is_forgotten():
+    f = Fixture()
+    result(Deferred.fromCoroutine(f.journal.stop()))
+    f.note()
+    f.journal.in_step(PEER, "out", 8)
+    assert f.clock.getDelayedCalls() == []

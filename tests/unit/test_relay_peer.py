@@ -12,17 +12,18 @@ from changecapture.core.scopes import Terms
 from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
 from changecapture.sync import PullRequest, Received
+from relay import messages
 from relay.address import Address
 from relay.card import Card
 from relay.database import DatabaseAway
 from relay.load import Load, Timing
 from relay.peer import DOUBT_S, POKE_S, Peer
-from relay.pulls import Pulls
-from relay.session import MIN_WAIT_S, Poked, Session, Started, State
+from relay.pulls import AUTHOR_S, Pulls
+from relay.session import LISTEN_S, MIN_WAIT_S, Poked, Session, Started, State
 from tests.support.journal import FakeJournal
 from tests.unit.relay_fake import FakeLog, FakeManners, FakePeers, FakeReactor, FakeSite, device_id, site_id
 
-A, B = site_id("a"), site_id("b")
+A, B, C = site_id("a"), site_id("b"), site_id("c")
 DEVICE, OTHER = device_id("d"), device_id("e")
 HERE = Address("127.0.0.1", 1)
 
@@ -35,13 +36,18 @@ class ScriptedPeer:
         self.calls: list[str] = []
         self.identified = 0
         self.asked: list[str] = []
+        self.waits: list[int] = []
+        self.held: Deferred[bytes] | None = None
+        """The call that waits, if one does."""
         self.exchanges: list[str] = []
         self.outcomes: dict[str, list[Any]] = {}
 
     async def _next(self, verb: str) -> Any:
         self.calls.append(verb)
         coming = self.outcomes.get(verb, [])
-        outcome = coming.pop(0) if coming else Deferred()
+        if not coming:
+            self.held = Deferred()
+        outcome = coming.pop(0) if coming else self.held
         if isinstance(outcome, Deferred):
             outcome = await outcome
         if isinstance(outcome, Exception):
@@ -60,6 +66,7 @@ class ScriptedPeer:
 
     async def pull(self, address: Address, device: str, request: str, exchange: str, wait_s: int) -> bytes:
         self.exchanges.append(exchange)
+        self.waits.append(wait_s)
         assert device == DEVICE
         self.asked.append(request)
         return await self._next("pull")
@@ -135,6 +142,7 @@ class Fixture:
         self.clock, self.log = FakeReactor(), FakeLog()
         self.peers = FakePeers({DEVICE})
         self.other, self.database = ScriptedPeer(), ScriptedDatabase(FakeSite(A))
+        self.speaks: set[str] = set()
         self.watch, self.leaders = FakeWatch(), FakeLeaders()
         self.pusher = FakePusher()
         self.journal = FakeJournal()
@@ -151,7 +159,7 @@ class Fixture:
             database=self.database,  # type: ignore[arg-type]
             watch=self.watch,  # type: ignore[arg-type]
             pusher=self.pusher,  # type: ignore[arg-type]
-            pulls=Pulls(self.clock),
+            pulls=Pulls(self.clock, lambda site: site in self.speaks),
             leaders=self.leaders,
             journal=self.journal,  # type: ignore[arg-type]
             timing=Timing(),
@@ -161,6 +169,11 @@ class Fixture:
 
     def greeting(self, site: str = B) -> tuple[str, str, str]:
         return FakeSite(site).open().greet().to_json(), Card("south").to_json(), ""
+
+    def say(self, payload: bytes | None) -> None:
+        """Let the peer answer the call that it holds."""
+        assert self.other.held is not None and payload is not None
+        self.other.held.callback(payload)
 
     def meet(self) -> None:
         """Go on until the peer holds our poll."""
@@ -178,6 +191,35 @@ def test_a_whole_round_goes_by_itself():
     assert f.peers.brought == {DEVICE: 4}
     assert f.leaders.leading == [B]
     assert f.log.lines[0] == ("info", "received 3 changes from south (applied 2, parked 1)")
+
+
+def test_what_is_offered_is_asked_for_at_once_when_nobody_else_brings_it():
+    f = Fixture()
+    f.meet()
+    f.other.outcomes["pull"] = [b"two"]
+    f.say(messages.write_offer(json.dumps({C: 1})))
+    assert f.other.waits == [0, LISTEN_S, 0, LISTEN_S]
+    assert f.database.receiving == [b"one", b"two"]
+
+
+def test_while_an_author_may_bring_what_is_offered_the_peer_is_listened_to_for_so_long():
+    f = Fixture()
+    f.speaks.add(C)
+    f.meet()
+    f.say(messages.write_offer(json.dumps({C: 1})))
+    assert f.other.waits == [0, LISTEN_S, AUTHOR_S]
+    assert json.loads(f.other.asked[-1])["heard"] == json.dumps({C: 1})
+    f.clock.advance(AUTHOR_S)
+    f.other.outcomes["pull"] = [b"two"]
+    f.say(messages.ASK_NOW)
+    assert f.other.waits == [0, LISTEN_S, AUTHOR_S, 0, LISTEN_S]
+
+
+def test_an_offer_that_is_none_is_the_peers_fault():
+    f = Fixture()
+    f.meet()
+    f.say(messages.OFFER + b"\xff")
+    assert f.session.state is State.BACKING_OFF and f.log.count("answers wrongly: not an offer") == 1
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,11 @@ def test_our_own_news_are_answered_with_entries():
     assert outcome == [Outcome.ANSWER]
 
 
-def test_news_of_a_third_site_let_the_peer_ask_again():
+def test_news_of_a_third_site_are_offered():
     polls, _ = new_polls()
     outcome = held(polls.open(A))
     polls.tell(B)
-    assert outcome == [Outcome.ASK]
+    assert outcome == [Outcome.OFFER]
 
 
 def test_a_sites_own_changes_do_not_wake_its_poll():
@@ -116,7 +116,7 @@ def tell_and_ask(polls: Polls, clock: Clock, entries: int) -> float:
     while not outcome:
         clock.advance(FIRST_WAIT_S / 2)
         waited += FIRST_WAIT_S / 2
-    assert outcome == [Outcome.ASK]
+    assert outcome == [Outcome.OFFER]
     polls.close(poll)
     poll = polls.open(A)
     polls.answered(poll, entries)

@@ -5,6 +5,7 @@ import socket
 import ssl
 import xmlrpc.client
 import zlib
+from dataclasses import replace
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -17,10 +18,13 @@ from changecapture.core.scopes import Terms
 from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.sync import PullRequest
 from relay import messages
+from relay.address import Address
 from relay.calls import LONGEST_HOLD_S, Calls
 from relay.card import Card, read_card
+from relay.client import Client
 from relay.database import DatabaseAway
 from relay.door import MAX_PER_DEVICE, MAX_UNKNOWN_PER_HOST
+from relay.meter import Meter
 from relay.pace import BURST, Pace
 from relay.polls import Polls
 from relay.resource import Api, Server
@@ -40,7 +44,7 @@ from tests.unit.relay_fake import (
     write_pem,
 )
 
-A, B = site_id("a"), site_id("b")
+A, B, C = site_id("a"), site_id("b"), site_id("c")
 EXCHANGE = "e" * 32
 SOUTH = Card("south", "Red Cross", "bob", "http://south").to_json()
 DEVICE, OTHER = device_id("d"), device_id("e")
@@ -124,6 +128,9 @@ class DirectDatabase:
         if self.coming is not None:
             await self.coming
         return self.connection.answer(request)
+
+    async def offer(self, request: PullRequest) -> Any:
+        return self.connection.offer(request)
 
     async def next_request(self, peer: str, terms: Terms) -> PullRequest:
         return self.connection.next_request(peer)
@@ -254,11 +261,33 @@ class ApiTest(SynchronousTestCase):
         assert self.texts(messages.read_payload(result(pulling))) == ["one"]
         assert not self.polls.holds(B)
 
-    def test_news_of_a_third_site_send_no_entries(self):
+    def test_news_of_a_third_site_are_offered_without_entries(self):
         pulling = self.call("pull", asks(B), EXCHANGE, 25)
-        self.polls.tell(site_id("c"))
-        assert messages.read_payload(result(pulling)) == b""
+        self.site.changelog.append((C, 1, "of C"))
+        self.polls.tell(C)
+        assert self.read_offer(pulling) == {C: 1}
         assert self.database.answers == 1
+
+    def test_who_listens_and_lacks_a_third_sites_entries_is_offered_them(self):
+        self.site.changelog.append((C, 1, "of C"))
+        assert self.read_offer(self.call("pull", asks(B), EXCHANGE, 25)) == {C: 1}
+        payload = messages.read_payload(result(self.call("pull", asks(B), EXCHANGE, 0)))
+        assert self.texts(payload) == ["of C"]
+
+    def test_what_was_heard_of_is_not_offered_again_and_own_news_let_ask_at_once(self):
+        self.site.changelog.append((C, 1, "of C"))
+        heard = replace(PullRequest(**json.loads(asks(B))), heard=json.dumps({C: 1})).to_json()
+        pulling = self.call("pull", heard, EXCHANGE, 25)
+        self.assertNoResult(pulling)
+        self.publish("own")
+        assert messages.read_payload(result(pulling)) == messages.ASK_NOW
+        both = messages.read_payload(result(self.call("pull", heard, EXCHANGE, 25)))
+        assert self.texts(both) == ["of C", "own"]
+
+    def read_offer(self, pulling: Deferred[bytes]) -> Any:
+        offer = messages.read_offer(messages.read_payload(result(pulling)))
+        assert offer is not None
+        return json.loads(offer)
 
     def test_a_long_poll_ends_with_an_answer_when_its_time_is_up(self):
         pulling = self.call("pull", asks(B), EXCHANGE, 25)
@@ -372,11 +401,13 @@ class ServerTest(TestCase):
         self.site, self.polls, self.peers = self.service.site, self.service.polls, self.service.peers
         self.here, self.caller = new_identity(), new_identity()
         self.peers.paired = {self.caller.device}
+        self.meter = Meter()
         self.server = Server(
             self.service.api,
             identity=self.here,
             peers=self.peers,
             desk=self.service.desk,
+            meter=self.meter,
             reactor=reactor,
         )
         self.port = self.server.listen("127.0.0.1", 0)
@@ -444,6 +475,17 @@ class ServerTest(TestCase):
 
         payload = yield deferToThread(call)
         assert json.loads(zlib.decompress(payload.data))["last"] is True
+
+    @inlineCallbacks
+    def test_what_goes_over_the_wire_is_counted_alike_at_both_ends(self):
+        here, there = self.here.device, Meter()
+        client = Client(reactor, identity=self.caller, is_paired={here}.__contains__, meter=there)
+        for _ in range(3):
+            yield Deferred.fromCoroutine(client.poke(Address("127.0.0.1", self.port), here, B))
+        ours, theirs = self.meter.of(self.caller.device), there.of(here)
+        yield Deferred.fromCoroutine(client.close())
+        assert (ours.sent, ours.received, ours.connections) == (theirs.received, theirs.sent, 1)
+        assert theirs.sent > 3 * len(messages.write_call("poke", B)) and theirs.connections == 1
 
     @inlineCallbacks
     def test_a_device_that_is_not_paired_gets_no_answer(self):

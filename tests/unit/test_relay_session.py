@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from relay.messages import ASK_NOW
+from relay.messages import ASK_NOW, OFFER
 from relay.session import (
     ASK_S,
     LISTEN_S,
@@ -133,11 +133,12 @@ def test_a_peer_that_only_says_ask_again_cannot_keep_us_running():
     assert play(session, Woken(), now=2) == (Pull(PEER, LISTEN_S),)
 
 
-def test_a_peer_with_news_of_its_own_is_asked_again_at_once_and_cannot_keep_us_running():
+@pytest.mark.parametrize("said", [ASK_NOW, OFFER + b"{}"])
+def test_a_peer_with_news_of_its_own_or_an_offer_is_asked_again_at_once_and_cannot_keep_us_running(said):
     session = listening()
     for _ in range(MAX_QUICK - 1):
-        assert play(session, Answered(ASK_NOW), now=0.1) == (Pull(PEER, LISTEN_S),)
-    assert play(session, Answered(ASK_NOW), now=0.1) == (Sleep(MIN_WAIT_S),)
+        assert play(session, Answered(said), now=0.1) == (Pull(PEER, LISTEN_S),)
+    assert play(session, Answered(said), now=0.1) == (Sleep(MIN_WAIT_S),)
 
 
 def test_a_peer_that_sends_nothing_and_never_ends_cannot_keep_us_running():
@@ -282,10 +283,3 @@ def test_after_the_end_nothing_happens():
 def test_an_event_that_cannot_be_is_the_callers_mistake():
     with pytest.raises(RuntimeError, match="Received while idle"):
         play(make_session(), Received(0, 0, 0, True))
-
-
-def test_among_many_sites_a_third_ones_news_is_given_more_time_to_come_by_itself():
-    session = Session("127.0.0.1:1", own_site=OWN, protocol=1, rng=Random(7), crowd=lambda: 10)
-    greeted(session)
-    play(session, Answered(b"x"), Received(0, 0, 0, True))
-    assert 2 * ASK_S <= slept(play(session, Answered(b""), now=5)) <= 6 * ASK_S

@@ -221,6 +221,16 @@ CREATE TABLE IF NOT EXISTS changecapture.meeting (
     clock_at      bigint
 )
 
+-- statement: in_step
+-- When a peer and this site last held the same, each way: received_at: when this site had all that the peer may
+-- send; sent_at: when the peer had all that this site sends, and sent_position: how far this changelog reached then.
+CREATE TABLE IF NOT EXISTS changecapture.in_step (
+    site           varchar(64) COLLATE "C" NOT NULL PRIMARY KEY,
+    received_at    bigint      NOT NULL DEFAULT 0,
+    sent_at        bigint      NOT NULL DEFAULT 0,
+    sent_position  bigint      NOT NULL DEFAULT 0
+)
+
 -- statement: life
 -- One row: of the site's present epoch, up to which number entries may have left the site, and up to
 -- which their stamps were corrected; when a copy of this database was last met alive.

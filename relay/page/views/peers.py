@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from relay.meter import Wire
 from relay.page.views.sight import Sight, Traffic
 
 FRESH_US = 120_000_000
@@ -12,7 +13,10 @@ FRESH_US = 120_000_000
 
 @dataclass(frozen=True, slots=True)
 class PeerView:
-    """A paired device. ``state``: "speaking", "silent" or "unmet"; ``skew``: clock ahead of ours, us."""
+    """A paired device. ``state``: "speaking", "silent" or "unmet"; ``skew``: clock ahead of ours, us.
+
+    ``to_come``, ``waiting``: see PeerStatus; ``in_step_at``: when both last held the same.
+    """
 
     device: str
     name: str
@@ -27,11 +31,16 @@ class PeerView:
     skew: int | None = None
     skew_error: int | None = None
     to_come: int = 0
+    waiting: int = 0
+    in_step: bool = False
+    in_step_at: int | None = None
     received: int = 0
     traffic: Traffic = field(default_factory=Traffic)
     owner: str = ""
     contact: str = ""
     alike: bool = True
+    wire: Wire | None = None
+    """What went over the wire since the relay began."""
 
 
 def view_peers(
@@ -47,6 +56,7 @@ def _view_peer(sight: Sight, peer: Mapping[str, Any], speaking: Collection[str])
     met = next((p for p in sight.status.peers if p.site == site), None)
     said = next((i for i in sight.status.instances if i.base_uuid == site), None)
     traffic = sight.traffic.get(site, Traffic())
+    in_step_at = min(met.received_all_at, met.sent_all_at) if met else 0
     times = [met.contact_at if met else 0, traffic.received_at or 0, traffic.sent_at or 0]
     contact_at = max(times) or None
     fresh = contact_at is not None and sight.status.now - contact_at < FRESH_US
@@ -64,10 +74,14 @@ def _view_peer(sight: Sight, peer: Mapping[str, Any], speaking: Collection[str])
         contact_at=contact_at,
         skew=met.clock_offset if met else None,
         skew_error=met.clock_error if met else None,
-        to_come=sight.to_come.get(site, 0),
+        to_come=met.to_come if met else 0,
+        waiting=met.waiting if met else 0,
+        in_step=met.in_step if met else False,
+        in_step_at=in_step_at or None,
         received=met.received if met else 0,
         traffic=traffic,
         owner=said.owner if said else "",
         contact=said.contact if said else "",
         alike=said.alike if said else True,
+        wire=Wire(**peer["wire"]) if "wire" in peer else None,
     )

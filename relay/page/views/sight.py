@@ -27,7 +27,6 @@ class Sight:
     status: Status
     flow: tuple[tuple[int, int], ...]
     traffic: Mapping[str, Traffic]
-    to_come: Mapping[str, int]
 
 
 def read_sight(store: SqlStore) -> Sight:
@@ -39,18 +38,10 @@ def read_sight(store: SqlStore) -> Sight:
         hour = min(HOURS - 1, max(0, (status.now - done.ended_at) // HOUR))
         flow[HOURS - 1 - hour][done.direction != "in"] += done.entries
         traffic[done.peer] = _follow(traffic.get(done.peer, Traffic()), done)
-    return Sight(status, tuple((i, o) for i, o in flow), traffic, _read_to_come(store))
+    return Sight(status, tuple((i, o) for i, o in flow), traffic)
 
 
 def _follow(before: Traffic, done: Exchanged) -> Traffic:
     received_at = done.ended_at if done.direction == "in" and done.entries else before.received_at
     sent_at = done.ended_at if done.direction != "in" and done.entries else before.sent_at
     return Traffic(received_at, sent_at, "" if done.outcome == DONE else done.outcome)
-
-
-def _read_to_come(store: SqlStore) -> dict[str, int]:
-    """Return how many entries a pull that is under way has still to fetch, of each peer."""
-    found: dict[str, int] = {}
-    for pull in store.read_pulls():
-        found[pull.peer] = found.get(pull.peer, 0) + max(0, pull.end - pull.position) * (pull.end > 0)
-    return found

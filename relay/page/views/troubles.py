@@ -47,7 +47,9 @@ def find_troubles(status: Status, peers: Collection[PeerView]) -> list[Trouble]:
 def _find_peer_troubles(now: int, peer: PeerView) -> Iterable[Trouble]:
     if peer.state == "unmet":
         yield Trouble("unmet", name=peer.name)
-    if peer.state == "silent" and now - (peer.contact_at or 0) > SILENT_US:
+    if peer.waiting and peer.state != "speaking":
+        yield Trouble("waiting", name=peer.name, count=peer.waiting, at=peer.in_step_at or 0)
+    elif peer.state == "silent" and now - (peer.contact_at or 0) > SILENT_US:
         yield Trouble("silent", name=peer.name, at=peer.contact_at or 0)
     if peer.skew is not None and abs(peer.skew) > SKEW_US + (peer.skew_error or 0):
         yield Trouble("skew", name=peer.name, count=abs(peer.skew) // 1_000_000)

@@ -36,7 +36,10 @@ COUNT = 3
 places = st.integers(0, COUNT - 1)
 columns = st.sampled_from(["a", "b"])
 texts = st.sampled_from(["x", "y", ""]) | st.none()
-CRASHES = ("read_captured", "append_entries", "hold_rows", "write_versions", "write_passes", "write_progress")
+CRASHES = (
+    *("read_captured", "append_entries", "hold_rows", "write_versions", "write_passes", "write_progress"),
+    *("insert_columns", "update_columns", "append_first", "append_next"),
+)
 
 
 class Crash(BaseException):

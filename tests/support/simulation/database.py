@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from twisted.internet.defer import Deferred, succeed
 
 from changecapture.compact import Step
+from changecapture.greeting import Greeting, Measured
 from relay.clock import pause
 from relay.database import Database
 from relay.exchange import DatabaseConnection, DatabaseExchange
@@ -32,6 +33,11 @@ class SimConnection(DatabaseConnection):
     def look_for_drift(self) -> str:
         """See Connection."""
         return ""
+
+    def meet(self, theirs: Greeting, measured: Measured | None) -> list[str]:
+        """See Connection."""
+        self._host.world.met.add((self._host.origin, theirs.site))
+        return super().meet(theirs, measured)
 
     def compact(self, keep: int) -> Step | None:
         """See Connection; what goes was seen all the same."""
@@ -68,13 +74,15 @@ class SimWorker:
         world = self._host.world
         await pause(world.clock, world.rng.uniform(0.0, LONGEST_JOB_S))
         if not self.killed:
+            written = self._host.site.store.connection.total_changes
             try:
                 with world.ledger.watching(self._host.site), self._host.in_danger():
                     return job(self._connection)
             except Crash:
                 self._host.crash()
             finally:
-                world.note_set_aside(self._host)
+                if self._host.site.store.connection.total_changes != written:
+                    world.note_set_aside(self._host)
         never: Deferred[T] = Deferred()
         return await never
 

@@ -83,7 +83,7 @@ class Relay:
         self.database = database = SimDatabase(host, self._log)
         self.client: Any = SimClient(host)
         self.polls = Polls(world.clock)
-        self.pulls = Pulls(world.clock)
+        self.pulls = Pulls(world.clock, lambda site: self.roster.leads(site))
         journal: Any = FakeJournal()
         self.journal = journal
         self.watch = Watch(database, news=self._news, clock=world.clock, rng=rng, log=self._log)

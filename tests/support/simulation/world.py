@@ -49,6 +49,8 @@ class Simulation:
     peaceful: bool = False
     whole: bool = True
     """Whether every log has every entry: nothing was given up by compaction."""
+    met: set[tuple[str, str]] = field(default_factory=set)
+    """Who has heard whose greeting, since somebody looked."""
     judged: bool = True
     """Whether what was written must be there: no site lost a part of its past."""
 
@@ -123,8 +125,11 @@ class Simulation:
         """Let all greet once more: a name that a third had in another sense may have come between."""
         self.network.cut(self.network.all_pairs())
         self.clock.pass_to(self.clock.seconds() + BREAK_S)
+        self.met.clear()
         self.network.join()
-        self.clock.pass_to(self.clock.seconds() + LONGEST_BACK_OFF_S)
+        end = self.clock.seconds() + LONGEST_BACK_OFF_S
+        while len(self.met) < self.sites * (self.sites - 1) and self.clock.seconds() < end:
+            self.clock.pass_to(self.clock.seconds() + LOOK_S)
         self._settle()
 
     def close(self) -> None:

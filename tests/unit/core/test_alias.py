@@ -162,7 +162,7 @@ def test_r13_delete_names_the_keys_that_its_author_knew():
     assert merge_entries([*born, *both, third])[ALIVE].value is True
 
 
-def test_name_is_the_smallest_of_all_keys_however_they_were_joined():
+def test_r13_name_is_the_smallest_of_all_keys_however_they_were_joined():
     assert unite({}, [("c", "d"), ("a", "b"), ("b", "c")]) == dict.fromkeys("abcd", "a")
     assert unite({"c": "b", "b": "b"}, [("c", "a")]) == dict.fromkeys("abc", "a")
 
