@@ -60,8 +60,10 @@ class SiteService(Service):
         log: Log,
         network: Network | None = None,
         timing: Timing | None = None,
+        program: dict[str, str] | None = None,
     ) -> None:
-        """Make the parts; nothing is opened before ``startService``."""
+        """Make the parts; nothing is opened before ``startService``. ``program``: the names of the sites of
+        this relay by their ids, as far as they are known."""
         self.name: str = config.name
         self.site: str | None = None
         """The id of this site, once the database has told it."""
@@ -70,10 +72,12 @@ class SiteService(Service):
         self._rng = rng
         self._log = log
         self._timing = timing or Timing()
+        self._program = program if program is not None else {}
         self._polls = Polls(reactor)
         self._pulls = Pulls(reactor, self._pulled)
         self._roster: Roster | None = None
         self._meeting: Deferred[None] | None = None
+        self._ending: Deferred[None] | None = None
         self.node = Node(config, reactor=reactor, rng=rng, log=log, network=network)
         self.orders = Orders(self.node, self._modules, self._ask)
         self._control = Control(config.state, self.orders, reactor=reactor, log=log)
@@ -159,7 +163,12 @@ class SiteService(Service):
     def stopService(self) -> Deferred[None]:
         """End everything, peers first, within bounds; fire when it has ended."""
         Service.stopService(self)
-        return Deferred.fromCoroutine(self._stop())
+        return self._end()
+
+    def _end(self) -> Deferred[None]:
+        if self._ending is None:
+            self._ending = Deferred.fromCoroutine(self._stop())
+        return self._ending
 
     async def _stop(self) -> None:
         if self._meeting is not None:
@@ -182,6 +191,14 @@ class SiteService(Service):
         greeting = await self._first_greeting()
         self.site = greeting.site
         self._log.info(f"this is {self._config.name}, site {self.site}")
+        other = self._program.setdefault(self.site, self.name)
+        if other != self.name:
+            self._log.warning(
+                f"{self.name} is stopped: it is the same site as {other}, whose database it is under another "
+                "spelling, or a copy of it (take one [[database]] away; a copy: changecapture site renew)"
+            )
+            self._reactor.callLater(0, self._end)
+            return
         self._roster = Roster(
             lambda roster, address, device: self._make_peer(roster, address, device, greeting),
             hears=self._polls.hears,
@@ -299,8 +316,11 @@ def make_service(
 ) -> MultiService:
     """Return the whole relay: one child per database."""
     relay = MultiService()
+    program: dict[str, str] = {}
     for config in sites:
         named = NamedLog(config.name, log) if len(sites) > 1 else log
-        site = SiteService(config, open_exchange(config), reactor=reactor, rng=Random(), log=named)
+        site = SiteService(
+            config, open_exchange(config), reactor=reactor, rng=Random(), log=named, program=program
+        )
         Service.setServiceParent(site, relay)
     return relay

@@ -59,14 +59,14 @@ class LinesForm:
 def read_lines(file: TextIO) -> tuple[Head, Items]:
     """Return the head and what follows. Raises ConfigError when the file is no export at all."""
     place = file.tell()
-    head, first = None, _read_first(file)
-    try:
-        head = load_head(first) if isinstance(first, dict) and "changecapture" in first else None
-    except ValueError:
-        pass
-    if head is None:
+    first = _read_first(file)
+    if not isinstance(first, dict) or "changecapture" not in first:
         file.seek(place)
-    return head or Head(), _read_records(file, head is not None)
+        return Head(), _read_records(file, False)
+    try:
+        return load_head(first), _read_records(file, True)
+    except ValueError as error:
+        raise ConfigError("the head of the file cannot be read", why=str(error)) from None
 
 
 def _read_first(file: TextIO) -> Any:
@@ -213,4 +213,8 @@ def _load_head(item: Mapping[str, Any]) -> Head:
 def _explain(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"it has no {error.args[0]}"
-    return str(error) or type(error).__name__
+    if isinstance(error, TypeError | AttributeError):
+        return 'it is not of the form {"table": TEXT, "uuid": TEXT, "fields": {COLUMN: VALUE}}'
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error)

@@ -91,6 +91,8 @@ def _open_records(store: SqlStore, path: Path) -> Iterator[tuple[Head, Items]]:
             return
         with path.open("rb") as file:
             first = file.read(4)
+        if not first:
+            raise ConfigError(f"{path} is empty", why="it was not written, or not copied, to its end")
         if first.startswith(b"PK"):
             yield read_sheets(path, partial(_find_kind, store))
         elif first.lstrip(b"\xef\xbb\xbf \n").startswith(b"<"):

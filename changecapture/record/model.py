@@ -109,9 +109,13 @@ def read_stamp(text: str) -> int | None:
     if not text.strip():
         return None
     try:
-        return check_stamp(read_time(text))
-    except PeerError as error:
-        raise ValueError(str(error)) from None
+        stamp = read_time(text)
+    except ValueError:
+        raise ValueError(f"{text!r:.40} is no time: write 2026-11-20 or 2026-11-20T08:30") from None
+    try:
+        return check_stamp(stamp)
+    except PeerError:
+        raise ValueError(f"{text:.40} is not between 1970 and 2200") from None
 
 
 def read_number(text: str) -> int | float:
@@ -170,4 +174,7 @@ def _check_value(name: str, value: Any) -> None:
     if not ok:
         raise ValueError(f"{name} holds {json.dumps(value)[:60]}, which is not a value")
     if isinstance(value, str):
-        value.encode()  # half of a surrogate pair has no place in any database
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{name} holds half of a character (a lone surrogate)") from None

@@ -195,7 +195,7 @@ def _read_table(name: str, text: TextIO, kinds: Kinds) -> Items:
         if "@uuid" not in columns or len(set(columns)) < len(columns):
             yield Refused(name, "its first line does not name each column once, @uuid among them")
             return
-        for cells in csv.reader(text, delimiter=mark):
+        for cells in csv.reader(text, delimiter=mark, strict=True):
             number += 1
             if cells:
                 yield _read_row(table, columns, cells, f"{name} record {number - 1}", kinds)

@@ -67,7 +67,7 @@ def draw_map(own: str, peers: Sequence[PeerView], strangers: Collection[str] = (
         for n, (name, state) in enumerate(found)
     ]
     middle = SIDE if len(found) == 1 else WIDTH // 2
-    return Map(height, Spot(middle, height // 2 - 8, _short(own), "own"), tuple(spots))
+    return Map(height, Spot(middle, height // 2 - 12, _short(own), "own"), tuple(spots))
 
 
 def draw_plot(flow: Sequence[tuple[int, int]]) -> Plot:

@@ -198,6 +198,7 @@ REFUSED = {
     "no table": ('{"table":"nothing","uuid":"x","fields":{}}', "record 1", "not synced"),
     "no uuid": ('{"table":"parent","fields":{}}', "record 1", "uuid"),
     "no JSON": ('{"table":', "record 1", "Expecting"),
+    "another form": ('{"table":["parent"],"uuid":"x","fields":{}}', "record 1", "not of the form"),
     "no value": ('{"table":"parent","uuid":"x","fields":{"note":[1]}}', "record 1", "not a value"),
     "no time": ('{"table":"parent","uuid":"x","stamp":"noon","fields":{}}', "record 1", "noon"),
 }

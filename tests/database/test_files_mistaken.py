@@ -34,6 +34,9 @@ def line(**columns):
         "text": ("json", '"changecapture"\n'),
         "list": ("json", '["changecapture"]\n'),
         "exported": ("json", '{"changecapture":1,"exported":5}\n'),
+        "empty": ("json", ""),
+        "of a later version": ("json", '{"changecapture":2}\n{"table":"parent","uuid":"x","fields":{}}\n'),
+        "half a character": ("json", '{"table":"parent","uuid":"x","fields":{"note":"\\ud800"}}\n'),
         "epoch": ("json", '{"changecapture":1,"epoch":null}\n'),
         "deep": ("json", "[" * 200_000),
         "name twice": ("json", '{"table":"parent","uuid":"x","fields":{"note":"a","note":"b"}}\n'),
@@ -156,3 +159,13 @@ def test_export_says_how_many_of_its_records_are_parked(families, tmp_path):
     said = [run_command("export", s.url, str(tmp_path / "f"), "--format", "json").out for s in families]
     assert all("2 records written" in out for out in said)
     assert [("1 of them parked" in out) for out in said].count(True) >= 1
+
+
+def test_sheet_that_ends_within_a_cell_is_not_taken_for_whole(home, tmp_path):
+    folder = tmp_path / "sheets"
+    folder.mkdir()
+    (folder / "parent.csv").write_text('@uuid,note\nwhole,"a ""b"" c"\ncut,"the text goes on')
+    status, came = take(home, folder)
+    assert (status, came["written"]) == (1, 1)
+    assert came["refused"][0][0] == "parent.csv record 2" and "end of data" in came["refused"][0][1]
+    assert home.family.shown("parent") == {"whole": 'a "b" c'}

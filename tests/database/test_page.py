@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.web.test.requesthelper import DummyRequest
 
+from changecapture.pair import note_in_step
 from relay.page.forms import Pairing
 from relay.page.guard import COOKIE, DOOR, GUESSES, IDLE_S, Guard
 from relay.page.pages import Pages
@@ -283,3 +284,13 @@ def test_header_of_any_bytes_is_read(header):
     request.postpath = [b"a\0b"]
     visit = read_visit(request)
     assert visit.fields == {"q": "ab\N{REPLACEMENT CHARACTER}"} and visit.path == ("ab",)
+
+
+def test_overview_says_with_whom_the_site_is_in_step_or_what_waits(disputed, browser):
+    here, there = disputed
+    note_in_step(here.store, there.store)
+    assert "In step with" in browser.ask("GET", "camp", "overview").body
+    here.family.note("parent", "p", "again")
+    here.publish()
+    body = browser.ask("GET", "camp", "overview").body
+    assert "In step with" not in body and "1 change waits for it" in body

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.long
 PASSWORD = "four words of nothing"
 PAGES = ("overview", "peers", "conflicts", "parked", "rows?q=name", "rows?table=parent&key=p1", "tables")
 SIZES = {"desk": (1280, 900), "phone": (360, 740)}
+AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 PICTURES = ROOT / "build" / "screenshots"
 MEASURE = (ROOT / "tests" / "support" / "measure.js").read_text(encoding="utf-8")
 
@@ -124,14 +125,22 @@ def take_picture(page: Any, name: str) -> None:
     page.screenshot(path=PICTURES / f"{page.name}-{name}.png", full_page=True)
 
 
+def find_barriers(page: Any) -> list[str]:
+    """Return what axe-core finds that keeps people out: labels, landmarks, contrast, order of headings."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, options=AXE).response["violations"]
+    return [f"{one['id']}: {node['html']}" for one in found for node in one["nodes"]]
+
+
 def test_every_page_can_be_read_and_tapped_on_every_screen(place, screen):
     screen.goto(place.address)
-    wrong = {"login": screen.evaluate(MEASURE)}
+    wrong = {"login": screen.evaluate(MEASURE) + find_barriers(screen)}
     take_picture(screen, "login")
     log_in_by_keyboard(screen, place)
     for path in PAGES:
         screen.goto(f"{place.address}camp-north/{path}")
-        wrong[path] = screen.evaluate(MEASURE)
+        wrong[path] = screen.evaluate(MEASURE) + find_barriers(screen)
         take_picture(screen, path.partition("&")[0].replace("?", "-").replace("=", "-"))
     assert {path: faults for path, faults in wrong.items() if faults} == {}
     assert screen.faults == []
