@@ -60,7 +60,10 @@ def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Capture
             change.whole, change.alive = True, True
             again += referring(store, table, item.key, named[item.key])
             for other in renamed(store, table, item.key, named[item.old_key]):
-                changes.setdefault(other.row, other).captured_at = item.captured_at
+                found = changes.setdefault(other.row, other)
+                found.captured_at, found.whole = item.captured_at, found.whole or other.whole
+                if other.alive:
+                    again += referring(store, other.table, other.local_key, other.row.key)
         else:
             columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}
             if item.operation == UPDATE:
