@@ -18,8 +18,8 @@ Example:
   changecapture uninstall postgresql://eden:secret@localhost/eden
 """
 AFTERWARDS = (
-    "what the application changes before another installation loses to what other sites hold, and what it deletes comes back: "
-    "change nothing meanwhile, or begin with empty tables"
+    "what the application changes before another installation loses to what other sites hold, and what it "
+    "deletes comes back: change nothing meanwhile, or begin with empty tables"
 )
 
 
