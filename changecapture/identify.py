@@ -122,15 +122,34 @@ def name_references(
 def name_former(store: Store, table: SyncedTable, local_keys: Iterable[str]) -> dict[str, list[str]]:
     """Return the keys that rows of a composite identity had when what they are made of had another key, of
     rows that refer to some whose change of key is not yet published."""
+    texts = list(local_keys)
     options: dict[tuple[str, str], dict[Any, list[str]]] = {}
-    for name, column in filter(None, _parts(table)):
-        target = store.tables_by_name.get(name)
-        departed = store.read_departed(target) if target is not None else []
-        if target is not None and departed and column in (names := [c.name for c in target.key_columns]):
-            keys, known = name_rows(store, target, departed), options.setdefault((name, column), {})
-            for text in departed:
-                known.setdefault(json.loads(text)[names.index(column)], []).append(keys[text])
-    return _compose_former(store, table, local_keys, options) if options else {}
+    for place, part in zip(_identity_places(table), _parts(table), strict=True):
+        target = store.tables_by_name.get(part[0]) if part is not None else None
+        if (
+            part is not None
+            and target is not None
+            and part[1] in (names := [c.name for c in target.key_columns])
+        ):
+            known = _find_former(store, target, names.index(part[1]))
+            if len(names) == 1 and any(_parts(target)):
+                # Rows that are made of others in turn.
+                wanted = {values.dump([json.loads(text)[place]]) for text in texts}
+                for text, keys in name_former(store, target, wanted).items():
+                    known.setdefault(json.loads(text)[0], []).extend(keys)
+            options[part] = known
+    return _compose_former(store, table, texts, options) if any(options.values()) else {}
+
+
+def _find_former(store: Store, target: SyncedTable, place: int) -> dict[Any, list[str]]:
+    """Return {value at a place of the local key: the keys of the rows that had it} of rows that were deleted
+    or got another key."""
+    departed = store.read_departed(target)
+    keys = name_rows(store, target, departed) if departed else {}
+    known: dict[Any, list[str]] = {}
+    for text in departed:
+        known.setdefault(json.loads(text)[place], []).append(keys[text])
+    return known
 
 
 def _compose_former(

@@ -6,11 +6,13 @@ to backfill. Each part is a short transaction, as in ``install``; a script that 
 next one is printed, which holds what is left.
 """
 
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import StringIO
 
 from changecapture import __version__
+from changecapture.catchup import check_mapping
 from changecapture.config import DatabaseURL
 from changecapture.install import alembic_config, alembic_errors
 from changecapture.steps import Step, list_steps, read_schema
@@ -26,12 +28,19 @@ ENDS = {"postgresql": ";", "mysql": "\n$$"}
 """What ends a statement. MySQL's client would end a trigger at its first semicolon."""
 
 
-def write_script(url: DatabaseURL, profile: str | None = None, definer: str | None = None) -> Iterator[str]:
-    """Yield the script, part by part; it changes nothing itself."""
+def write_script(
+    url: DatabaseURL, profile: str | None = None, definer: str | None = None, mapping: str | None = None
+) -> Iterator[str]:
+    """Yield the script, part by part; it changes nothing itself.
+
+    A mapping is no part of the schema: the ``install`` that the script asks for at its end writes it.
+    """
     store = open_store(url, installed=False)
     try:
         wanted = find_wanted(store, profile, definer)
-        yield _write_head(store, wanted.profile)
+        if mapping is not None:
+            check_mapping(mapping, {table.wire for table in wanted.tables}, str(url))
+        yield _write_head(store, wanted.profile, mapping)
         yield _write_revisions(store)
         yield _write_site(store, wanted)
         for step in list_steps(store, wanted):
@@ -41,7 +50,10 @@ def write_script(url: DatabaseURL, profile: str | None = None, definer: str | No
         store.close()
 
 
-def _write_head(store: SqlStore, profile: str) -> str:
+def _write_head(store: SqlStore, profile: str, mapping: str | None) -> str:
+    end_with = "install URL`: it only captures the rows that are there"
+    if mapping is not None:
+        end_with = f"install URL --mapping {shlex.quote(mapping)}`: it writes that, and captures the rows"
     dialect = DIALECTS[store.engine]
     url, end = store.url, ENDS[store.engine]
     lines = [
@@ -49,7 +61,7 @@ def _write_head(store: SqlStore, profile: str) -> str:
         f"-- Printed {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, to be run there as the owner of the tables:",
         f"--   {COMMANDS[store.engine]}",
         "-- If it stops, mend the cause and print it again: it then holds what is left.",
-        "-- At the end run `changecapture install URL`: it only captures the rows that are there.",
+        f"-- At the end run `changecapture {end_with}.",
     ]
     if store.engine == "mysql":
         lines.append("DELIMITER $$")

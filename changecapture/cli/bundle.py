@@ -41,7 +41,7 @@ peer_option = click.option(
 
 @click.group("bundle", epilog=EPILOG)
 def command() -> None:
-    """Carry changes to a paired site in a file, where no network reaches."""
+    """Carry changes to a paired site in a file, as on a USB stick."""
 
 
 @command.command("export", epilog=EPILOG)

@@ -25,10 +25,11 @@ Example:
 )
 @json_option
 def command(url: str | None, behind: float, as_json: bool) -> None:
-    """Stamp anew what was written under a wrong clock and has not left this site yet.
+    """Stamp anew what was written under a wrong clock.
 
-    To be run once, before the site meets others, after the clock was set. What others may have already keeps
-    its stamp: an edit made after it wins all the same. A relay does this by itself when three peers agree.
+    Only what has not left this site yet. To be run once, before the site meets others, after the clock was
+    set. What others may have already keeps its stamp: an edit made after it wins all the same. A relay does
+    this by itself when three peers agree.
     """
     from changecapture.clocks import SECOND, correct_stamps
 

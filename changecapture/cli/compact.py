@@ -28,7 +28,7 @@ DAYS = 30
 )
 @json_option
 def command(url: str | None, days: float, as_json: bool) -> None:
-    """Delete entries of the log whose every value was overtaken by a later change.
+    """Delete entries of which later changes took every value.
 
     The relay does this in the background; what the application shows does not change, and no peer misses
     anything. Deleted rows stay known, with their last images. The application and the relay may go on

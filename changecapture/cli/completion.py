@@ -20,7 +20,7 @@ PROGRAMS = {
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print what a shell reads to complete commands and options of both programs with the Tab key."""
+    """Print what lets a shell complete commands with the Tab key."""
     found = get_completion_class(shell)
     assert found is not None
     root = context.find_root()

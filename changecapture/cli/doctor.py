@@ -40,9 +40,10 @@ FEW = 3
 @click.option("--all", "whole", is_flag=True, help="Print all statements of a note, not the first few.")
 @json_option
 def command(url: str | None, role: str | None, profile: str | None, whole: bool, as_json: bool) -> int:
-    """Look for all that could keep changes from being captured or shipped, and say what mends it.
+    """Say what could stop changes, and the statement that mends it.
 
-    Nothing is changed. Best run as an administrator: what the account cannot see is said.
+    All that could keep changes from being captured or shipped is looked for. Nothing is changed. Best run as
+    an administrator: what the account cannot see is said.
     """
     from changecapture.doctor import examine
     from changecapture.store import open_store

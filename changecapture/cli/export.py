@@ -44,10 +44,11 @@ def command(
     deleted: bool,
     as_json: bool,
 ) -> None:
-    """Write the rows of a site into a file, for another site, a spreadsheet or a person.
+    """Write the rows of a site into a file: XML, JSON lines or CSV.
 
-    Rows are named by their uuid, and references by that of the row that they name; each says by which site
-    it was written last, and when. The file may be edited by hand before it is imported.
+    For another site, a spreadsheet or a person. Rows are named by their uuid, and references by that of the
+    row that they name; each says by which site it was written last, and when. The file may be edited by hand
+    before it is imported.
     """
     from changecapture.record.export import Wanted, export_rows
 

@@ -55,7 +55,7 @@ def command(
     """
     database = find_url(url)
     if sql:
-        _print_script(database, profile, definer)
+        _print_script(database, profile, definer, mapping)
     else:
         done = _install(database, profile, definer, mapping)
         if as_json:
@@ -81,9 +81,11 @@ def _print(done: "Installed") -> None:
         click.echo(f"{count(done.found, 'row')} found that had been written unseen")
 
 
-def _print_script(database: "DatabaseURL", profile: str | None, definer: str | None) -> None:
+def _print_script(
+    database: "DatabaseURL", profile: str | None, definer: str | None, mapping: str | None
+) -> None:
     from changecapture.script import write_script
 
-    for part in write_script(database, profile, definer):
+    for part in write_script(database, profile, definer, mapping):
         # As bytes: the script says that it is UTF-8, whatever this terminal is.
         click.echo(part.encode(), nl=False)

@@ -23,7 +23,7 @@ Example:
 
 @click.group("mapping", epilog=EPILOG)
 def command() -> None:
-    """What stands between this application's tables and those of other sites."""
+    """Check what stands between the tables of two applications."""
 
 
 @command.command("check", epilog=EPILOG)

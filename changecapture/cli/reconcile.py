@@ -20,10 +20,10 @@ Example:
 @click.option("--table", "tables", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @json_option
 def command(url: str | None, tables: tuple[str, ...], as_json: bool) -> None:
-    """Compare the tables with the log; what was written or deleted unseen is sent to the peers.
+    """Send what was written or deleted and no trigger saw.
 
-    To be run after a TRUNCATE on MySQL, after triggers were off, and when status lists missed changes. The
-    application and the relay may go on meanwhile.
+    The tables are compared with the log. To be run after a TRUNCATE on MySQL, after triggers were off, and
+    when status lists missed changes. The application and the relay may go on meanwhile.
     """
     from changecapture.reconcile import reconcile
 

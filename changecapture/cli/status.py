@@ -28,7 +28,11 @@ Example:
 @url_argument
 @click.option("--json", "as_json", is_flag=True, help="All of it as JSON; times are microseconds since 1970.")
 def command(url: str | None, as_json: bool) -> None:
-    """Show how a site stands: what waits, what it holds of the others, what needs a person."""
+    """Show whether all is well, who is in step, what waits.
+
+    The first line says it in short. Then: what the site holds of the others, what needs a person, the peers
+    and the last exchanges.
+    """
     from changecapture.drift import describe_drift
     from changecapture.history import read_names
     from changecapture.status import read_status

@@ -24,11 +24,12 @@ Example:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def command(url: str | None, yes: bool, as_json: bool) -> int:
-    """Take everything of changecapture out of a database again, after a question.
+    """Take everything of changecapture out of a database again.
 
-    The application's tables and rows stay as they are. The change history is lost: what was captured and
-    not sent yet, what other sites sent, deleted rows kept for audit, conflicts. Accounts stay, and are named.
-    Stop the relay first. The exit status is 1 when the question was answered with no.
+    It asks first. The application's tables and rows stay as they are. The change history is lost: what was
+    captured and not sent yet, what other sites sent, deleted rows kept for audit, conflicts. Another install
+    makes a new site of the database. Accounts stay, and are named. Stop the relay first. The exit status is 1
+    when the question was answered with no.
     """
     from changecapture.install import find_traces, sees_relay, uninstall
 

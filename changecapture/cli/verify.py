@@ -54,10 +54,11 @@ def command(
     repair: bool,
     as_json: bool,
 ) -> int:
-    """Compare what two sites show, row by row, by a hash tree: a differing row is found in few kilobytes.
+    """Say which rows of two sites differ, and why.
 
-    Each difference is told with its reason at both sites. Rows that a table shows otherwise than its log says
-    are for changecapture reconcile: repairing them would lose what the application wrote.
+    By a hash tree: one row that differs among a million is found with a few kilobytes on the line. Each
+    difference is told with its reason at both sites. Rows that a table shows otherwise than its log says are
+    for changecapture reconcile: repairing them would lose what the application wrote.
     """
     from changecapture.verify import verify
 

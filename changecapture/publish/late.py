@@ -103,14 +103,13 @@ def _name_announced(store: Store, group: Iterable[Change]) -> Mapping[tuple[str,
     """
     wanted: dict[tuple[str, str], set[Any]] = defaultdict(set)
     for change in group:
-        asked = {**{name: change.columns.get(name) for name in change.doubted}, **(change.announced or {})}
-        if not asked:
-            continue
-        for column in change.table.local_references:
+        written = {name: change.columns.get(name) for name in change.doubted}
+        for column in change.table.local_references if written or change.announced else ():
             target = local_reference(column.reference)
-            value = asked.get(column.wire)
-            if target is not None and value is not None:
-                wanted[target].add(value)
+            if target is not None:
+                # A foreign key may have set what the application has written anew: either may be shown.
+                asked = {source.get(column.wire) for source in (written, change.announced or {})}
+                wanted[target] |= asked - {None}
     return name_references(store, store.tables_by_name, wanted) if wanted else {}
 
 

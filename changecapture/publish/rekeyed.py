@@ -27,8 +27,8 @@ def referring(store: Store, table: SyncedTable, local_key: str, key: str) -> Ite
 
 
 def renamed(store: Store, table: SyncedTable, local_key: str, old_key: str) -> Iterable[Change]:
-    """Yield the rows whose own key names a row whose key has changed: gone by the old name, here by the
-    new one."""
+    """Yield the rows whose own key names a row whose key has changed, and those whose key names one of them
+    in turn: gone by the old name, here by the new one."""
     for other in store.tables.values():
         for place, column in enumerate(other.identity.columns):
             target = local_reference(column.reference)
@@ -41,6 +41,7 @@ def renamed(store: Store, table: SyncedTable, local_key: str, old_key: str) -> I
                 versions = store.read_versions([row, left])
                 yield Change(other, left, text, versions.get(left), alive=False)
                 yield Change(other, row, text, versions.get(row), whole=True, alive=True)
+                yield from renamed(store, other, text, left.key)
 
 
 def left_behind(store: Store, captured: Iterable[Captured]) -> Iterable[Change]:
@@ -54,7 +55,7 @@ def left_behind(store: Store, captured: Iterable[Captured]) -> Iterable[Change]:
         elif item.old_key is not None:
             renamed[store.tables[item.table_id].name] = item.captured_at
     for table in store.tables.values() if gone or renamed else ():
-        parts = {target[0] for c in table.identity.columns if (target := local_reference(c.reference))}
+        parts = _find_parts(store, table)
         at = max([renamed.get(name, 0) for name in parts] + [gone.get(table.name, 0)])
         if table.identity.kind != "composite" or not parts or not at:
             continue
@@ -63,6 +64,13 @@ def left_behind(store: Store, captured: Iterable[Captured]) -> Iterable[Change]:
         for row, version in versions.items():
             if version.alive:
                 yield Change(table, row, "", version, alive=False, captured_at=at)
+
+
+def _find_parts(store: Store, table: SyncedTable | None) -> set[str]:
+    """Return the tables whose rows name those of a table, and those whose rows name these in turn."""
+    columns = table.identity.columns if table is not None else ()
+    parts = {target[0] for column in columns if (target := local_reference(column.reference))}
+    return parts.union(*(_find_parts(store, store.tables_by_name.get(part)) for part in parts))
 
 
 def _find_referring(

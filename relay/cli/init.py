@@ -71,7 +71,7 @@ browser), `changecapture-relay run`; and for each two sites, once, `changecaptur
 @config_option
 @click.option("--name", help="What people at other sites read; the name of this machine if it is left out.")
 def init(config_file: Path, name: str | None) -> None:
-    """Write a commented configuration to begin with; an existing one stays as it is."""
+    """Write a commented configuration, unless there is one."""
     with ending():
         write_template(config_file, name or socket.gethostname().partition(".")[0])
     click.echo(NEXT.format(path=config_file))

@@ -11,9 +11,10 @@ from relay.cli.options import config_option, ending, example
 @click.command(epilog=example("password", "password < password.txt"))
 @config_option
 def password(config_file: Path) -> None:
-    """Set the password of the page in the browser; a relay that runs takes it at once.
+    """Set the password of the page in the browser.
 
-    It is asked for twice; or give it as one line on standard input.
+    A relay that runs takes it at once, and every session ends. It is asked for twice; or give it as one line
+    on standard input.
     """
     from relay.config import read_program
     from relay.page.password import write_password

@@ -16,7 +16,7 @@ from relay.trust.identity import SHORT
 @site_option
 @json_option
 def peers(config_file: Path, site: str | None, as_json: bool) -> None:
-    """List the paired sites, and those within reach that are not paired."""
+    """List the paired sites, and others within reach."""
     _order(config_file, site, as_json, {"order": "peers"}, _say_peers)
 
 
@@ -27,7 +27,10 @@ def peers(config_file: Path, site: str | None, as_json: bool) -> None:
 @click.option("--introducer/--no-introducer", required=True, help="Whether it may introduce others.")
 @click.argument("peer")
 def allow(config_file: Path, site: str | None, as_json: bool, introducer: bool, peer: str) -> None:
-    """Let a paired site (its name, or the beginning of its id) introduce others, or no longer."""
+    """Let a paired site introduce others, or no longer.
+
+    PEER is its name, or the beginning of its id.
+    """
     _order(
         config_file,
         site,
@@ -47,10 +50,10 @@ def allow(config_file: Path, site: str | None, as_json: bool, introducer: bool, 
 def limit(
     config_file: Path, site: str | None, as_json: bool, send: str | None, accept: str | None, peer: str
 ) -> None:
-    """Say which modules are exchanged with a paired site (its name, or the beginning of its id).
+    """Say which modules are exchanged with a paired site.
 
-    MODULES is all, none, a list (cr,gis) or all but some ('all but mpr'); `changecapture plan` names them.
-    What is held back is sent when it is allowed again.
+    PEER is its name, or the beginning of its id. MODULES is all, none, a list (cr,gis) or all but some ('all
+    but mpr'); `changecapture plan` names them. What is held back is sent when it is allowed again.
     """
     limits = {name: text for name, text in (("send", send), ("accept", accept)) if text is not None}
     if not limits:
@@ -65,7 +68,10 @@ def limit(
 @json_option
 @click.argument("peer")
 def unpair(config_file: Path, site: str | None, as_json: bool, peer: str) -> None:
-    """Let a site (its name, or the beginning of its id) in no more, at once."""
+    """Let a site in no more, at once.
+
+    PEER is its name, or the beginning of its id.
+    """
     _order(config_file, site, as_json, {"order": "unpair", "peer": peer}, _say_unpaired)
 
 

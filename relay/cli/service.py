@@ -20,7 +20,7 @@ UNITS = Path("/etc/systemd/system")
 @click.option("--units", default=UNITS, hidden=True, type=click.Path(path_type=Path))
 @click.argument("verb", type=click.Choice(["install", "uninstall", "start", "stop", "status"]))
 def service(config_file: Path, print_only: bool, user: str | None, units: Path, verb: str) -> None:
-    """Let the system start the relay and look after it: systemd, or the services of Windows.
+    """Let the system start the relay: systemd, or Windows.
 
     install writes the unit and lets it start at boot; start, stop and status are passed on. The variables
     that the configuration names (CHANGECAPTURE_URL) go into relay.env beside it, NAME=value, chmod 600.
@@ -44,7 +44,7 @@ def service(config_file: Path, print_only: bool, user: str | None, units: Path, 
 @config_option
 @click.option("--log", type=click.Path(path_type=Path), help="Where it writes; relay.log if it is left out.")
 def ensure(config_file: Path, log: Path | None) -> None:
-    """See that the relay runs: start it, apart from this terminal, unless it does.
+    """Start the relay unless it runs, apart from this terminal.
 
     For cron. It says nothing when there was nothing to do.
     """
@@ -60,7 +60,10 @@ def ensure(config_file: Path, log: Path | None) -> None:
 @click.command(epilog=example("web2py > web2py/applications/eden/models/zz_changecapture.py"))
 @config_option
 def web2py(config_file: Path) -> None:
-    """Print a file for models/ of a web2py application, which starts the relay with the server."""
+    """Print a file that starts the relay with a web2py server.
+
+    It goes to models/ of an application.
+    """
     from relay.web2py import make_drop_in
 
     with ending():

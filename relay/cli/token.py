@@ -20,9 +20,10 @@ from relay.cli.options import config_option, ending, example, json_option, site_
 def token(
     config_file: Path, site: str | None, as_json: bool, send: str, accept: str, verb: str, name: str
 ) -> None:
-    """Let a program read and put changes over XML-RPC or JSON-RPC, at the address of [clients].
+    """Let a program read and put changes, by a token.
 
-    A token is shown once. MODULES is all, none, a list (cr,gis) or all but some ('all but mpr').
+    Over XML-RPC or JSON-RPC, at the address of [clients] in the configuration. A token is shown once. MODULES
+    is all, none, a list (cr,gis) or all but some ('all but mpr').
     """
     from relay.cli.order import give_order
 

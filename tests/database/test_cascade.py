@@ -117,6 +117,16 @@ def test_reference_that_is_set_to_null_arrives(estates):
     assert estates.mariadb.entries("camp", "camp 1")[-1] == {"spare": None, "@alive": True}
 
 
+def test_reference_that_was_set_to_null_and_then_to_another_row_arrives(estates):
+    """Both in one pass: the row shows what the application wrote last."""
+    estates.do("DELETE FROM zone WHERE code = 'b'", "UPDATE camp SET spare = 'c' WHERE uuid = 'camp 1'")
+    estates.do("DELETE FROM tent WHERE id = 11", "UPDATE visit SET tent_id = 12 WHERE uuid = 'visit 1'")
+    estates.exchange()
+    assert ("camp 1", "c") in estates.peers[0].fetch("SELECT uuid, spare FROM camp")
+    shown = "SELECT v.uuid, t.uuid FROM visit v JOIN tent t ON t.id = tent_id"
+    assert ("visit 1", "tent 12") in estates.peers[0].fetch(shown)
+
+
 def test_statement_that_deletes_several_parents_takes_the_children_of_all(estates):
     estates.do("DELETE FROM zone WHERE code IN ('a', 'b')")
     estates.exchange()

@@ -176,3 +176,12 @@ def test_rows_travel_whatever_their_tables_are_called(server, new_database):
     for name in NAMES:
         rows = fetch(there, f"SELECT * FROM {quote('of ' + name)}")
         assert sorted(rows) == [("a", "new"), ("b", "new")]
+
+
+def test_script_of_a_site_with_a_mapping_asks_for_it_at_its_end(mariadb, new_database):
+    """It is no part of the schema; a database that has none of its tables is refused as by ``install``."""
+    url, other = new_database(mariadb, "vesuvius", ["person_uuid"]), create_camps(new_database(mariadb))
+    printed = run_command("install", url, "--profile", "vesuvius", "--mapping", "vesuvius", "--sql")
+    assert printed.status == 0 and "`changecapture install URL --mapping vesuvius`" in printed.out
+    refused = run_command("install", other, "--profile", "generic", "--mapping", "vesuvius", "--sql")
+    assert refused.status == 2 and "is no database of the mapping vesuvius" in refused.err

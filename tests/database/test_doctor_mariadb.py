@@ -149,6 +149,26 @@ def test_account_that_sees_little_is_told_what_was_not_looked_at(camps):
         assert all("not looked at" in found[check] for check in ("definer", "truncate"))
 
 
+def test_account_sees_what_it_lacks_itself_and_nothing_of_another(camps):
+    """Nobody but an administrator sees the accounts; its own rights each may ask for."""
+    with new_account(camps, f"SELECT ON `{name_of(camps)}`.*") as (theirs, account):
+        name, _, host = account.replace("'", "").partition("@")
+        for called in (name, f"{name}@{host}"):
+            found, lines = examine(theirs, "--role", called)
+            assert "lacks" in found["relay's rights"] and any(account in line for line in lines)
+        found, _ = examine(theirs, "--role", f"{name}@elsewhere", state="unseen")
+        assert found["relay's rights"] == f"the rights of {name}@elsewhere: not looked at"
+
+
+def test_note_shows_three_statements_and_all_on_demand(camps):
+    for number in range(5):
+        run_script(camps, f"CREATE TABLE t{number} (uuid varchar(36) PRIMARY KEY) CHARACTER SET latin1")
+    run_command("install", camps)
+    shown = {options: run_command("doctor", camps, *options).out for options in ((), ("--all",))}
+    assert [text.count("CONVERT TO CHARACTER SET") for text in shown.values()] == [3, 5]
+    assert ".. and 2 more: --all prints them" in shown[()]
+
+
 @pytest.fixture
 def globals_(server):
     """Sets global variables; what they were comes back."""

@@ -248,3 +248,17 @@ def test_origins_that_a_peer_invents_are_taken_up_to_what_is_left_for_it(new):
     assert site.store.read_vector() == before
     send(site, honest, honest.entry("t", "theirs", {**LIVES, "n": 7}), target={("honest", 1, "all"): 1})
     assert shown(site, "theirs")
+
+
+def test_entry_for_a_table_that_is_not_synced_writes_nothing_into_it(new):
+    site, evil, honest = new(), Peer("evil"), Peer("honest")
+    site.run("CREATE TABLE account (name varchar(20) PRIMARY KEY, n int)")
+    site.run("INSERT INTO account VALUES ('root', 7)")
+    before = site.store.read_site()
+    for table in ("account", "public.account", "site", "changecapture_site", "changecapture.site"):
+        send(site, evil, evil.entry(table, "root", {**LIVES, "name": "root", "n": 0, "last_number": 0}))
+        send(site, evil, evil.entry(table, "other", {**LIVES, "name": "other", "n": 1}))
+    send(site, honest, honest.entry("t", "theirs", {**LIVES, "n": 7}))
+    assert site.fetch("SELECT name, n FROM account") == [("root", 7)]
+    assert site.store.read_site() == before
+    assert shown(site, "theirs")

@@ -83,3 +83,25 @@ def test_reading_fetches_nothing_from_elsewhere(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert len(pages) > 10
     assert {url for page in pages for url in fetched.findall(page.read_text(encoding="utf-8"))} == set()
+
+
+def read_security() -> str:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    return " ".join(text.partition("\n## Security")[2].partition("\n## ")[0].split())
+
+
+NAMED = re.compile(r"(?:(\w+)/)?\b(test_\w+): ((?:(?!\w*/?\btest_\w+: )[^()|])*)")
+"""Where tests are, and what they say: ``database/test_clients: one law; another``."""
+
+
+def test_tests_that_the_section_security_names_are_there() -> None:
+    named = NAMED.findall(read_security())
+    assert len(named) > 30
+    gone = []
+    for folder, file, laws in named:
+        tests = (ROOT / "tests" / (folder or "unit") / f"{file}.py").read_text(encoding="utf-8")
+        for law in filter(str.strip, laws.split(";")):
+            name = re.sub(r"[^a-z0-9]+", "_", law.lower()).strip("_")
+            if not re.search(rf"def test_\w*{name}", tests):
+                gone.append(f"{file}: {law}")
+    assert gone == []
