@@ -185,10 +185,12 @@ def swap_values(
 
 
 def _place_held(table: SyncedTable, work: Work, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what holds the place of the unique values that a row is about to get."""
+    """Return what holds the place of the unique values that a row is about to get; of all its values where
+    what is unique is an expression of some, or of some rows only, which the catalogue does not tell."""
     held: dict[str, Any] = {}
+    told = not row.keys().isdisjoint(table.unique)
     for column in table.columns:
-        if column.name in table.unique and column.name in row:
+        if column.name in row and (column.name in table.unique or not told):
             place = None if column.nullable else make_placeholder(column, work.row.key)
             if column.nullable or place is not None:
                 held[column.name] = place

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from changecapture.cli.exits import NO
-from changecapture.cli.options import find_url, json_option, url_argument
+from changecapture.cli.options import find_url, json_option, take_url, url_and, url_argument
 from changecapture.cli.output import count, print_table, say, show_time
 from changecapture.errors import ConfigError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Example:
   changecapture conflicts list
-  changecapture conflicts show 7
+  changecapture conflicts show env:EDEN_URL 7
   changecapture conflicts resolve 7 --take
 """
 HEADS = ("id", "table", "key", "column", "shown", "lost")
@@ -65,14 +65,14 @@ def list_conflicts(url: str | None, resolved: bool, as_json: bool) -> None:
 
 
 @command.command("show", epilog=EPILOG)
-@click.argument("id_", metavar="ID", type=int)
-@url_argument
+@url_and("ID")
 @json_option
-def show_conflict(id_: int, url: str | None, as_json: bool) -> None:
+def show_conflict(given: tuple[str, ...], as_json: bool) -> None:
     """Show one conflict: both values, who wrote them and when."""
     from changecapture.history import read_names
     from changecapture.review import find_conflict
 
+    url, id_ = _take(given)
     with opened(url) as store:
         conflict = find_conflict(store, id_)
         names = read_names(store)
@@ -84,21 +84,19 @@ def show_conflict(id_: int, url: str | None, as_json: bool) -> None:
 
 
 @command.command("resolve", epilog=EPILOG)
-@click.argument("id_", metavar="ID", type=int)
-@url_argument
+@url_and("ID")
 @click.option("--keep", is_flag=True, help="What is shown is right.")
 @click.option("--take", is_flag=True, help="Write the lost value, at every site.")
 @click.option("--value", metavar="JSON", help="Write another value, as JSON: '\"text\"', 12, null.")
 @json_option
-def resolve_conflict(
-    id_: int, url: str | None, keep: bool, take: bool, value: str | None, as_json: bool
-) -> int:
+def resolve_conflict(given: tuple[str, ...], keep: bool, take: bool, value: str | None, as_json: bool) -> int:
     """Decide a conflict. What is written is an ordinary change of this site, and wins everywhere.
 
     The exit status is 1 when the row cannot be shown at the moment: the decision stands, and waits.
     """
     from changecapture.review import find_conflict, keep_shown, write_value
 
+    url, id_ = _take(given)
     if keep + take + (value is not None) != 1:
         what = (
             "what is right was not said"
@@ -120,6 +118,17 @@ def resolve_conflict(
     else:
         click.echo("resolved" if shown else f"resolved, but {count(1, 'row')} is parked: see parked list")
     return 0 if shown else NO
+
+
+def _take(given: tuple[str, ...]) -> tuple[str | None, int]:
+    """Return the URL and the number that were given."""
+    url, number = take_url(*given, names=("ID",))
+    try:
+        return url, int(str(number))
+    except ValueError:
+        raise click.UsageError(
+            f"{number!r:.40} is no number of a conflict: conflicts list has them"
+        ) from None
 
 
 def _read_value(text: str) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 from changecapture.cli.conflicts import opened
-from changecapture.cli.options import json_option, take_url
+from changecapture.cli.options import json_option, take_url, url_and
 from changecapture.cli.output import print_table, say, show_time
 
 EPILOG = """\b
@@ -18,11 +18,9 @@ HEADS = ("time", "what", "site", "detail")
 
 
 @click.command("history", epilog=EPILOG)
-@click.argument("first", metavar="[URL]", required=False)
-@click.argument("second", metavar="TABLE", required=False)
-@click.argument("third", metavar="KEY", required=False)
+@url_and("TABLE", "KEY")
 @json_option
-def command(first: str | None, second: str | None, third: str | None, as_json: bool) -> None:
+def command(given: tuple[str, ...], as_json: bool) -> None:
     """Show one row's life over all sites.
 
     Changes, deletes, conflicts, and how it stands here. Times are those of the sites where it happened. What
@@ -30,7 +28,7 @@ def command(first: str | None, second: str | None, third: str | None, as_json: b
     """
     from changecapture.history import read_history
 
-    url, table, key = take_url(first, second, third, names=("TABLE", "KEY"))
+    url, table, key = take_url(*given, names=("TABLE", "KEY"))
     with opened(url) as store:
         life = read_history(store, str(table), str(key))
     if as_json:

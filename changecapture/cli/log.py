@@ -10,6 +10,7 @@ import click
 from changecapture.cli.conflicts import opened
 from changecapture.cli.options import json_option, time_option, url_argument
 from changecapture.cli.output import count, print_table, say, show_time
+from changecapture.errors import ConfigError
 
 if TYPE_CHECKING:
     from changecapture.envelope import Told
@@ -53,12 +54,12 @@ def command(
     A change is there as soon as it is published: by the relay, within a second; else by sync or export.
     """
     from changecapture.envelope import check_table, read_log
-    from changecapture.history import find_origin, read_names
+    from changecapture.history import read_names
     from changecapture.store.search import Filter
 
     with opened(url) as store:
         names = read_names(store)
-        wanted = Filter(since, table, key, None if origin is None else find_origin(names, origin))
+        wanted = Filter(since, table, key, None if origin is None else _find_origin(store, names, origin))
         if table is not None:
             check_table(store, table)
         position = 0
@@ -79,6 +80,15 @@ def command(
             time.sleep(POLL_SECONDS)
         if not as_json:
             _print(store, page, names)
+
+
+def _find_origin(store: "SqlStore", names: Mapping[str, str], site: str) -> str:
+    from changecapture.history import find_origin
+
+    origin = find_origin(names, site)
+    if origin not in names and all(origin != known for known, _, _ in store.read_vector()):
+        raise ConfigError(f"no site {site} is known here", mend="changecapture status URL lists them")
+    return origin
 
 
 def _print_json(store: "SqlStore", told: "Told") -> None:

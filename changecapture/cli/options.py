@@ -13,6 +13,8 @@ from changecapture.errors import ConfigError
 
 URL_VARIABLE = "CHANGECAPTURE_URL"
 
+URLS = ("postgresql://", "mysql://", "env:")
+
 url_argument = click.argument("url", required=False, metavar="[URL]")
 
 profile_option = click.option(
@@ -34,9 +36,13 @@ def find_url(text: str | None) -> DatabaseURL:
 def take_url(*given: str | None, names: tuple[str, ...]) -> tuple[str | None, ...]:
     """Return (URL or None, *the others) of arguments of which the first, the URL, may be left out.
 
-    ``names``: of the others. Raises UsageError with what is missing.
+    ``names``: of the others. A URL that stands last is taken as well. Raises UsageError with what is missing.
     """
     there = [text for text in given if text is not None]
+    if len(there) > len(names) + 1:
+        raise click.UsageError(f"unexpected: {', '.join(there[len(names) + 1 :])}")
+    if len(there) > 1 and there[-1].startswith(URLS) and not there[0].startswith(URLS):
+        there.insert(0, there.pop())
     if len(there) > len(names):
         return tuple(there)
     exported = URL_VARIABLE in os.environ
@@ -48,6 +54,11 @@ def take_url(*given: str | None, names: tuple[str, ...]) -> tuple[str | None, ..
         raise click.UsageError(f"missing: {', '.join(missing)}")
     missing = ("the database's URL", *missing)
     raise click.UsageError(f"missing: {', '.join(missing)} (give the URL first, or export {URL_VARIABLE}=..)")
+
+
+def url_and(*names: str) -> Callable[[Any], Any]:
+    """Return the arguments ``[URL] NAMES``, as ``given``, for take_url."""
+    return click.argument("given", nargs=-1, metavar=" ".join(("[URL]", *names)))
 
 
 def confirm(question: str) -> bool:

@@ -8,13 +8,13 @@ import click
 
 from changecapture.cli.conflicts import opened
 from changecapture.cli.exits import NO
-from changecapture.cli.options import json_option, url_argument
+from changecapture.cli.options import json_option, take_url, url_and, url_argument
 from changecapture.cli.output import count, print_table, say
 
 EPILOG = """\b
 Example:
   changecapture parked list
-  changecapture parked show pr_person urn:uuid:4f6b..
+  changecapture parked show env:EDEN_URL pr_person urn:uuid:4f6b..
   changecapture parked retry
   changecapture parked join org_sector urn:uuid:4f6b..
   changecapture parked discard pr_person urn:uuid:4f6b..
@@ -22,6 +22,12 @@ Example:
 
 ADVISED = 20
 """Rows of which it is said what can be done."""
+
+
+def _take(given: tuple[str, ...]) -> tuple[str | None, str, str]:
+    """Return the URL, the table and the key that were given."""
+    url, table, key = take_url(*given, names=("TABLE", "KEY"))
+    return url, str(table), str(key)
 
 
 @click.group("parked", epilog=EPILOG)
@@ -54,15 +60,14 @@ def list_parked(url: str | None, as_json: bool) -> None:
 
 
 @command.command("show", epilog=EPILOG)
-@click.argument("table")
-@click.argument("key")
-@url_argument
+@url_and("TABLE", "KEY")
 @json_option
-def show_parked(table: str, key: str, url: str | None, as_json: bool) -> None:
+def show_parked(given: tuple[str, ...], as_json: bool) -> None:
     """Show one parked row: why, and what its waiting entries would write."""
     from changecapture.core.change import Row
     from changecapture.review import find_parked
 
+    url, table, key = _take(given)
     with opened(url) as store:
         parked, entries = find_parked(store, Row(table, key))
     if as_json:
@@ -89,12 +94,10 @@ def retry_parked(url: str | None, as_json: bool) -> int:
 
 
 @command.command("join", epilog=EPILOG)
-@click.argument("table")
-@click.argument("key")
-@url_argument
+@url_and("TABLE", "KEY")
 @click.option("--with", "other", metavar="KEY", help="The key of the other row, where it is not clear.")
 @json_option
-def join_parked_row(table: str, key: str, other: str | None, url: str | None, as_json: bool) -> int:
+def join_parked_row(given: tuple[str, ...], other: str | None, as_json: bool) -> int:
     """Say that a parked row and the row that has its place are the same: one row, at every site.
 
     The other row is the one that has the unique value of this one. Joining cannot be undone. The exit
@@ -103,6 +106,7 @@ def join_parked_row(table: str, key: str, other: str | None, url: str | None, as
     from changecapture.core.change import Row
     from changecapture.review import join_parked
 
+    url, table, key = _take(given)
     with opened(url) as store:
         name, shown = join_parked(store, Row(table, key), other)
     if as_json:
@@ -113,15 +117,14 @@ def join_parked_row(table: str, key: str, other: str | None, url: str | None, as
 
 
 @command.command("discard", epilog=EPILOG)
-@click.argument("table")
-@click.argument("key")
-@url_argument
+@url_and("TABLE", "KEY")
 @json_option
-def discard_parked_row(table: str, key: str, url: str | None, as_json: bool) -> None:
+def discard_parked_row(given: tuple[str, ...], as_json: bool) -> None:
     """Delete a parked row, at every site. Where it is shown it goes, and what it kept out is shown."""
     from changecapture.core.change import Row
     from changecapture.review import discard_parked
 
+    url, table, key = _take(given)
     with opened(url) as store:
         discard_parked(store, Row(table, key))
     discarded = {"table": table, "key": key, "discarded": True}

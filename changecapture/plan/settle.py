@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from changecapture.core.catalogue import Catalogue, Column, Table
-from changecapture.plan.keys import Key, Refusal, choose_key, column_of
+from changecapture.plan.keys import Key, Refusal, choose_key, choose_locator, column_of
 from changecapture.plan.links import Links, find_links
 from changecapture.profiles import Profile
 
@@ -77,6 +77,8 @@ def _refuse_at_sight(catalogue: Catalogue, profile: Profile) -> dict[str, str]:
             refused[name] = f"its name has {RESERVED} in it, which our functions keep for themselves"
         elif table.inherited:
             refused[name] = "other tables inherit it: it shows their rows as its own"
+        elif table.storage == "Aria":
+            refused[name] = "its engine Aria knows no savepoints: ALTER TABLE .. ENGINE = InnoDB"
         elif spellings[name.lower()] > 1:
             refused[name] = "another table's name differs only in case: sites could not tell them"
         elif fault := _fault_in_names(table):
@@ -100,6 +102,9 @@ def _find_obstacle(
     table: Table, key: Key, links: Links, profile: Profile, synced: Collection[str]
 ) -> str | None:
     """Return why rows of this table could not be made at another site, None when they can."""
+    for name in (*key.columns, *choose_locator(table, key)):
+        if column_of(table, name).generated:
+            return f"{name}, which finds its rows, is generated: it cannot be written"
     for column in table.columns:
         rule = profile.column_rule(table.name, column.name)
         if rule is not None and rule.fill is not None and not rule.travels:

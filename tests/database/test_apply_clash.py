@@ -105,3 +105,25 @@ def test_unique_values_that_cannot_be_null_are_swapped(new_tables, kind):
     exchange(here, there)
     assert there.parked() == {}
     assert_in_step(here, there)
+
+
+HIDDEN = {
+    "an expression": ("varchar(12) NOT NULL", "CREATE UNIQUE INDEX hidden ON person (lower(name))"),
+    "some rows": ("varchar(12)", "CREATE UNIQUE INDEX hidden ON person (name) WHERE name <> ''"),
+}
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_values_of_a_unique_index_that_the_catalogue_does_not_tell_are_swapped(new_tables, hidden):
+    """PostgreSQL's indexes on expressions, and on some of the rows."""
+    column, index = HIDDEN[hidden]
+    script = f"CREATE TABLE person (uuid varchar(64) PRIMARY KEY, name {column}, age integer); {index}"
+    here, there = new_tables("postgresql", script), new_tables("postgresql", script)
+    here.run("INSERT INTO person VALUES ('a', 'X', 1), ('b', 'Y', 2)")
+    exchange(here, there)
+    steps = (("a", "spare"), ("b", "X"), ("a", "Y"))
+    updates = "; ".join(f"UPDATE person SET name = '{name}' WHERE uuid = '{k}'" for k, name in steps)
+    here.run(f"BEGIN; {updates}; COMMIT")
+    exchange(here, there)
+    assert there.parked() == {}
+    assert_in_step(here, there)

@@ -46,6 +46,8 @@ def test_log_is_cut_by_table_key_origin_and_time(families):
     assert keys("--table", "child") == [("c", "c")]
     assert keys("--key", "p") == [("c", "p"), ("u", "p")]
     assert keys("--origin", there.origin) == [("u", "p")]
+    unknown = run_command("log", here.url, "--origin", "nobody")
+    assert unknown.status == 2 and "no site nobody is known here" in unknown.err
     assert keys("--since", "2100-01-01") == []
 
 

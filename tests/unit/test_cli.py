@@ -57,6 +57,19 @@ def list_commands(group, called=""):
             yield f"{called}{name}", command
 
 
+@pytest.mark.parametrize(
+    "command", [("parked", "show"), ("parked", "join"), ("parked", "discard"), ("history",)]
+)
+def test_url_stands_first_or_last_and_means_the_same(command, monkeypatch):
+    monkeypatch.delenv("CHANGECAPTURE_URL", raising=False)
+    url, row = "mysql://a:b@127.0.0.1:1/c", ("pr_person", "urn:uuid:1")
+    first, last = run_command(*command, url, *row), run_command(*command, *row, url)
+    assert (first.status, first.err) == (last.status, last.err) and "127.0.0.1:1" in first.err
+    lacking = run_command(*command, *row)
+    assert lacking.status == 2 and "missing: the database's URL" in lacking.err
+    assert "unexpected: more" in run_command(*command, url, *row, "more").err
+
+
 @pytest.mark.parametrize("program", [commands, relay_commands], ids=str)
 def test_list_of_commands_says_in_one_whole_line_what_each_does(program):
     shown = click.Context(program, terminal_width=80).get_help()

@@ -299,6 +299,21 @@ def test_what_ends_the_text_of_our_functions_stands_in_no_synced_name() -> None:
     assert list(define(profile(), *tables)) == ["tent"]
 
 
+def test_rows_that_are_found_by_what_the_database_makes_are_not_synced() -> None:
+    """MariaDB's system versioning, with its period in columns: row_end is a part of each unique index."""
+    code = replace(text("code"), generated=True)
+    versioned = table(
+        "v", SERIAL, text("uuid"), replace(text("row_end"), generated=True), key=("id", "row_end")
+    )
+    decisions = decide(profile(), table("t", code, text("name"), key=("code",)), versioned)
+    assert [decision.synced for decision in decisions.values()] == [False, False]
+    assert "row_end, which finds its rows, is generated" in decisions["v"].reason
+
+
+def test_table_of_an_engine_without_savepoints_is_not_synced() -> None:
+    assert "Aria" in decide(profile(), replace(numbered("t"), storage="Aria"))["t"].reason
+
+
 def test_the_generic_profile_takes_what_has_a_name() -> None:
     decisions = decide(
         load_profile("generic"),
