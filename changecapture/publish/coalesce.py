@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from changecapture.core import values
@@ -26,31 +26,34 @@ from changecapture.store.interface import Store
 def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Captured]) -> dict[Row, Change]:
     """Return the changes of a pass by row; ``every``: what it took, also of tables that a mapping has."""
     keys = _name_captured(store, captured)
+    wires = {table_id: store.tables[table_id].wire for table_id in keys}
     rows = {
-        Row(store.tables[item.table_id].wire, key)
+        Row(wires[item.table_id], key)
         for item in captured
         for key in (keys[item.table_id][item.key], keys[item.table_id].get(item.old_key or ""))
         if key is not None
     }
     versions = store.read_versions(rows)
+    ignoring = store.engine == "mysql"
+    refusable = {id_: find_refusable(store.tables[id_]) if ignoring else set() for id_ in keys}
     changes: dict[Row, Change] = {}
     again: list[Change] = []
 
-    def change_of(table: SyncedTable, local_key: str, key: str) -> Change:
-        row = Row(table.wire, key)
+    def change_of(table_id: int, local_key: str, key: str) -> Change:
+        row = Row(wires[table_id], key)
         change = changes.get(row)
         if change is None:
-            change = changes[row] = Change(table, row, local_key, versions.get(row))
+            change = changes[row] = Change(store.tables[table_id], row, local_key, versions.get(row))
         change.local_key = local_key
         return change
 
     for item in sorted(captured):
         table = store.tables[item.table_id]
         named = keys[item.table_id]
-        change = change_of(table, item.key, named[item.key])
+        change = change_of(item.table_id, item.key, named[item.key])
         change.captured_at = max(change.captured_at, item.captured_at)
         if item.old_key is not None and named[item.old_key] != named[item.key]:
-            left = change_of(table, item.old_key, named[item.old_key])
+            left = change_of(item.table_id, item.old_key, named[item.old_key])
             left.captured_at = max(left.captured_at, item.captured_at)
             # MySQL fires its triggers for UPDATE IGNORE too, when the row is left as it was.
             left.announced = left.announced or {}
@@ -65,7 +68,7 @@ def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Capture
             columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}
             if item.operation == UPDATE:
                 change.twice |= change.columns.keys() & columns.keys()
-                if store.engine == "mysql" and may_be_refused(table, columns):
+                if not refusable[item.table_id].isdisjoint(columns):
                     change.doubted |= columns.keys()
             _add(change, item, columns)
     for other in again:
@@ -84,13 +87,12 @@ def _refer(change: Change, named: dict[str, str]) -> None:
     change.late = values.dump({**json.loads(change.late), **named})
 
 
-def may_be_refused(table: SyncedTable, written: Collection[str]) -> bool:
-    """Return whether UPDATE IGNORE may have left a row as it was though MySQL's trigger fired for it: a
-    foreign key or a unique index can have refused a value. A column that shows something else now was not
+def find_refusable(table: SyncedTable) -> set[str]:
+    """Return the columns with which UPDATE IGNORE may have left a row as it was though MySQL's trigger fired:
+    a foreign key or a unique index can have refused a value. A column that shows something else now was not
     written, or was written again since, which is captured too."""
-    refusable = {c.wire for c in table.columns if c.reference is not None and c.reference.enforced}
-    refusable |= {name.lower() for name in table.unique}
-    return not refusable.isdisjoint(written)
+    referring = {c.wire for c in table.columns if c.reference is not None and c.reference.enforced}
+    return referring | {name.lower() for name in table.unique}
 
 
 def _name_captured(store: Store, captured: Sequence[Captured]) -> dict[int, dict[str, str]]:
