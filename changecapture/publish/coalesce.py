@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from changecapture.core import values
@@ -19,12 +19,15 @@ from changecapture.core.change import (
 from changecapture.core.table import SyncedTable
 from changecapture.identify import name_rows
 from changecapture.publish.change import Change, is_deleted
+from changecapture.publish.refused import may_be_refused, take_back
 from changecapture.publish.rekeyed import left_behind, referring, renamed
 from changecapture.store.interface import Store
 
 
 def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Captured]) -> dict[Row, Change]:
     """Return the changes of a pass by row; ``every``: what it took, also of tables that a mapping has."""
+    taken = take_back(store, captured)
+    captured = taken.captured
     keys = _name_captured(store, captured)
     rows = {
         Row(store.tables[item.table_id].wire, key)
@@ -65,7 +68,7 @@ def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Capture
             columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}
             if item.operation == UPDATE:
                 change.twice |= change.columns.keys() & columns.keys()
-                if store.engine == "mysql" and may_be_refused(table, columns):
+                if store.engine == "mysql" and (item.id in taken.refused or may_be_refused(table, columns)):
                     change.doubted |= columns.keys()
             _add(change, item, columns)
     for other in again:
@@ -82,15 +85,6 @@ def _refer(change: Change, named: dict[str, str]) -> None:
     change.twice -= named.keys()
     change.doubted -= named.keys()
     change.late = values.dump({**json.loads(change.late), **named})
-
-
-def may_be_refused(table: SyncedTable, written: Collection[str]) -> bool:
-    """Return whether UPDATE IGNORE may have left a row as it was though MySQL's trigger fired for it: a
-    foreign key or a unique index can have refused a value. A column that shows something else now was not
-    written, or was written again since, which is captured too."""
-    refusable = {c.wire for c in table.columns if c.reference is not None and c.reference.enforced}
-    refusable |= {name.lower() for name in table.unique}
-    return not refusable.isdisjoint(written)
 
 
 def _name_captured(store: Store, captured: Sequence[Captured]) -> dict[int, dict[str, str]]:
