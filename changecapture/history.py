@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from changecapture.bridge import find_common_rows, local_subjects, record_rows
+from changecapture.bridge import find_common_rows, local_parts
 from changecapture.core.change import Entry, Name, Row
 from changecapture.envelope import describe, tell
 from changecapture.errors import ConfigError
@@ -84,10 +84,8 @@ def _find_mapped(store: SqlStore, row: Row) -> list[Row]:
     found: list[Row] = []
     if lens is None:
         return found
-    for subject in local_subjects(lens, row):
-        record = lens.records[subject.kind]
-        parts = {name for name, own in record_rows(record, subject.key).items() if own == row}
-        rows = find_common_rows(store, {subject: narrow(record, frozenset(parts))})
+    for subject, parts in local_parts(lens, row).items():
+        rows = find_common_rows(store, {subject: narrow(lens.records[subject.kind], frozenset(parts))})
         found += (other for other in rows[subject] if other not in found)
     return found
 

@@ -15,12 +15,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, TypeVar
 
+from changecapture.anchors import read_anchors
 from changecapture.apply import drain
 from changecapture.apply.localise import locate
-from changecapture.bridge import Subject, find_changes, keep_hanging, local_rows, record_subjects
+from changecapture.bridge import Subject, find_changes, keep_crossed
 from changecapture.core import values
 from changecapture.core.change import UPDATE, Row, Version
 from changecapture.core.codec import KEY_LENGTH
@@ -255,43 +255,16 @@ def compare_records(store: SqlStore, table: SyncedTable) -> Iterator[Found]:
 
     Whatever table of a record is named, the record is compared whole; it is counted once, as a row of it.
     """
-    after: str | None = None
-    while texts := store.read_local_keys_after(table, after, BATCH):
-        yield from _apart(store, table, texts, _compare_anchors)
-        after = texts[-1]
-    lens = store.mapping
-    kinds = [] if lens is None else [n for n, r in enumerate(lens.records) if r.anchor.table == table.wire]
-    for kind in kinds:
-        yield from _compare_known(store, table, kind)
+    for rows in read_anchors(store, table, BATCH):
+        yield from _apart(store, table, rows, _cross)
 
 
-def _compare_known(store: SqlStore, table: SyncedTable, kind: int) -> Iterator[Found]:
-    """Compare the records of a kind whose root lives."""
-    after, lens = "", store.mapping
-    assert lens is not None
-    while known := store.read_alive_after(lens.records[kind].root.table, after, BATCH):
-        yield from _apart(store, table, list(known), partial(_compare_roots, kind=kind))
-        after = list(known)[-1].key
-
-
-def _compare_anchors(store: SqlStore, table: SyncedTable, texts: Sequence[str]) -> Found:
-    return _cross(store, table, {Row(table.wire, key) for key in name_rows(store, table, texts).values()})
-
-
-def _compare_roots(store: SqlStore, table: SyncedTable, roots: Sequence[Row], *, kind: int) -> Found:
-    lens = store.mapping
-    assert lens is not None
-    subjects = record_subjects(store, lens, kind, roots)
-    rows = {local_rows(lens, subject)[lens.records[kind].anchor.name] for subject in subjects}
-    return _cross(store, table, rows)
-
-
-def _cross(store: SqlStore, table: SyncedTable, rows: Iterable[Row]) -> Found:
+def _cross(store: SqlStore, table: SyncedTable, rows: Sequence[Row]) -> Found:
     """Publish what the records that rows belong to show, and the log does not say."""
     assert store.mapping is not None
     now = store.read_clock()
     crossed = find_changes(store, store.mapping, dict.fromkeys(rows, now), read_whole, whole=True)
-    keep_hanging(store, store.mapping, crossed)
+    keep_crossed(store, store.mapping, crossed)
     changes = changes_of(crossed)
     append_changes(store, changes)
     came, went = set[Subject](), set[Subject]()

@@ -28,13 +28,23 @@ def merge_common(
     kindred = {row for rows in kin.values() for row in rows} - versions.keys()
     versions = {**versions, **store.read_versions(kindred)} if kindred else versions
     slow: list[Work] = []
+    stirred: set[Row] = set()
     for work in works:
         work.version = versions.get(work.row)
         dead = any(row in versions and not versions[row].alive for row in kin[work.row])
-        if dead or stirs(work) or not follows(work.version, work.fresh):
+        if dead or stirs(work):
+            stirred.update(kin[work.row])
+            slow.append(work)
+        elif not follows(work.version, work.fresh):
             slow.append(work)
         else:
             work.decision = extend(work.version, work.fresh)
+    # What is one thing with a row whose existence stirs comes or goes with it.
+    for row in sorted((stirred & versions.keys()) - merging.keys()):
+        work = _work_of(lens, row, ())
+        work.version, kin[row] = versions[row], [Row(table, row.key) for table in lens.kin(row.table)]
+        works.append(work)
+        slow.append(work)
     if slow:
         _settle(store, slow, kin, merging)
     decisions = [(work, work.decision) for work in works if work.decision is not None]

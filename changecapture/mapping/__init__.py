@@ -46,5 +46,5 @@ def load_mapping(text: str, where: str = "the installed mapping") -> Lens:
 def counted_tables() -> tuple[str, ...]:
     """Return the tables, of the applications and common ones, whose rows applications name by counting."""
     records = [record for name in MAPPINGS for record in load_mapping(read_text(name), name).records]
-    counted = [record for record in records if not record.root.parent]
+    counted = [record for record in records if not (record.root.parent or record.named)]
     return tuple(sorted({r.anchor.table for r in counted} | {r.root.table for r in counted}))

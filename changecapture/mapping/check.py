@@ -42,7 +42,8 @@ def _check_record(
         tables[part.name] = part.table
         line = lines.find((number, kind, n), "table")
         if part.table not in by_name:
-            yield Finding(line, f"{catalogue.database} has no table {part.table}")
+            if not (isinstance(part, Common) and part.optional):
+                yield Finding(line, f"{catalogue.database} has no table {part.table}")
             continue
         for key, columns in _named(part):
             for column in columns:

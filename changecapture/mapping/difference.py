@@ -3,7 +3,7 @@
 It is what ``get`` of its rows tells otherwise than ``get`` of what was shown in them.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
@@ -34,8 +34,10 @@ NEVER = Order(-1, "", 0, 0)
 UNKNOWN = Known((NEVER, False), {}, {})
 
 
-def merge_known(entries: Iterable[Entry]) -> Known:
+def merge_known(entries: Sequence[Entry]) -> Known:
     """Return the merged row of its entries: what ``merge_entries`` says, with orders (core.merge)."""
+    if len(entries) == 1:
+        return _know_one(entries[0])
     values: Columns = {}
     orders: dict[str, Order] = {}
     words: dict[str, tuple[Order, bool]] = {}
@@ -51,6 +53,15 @@ def merge_known(entries: Iterable[Entry]) -> Known:
     # Where several keys are one row it exists while it does under any of them.
     word = max(words.values(), key=lambda word: (word[1], word[0]), default=UNKNOWN.word)
     return Known(word, values, orders)
+
+
+def _know_one(entry: Entry) -> Known:
+    order = entry.order
+    values = dict(read_columns(entry))
+    alive = values.pop(ALIVE, None)
+    values.pop(UNSEEN, None)
+    word = UNKNOWN.word if alive is None else (order, bool(alive))
+    return Known(word, values, dict.fromkeys(values, order))
 
 
 def derived_key(part: Common, key: str) -> str:
@@ -152,10 +163,11 @@ def find_difference(
         elif before is None or not row.alive:
             if before is not None and _same(now, before):
                 continue
-            fixed = {**dict(part.match), **{c: special.get(v, v) for c, v in part.set}}
-            fixed |= part.parent_columns(key) or {}
-            whole = {**fixed, **now}
-            yield Difference(part, own, True, _other(whole, row.values, whole))
+            whole = _whole(part, key, now, special[NOW])
+            columns = _other(whole, row.values, whole)
+            if part.latest is not None:  # said anew, if it is what the dead row said last
+                columns[part.latest] = whole.get(part.latest)
+            yield Difference(part, own, True, columns)
         else:
             changed = {column for column, value in now.items() if value != before.get(column)}
             columns = _other(now, row.values, _whole_units(record, part, changed))
@@ -163,6 +175,28 @@ def find_difference(
                 columns = {**now, **{c: special[v] for c, v in part.set if v == NOW}}
             if columns:
                 yield Difference(part, own, True, columns)
+
+
+def find_new(record: Record, key: str, actual: Parts, expected: Parts, now_text: str) -> Iterable[Difference]:
+    """Yield what ``find_difference`` does of a record of which nothing is known."""
+    root = record.root
+    for part in record.common:
+        now = actual[part.name]
+        if now is None:
+            continue
+        before = expected[part.name] if part.parent and part is not root else None
+        if before is not None and now == before:
+            continue
+        whole = _whole(part, key, now, now_text)
+        own = derived_key(part, key) if part.parent else key
+        yield Difference(part, own, True, {column: v for column, v in whole.items() if v is not None})
+
+
+def _whole(part: Common, key: str, now: Columns, now_text: str) -> Columns:
+    """Return a new common row: what it has in any case, and its columns."""
+    special = {KEY: key, NOW: now_text}
+    fixed = {c: special.get(v, v) if isinstance(v, str) else v for c, v in part.set}
+    return {**dict(part.match), **fixed, **(part.parent_columns(key) or {}), **now}
 
 
 def _later(now_text: str, part: Common, latest: Known | None) -> str:

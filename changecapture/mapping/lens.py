@@ -35,19 +35,34 @@ def get(record: Record, local: Parts) -> Parts:
     """Return the common rows that local rows stand for; only the columns that correspond."""
     if local.get(record.anchor.name) is None:
         return dict.fromkeys(record.tables)
-    rows: dict[str, Columns] = {name: {} for name in record.tables}
-    for pair in record.reading:
-        row = local.get(pair.local.part)
-        _tell(rows, pair, None if row is None else row.get(pair.local.column), row is not None)
+    rows = {name: columns.copy() for name, columns in _blank(record, local).items()}
+    for pair, part, column in record.reading:
+        row = local.get(part)
+        value = None if row is None else row.get(column)
+        if value is not None or (row is not None and pair.composed and pair.local_none is not None):
+            _tell(rows, pair, value, True)
     root = rows[record.root.name]
     for part, column, name in record.carried:
         row = local.get(part)
-        root[name] = None if row is None else row.get(column)
+        if row is not None:
+            root[name] = row.get(column)
     found: Parts = {**rows}
-    for common in record.common:
-        if common.parent and common is not record.root:
-            if all(value is None for value in rows[common.name].values()):
-                found[common.name] = None
+    for name in record.further:
+        if all(value is None for value in rows[name].values()):
+            found[name] = None
+    return found
+
+
+def _blank(record: Record, local: Parts) -> dict[str, Columns]:
+    """Return the common rows of local ones in which all columns are empty: what is made of the others is
+    written over it."""
+    here = frozenset(name for name, row in local.items() if row is not None)
+    found = record.blank.get(here)
+    if found is None:
+        found = record.blank[here] = {name: {} for name in record.tables}
+        for pair, part, _ in record.reading:
+            _tell(found, pair, None, part in here)
+        found[record.root.name].update((item.name, None) for item in record.carried)
     return found
 
 
@@ -95,8 +110,10 @@ def to_common(pair: Pair, value: Any) -> Any:
         return pair.common_none
     if pair.number:
         return _number(value, pair.unit)
-    if pair.date and not _is_date(value):
+    if (pair.date or pair.day) and not _is_date(value):
         return None
+    if pair.day:
+        return f"{value}T00:00:00"
     return value.replace("\0", "") if isinstance(value, str) else value
 
 
@@ -128,6 +145,8 @@ def from_common(pair: Pair, common: list[Any]) -> Any:
         return _look_up(pair.to_local, value, pair.local_none)
     if value is None or value == pair.common_none:
         return pair.local_none
+    if pair.day and isinstance(value, str):
+        return value[:10]
     return str(value) if pair.number else value
 
 
@@ -140,11 +159,16 @@ def put(record: Record, parts: Parts) -> Parts:
     rows: dict[str, Columns] = {part.name: {} for part in record.local}
     speaking: set[str] = {part.name for part in record.local if part.always} | {record.anchor.name}
     for pair in record.pairs:
-        common = [parts.get(place.part) for place in pair.common]
-        value = _show(pair, common)
-        rows[pair.local.part][pair.local.column] = value
-        if value != pair.local_none and any(row is not None for row in common):
-            speaking.add(pair.local.part)
+        part, column = pair.local
+        if pair.composed:
+            common = [parts.get(place.part) for place in pair.common]
+            here, value = any(row is not None for row in common), _show(pair, common)
+        else:
+            row = parts.get(pair.common[0].part)
+            here, value = row is not None, _show_one(pair, row)
+        rows[part][column] = value
+        if here and value != pair.local_none:
+            speaking.add(part)
     for part, column, name in record.carried:
         value = root.get(name)
         rows[part][column] = value
@@ -163,6 +187,18 @@ def _show(pair: Pair, rows: list[Columns | None]) -> Any:
     if isinstance(exact, list) and len(exact) == 2 and exact[0] == common:
         return exact[1]
     return from_common(pair, common)
+
+
+def _show_one(pair: Pair, row: Columns | None) -> Any:
+    """Return what a pair with one common column shows."""
+    value = exact = None
+    if row is not None:
+        value, exact = row.get(pair.common[0].column), row.get(pair.exact)
+    if value is None and exact is None:
+        return pair.local_none
+    if isinstance(exact, list) and len(exact) == 2 and exact[0] == [value]:
+        return exact[1]
+    return from_common(pair, [value])
 
 
 def fill(part: Local, key: str, columns: Columns) -> Columns:

@@ -7,7 +7,7 @@ root. *Local* rows are the application's, *common* rows Eden's. Nothing here loo
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -64,6 +64,7 @@ class Common:
     under a key derived from the record's. ``codes``: {column of ``parent``: its list} (_translate).
     ``match``: what it has in other columns. ``latest``: of several rows the one in
     which that column was written last. ``set`` is what it gets when it is made; ``scope`` its module.
+    ``optional``: an Eden may lack the table; it then passes the rows on.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Common:
     latest: str | None = None
     set: tuple[tuple[str, Any], ...] = ()
     codes: Mapping[str, Codes] = field(default_factory=dict)
+    optional: bool = False
 
     def record_key(self, columns: Mapping[str, Any]) -> str | None:
         """Return the key of the record that a row with these columns hangs on, None when they do not say."""
@@ -124,7 +126,8 @@ class Pair:
     name under which what the local column says more exactly travels. ``values``: a list of codes;
     ``one_way``: local codes that have a common value, which does not become them. ``local_none`` and
     ``common_none`` stand for NULL where a column must have a value. ``number``: local text, common number,
-    alone or with the ``unit`` that it has. ``date``: a date that no calendar has is none. ``whole``: where
+    alone or with the ``unit`` that it has. ``date``: a date that no calendar has is none. ``day``: the
+    same, and the common column is a time: of its day the first. ``whole``: where
     is written what the local column alone says. ``length``: most characters of the common column.
     ``copies``: common columns that are written with the same value, and not read: super-entities copy some.
     """
@@ -143,6 +146,7 @@ class Pair:
     copies: tuple[Place, ...] = ()
     unit: str = ""
     date: bool = False
+    day: bool = False
     whole: Place | None = None
 
     @cached_property
@@ -173,6 +177,7 @@ class Record:
     ``carried`` are local columns that correspond to nothing: their values travel with the root, for other
     sites of the same application. ``needs``: common columns without which there is no local row.
     ``skip``: patterns of keys, or of their first items, that stay at home: what every site is seeded with.
+    ``named``: people named it (a short name): two sites that name it alike mean one thing.
     """
 
     name: str
@@ -182,6 +187,7 @@ class Record:
     carried: tuple[Carried, ...] = ()
     needs: tuple[Place, ...] = ()
     skip: tuple[str, ...] = ()
+    named: bool = False
 
     @cached_property
     def anchor(self) -> Local:
@@ -204,13 +210,48 @@ class Record:
         return {part.name: part.table for part in self.common}
 
     @cached_property
-    def reading(self) -> tuple[Pair, ...]:
-        """Return the pairs in the order in which they are read: what is composed, after its pieces."""
-        return tuple(sorted(self.pairs, key=lambda pair: pair.composed))
+    def reading(self) -> tuple[tuple[Pair, str, str], ...]:
+        """Return the pairs, with their local part and column, in the order in which they are read: what is
+        composed, after its pieces."""
+        return tuple((pair, *pair.local) for pair in sorted(self.pairs, key=lambda pair: pair.composed))
+
+    @cached_property
+    def further(self) -> tuple[str, ...]:
+        """Return the common parts that hang on the root: there is none where nothing is said of it."""
+        return tuple(part.name for part in self.common if part.parent and part is not self.root)
+
+    @cached_property
+    def blank(self) -> dict[frozenset[str], dict[str, dict[str, Any]]]:
+        """Return what ``lens.get`` made of empty local rows, by the parts that are there."""
+        return {}
+
+    @cached_property
+    def together(self) -> Mapping[Place, frozenset[str]]:
+        """Return {local column: the columns of its row that say parts of one composed text with it}."""
+        found: dict[Place, frozenset[str]] = {}
+        for composed in self.pairs:
+            if composed.composed:
+                pieces = set(composed.common)
+                alike = [pair.local for pair in self.pairs if not pieces.isdisjoint(pair.common)]
+                for local in alike:
+                    own = {place.column for place in alike if place.part == local.part}
+                    found[local] = found.get(local, frozenset()) | own
+        return found
 
     @cached_property
     def narrowed(self) -> dict[frozenset[str], "Record"]:
         """Return what ``narrow`` made of it, by the local parts asked for."""
+        return {}
+
+    @cached_property
+    def mixed(self) -> bool:
+        """Return whether what one common row says may depend on another one."""
+        composed = any(len({place.part for place in pair.common}) > 1 for pair in self.pairs)
+        return composed or bool(self.needs and self.further)
+
+    @cached_property
+    def empty(self) -> dict[str, dict[str, Any] | None]:
+        """Return the common rows of a record of which nothing is known, once they were asked for."""
         return {}
 
     @cached_property
@@ -255,6 +296,27 @@ class Lens:
     def common_tables(self) -> Mapping[str, str]:
         """Return {common table: scope}."""
         return {part.table: part.scope for record in self.records for part in record.common}
+
+    @cached_property
+    def owners(self) -> Mapping[str, Sequence[tuple[int, Local]]]:
+        """Return {table of the application: the kinds of records that have rows of it, and which}."""
+        found: dict[str, list[tuple[int, Local]]] = {}
+        for kind, record in enumerate(self.records):
+            for part in record.local:
+                found.setdefault(part.table, []).append((kind, part))
+        return found
+
+    @cached_property
+    def makers(self) -> Mapping[str, Sequence[tuple[int, bool, bool]]]:
+        """Return {common table: the kinds of records that have rows of it, whether these have the record's
+        key, and whether they hang on it}."""
+        found: dict[str, dict[int, tuple[bool, bool]]] = {}
+        for kind, record in enumerate(self.records):
+            for part in record.common:
+                kinds = found.setdefault(part.table, {})
+                named, hangs = kinds.get(kind, (False, False))
+                kinds[kind] = named or not part.parent, hangs or bool(part.parent)
+        return {table: [(k, *how) for k, how in kinds.items()] for table, kinds in found.items()}
 
     @cached_property
     def hanging(self) -> Mapping[str, Common]:

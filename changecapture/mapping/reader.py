@@ -30,6 +30,7 @@ RECORD = {
     "carried": list,
     "needs": list,
     "skip": list,
+    "named": bool,
 }
 LOCAL = {"table": str, "name": str, "key": list, "always": bool, "set": dict}
 COMMON = {
@@ -41,6 +42,7 @@ COMMON = {
     "match": dict,
     "latest": str,
     "set": dict,
+    "optional": bool,
 }
 COLUMN = {
     "local": str,
@@ -54,6 +56,7 @@ COLUMN = {
     "number": bool,
     "unit": str,
     "date": bool,
+    "day": bool,
     "whole": str,
     "length": int,
     "copies": list,
@@ -136,6 +139,7 @@ def _read_record(lines: Lines, number: int, data: Mapping[str, Any], title: str)
         tuple(reader.carried(here, text) for text in data.get("carried", ())),
         tuple(reader.place(here, "needs", text, reader.common) for text in data.get("needs", ())),
         tuple(data.get("skip", ())),
+        data.get("named", False),
     )
 
 
@@ -171,6 +175,7 @@ def _read_common(lines: Lines, place: tuple[int, str, int], data: Mapping[str, A
         data.get("latest"),
         tuple(data.get("set", {}).items()),
         {c: _read_codes(lines, place, "codes", items) for c, items in data.get("codes", {}).items()},
+        data.get("optional", False),
     )
 
 
@@ -231,6 +236,7 @@ class _Places:
             tuple(self.place(here, "copies", text, self.common) for text in data.get("copies", ())),
             data.get("unit", ""),
             data.get("date", False),
+            data.get("day", False),
             self.place(here, "whole", data["whole"], self.common) if "whole" in data else None,
         )
 

@@ -63,7 +63,12 @@ def _check_pair(where: tuple[int, str, int], pair: Pair) -> Iterator[Problem]:
         yield where, "length", f"'length' is {pair.length}", "write how many characters it takes"
     ways = [
         name
-        for name, given in (("values", pair.coded), ("number", pair.number), ("date", pair.date))
+        for name, given in (
+            ("values", pair.coded),
+            ("number", pair.number),
+            ("date", pair.date),
+            ("day", pair.day),
+        )
         if given
     ]
     if len(ways) > 1:

@@ -21,6 +21,7 @@ from changecapture.faults import concerns_row, explain, isolate
 from changecapture.publish.append import append_changes
 from changecapture.publish.coalesce import coalesce
 from changecapture.publish.crossing import cross, split_crossing
+from changecapture.publish.edits import append_edits
 from changecapture.publish.home import keep_fitting, keep_home, read_large_whole
 from changecapture.publish.late import read_late
 from changecapture.publish.plain import append_plain
@@ -79,7 +80,7 @@ def _publish_apart(store: Store, limit: int) -> int:
 def publish_captured(store: Store, captured: Sequence[Captured]) -> None:
     """Publish these captured changes as one pass, in the transaction that is open."""
     fitting = keep_fitting(store, captured)
-    if not append_plain(store, fitting):
+    if not append_plain(store, fitting) and not append_edits(store, fitting):
         own, crossing = split_crossing(store, fitting)
         changes = keep_home(store, list(coalesce(store, own, fitting).values()))
         if store.mapping is not None and crossing:

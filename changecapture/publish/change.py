@@ -31,7 +31,7 @@ class Change:
     announced: dict[str, Any] | None = None
     """The local values that a foreign key was to give to columns, empty when it was to delete the row."""
     doubted: set[str] = field(default_factory=set)
-    """Columns whose values are believed if the row shows them: see may_be_refused."""
+    """Columns whose values are believed if the row shows them: see find_refusable."""
     twice: set[str] = field(default_factory=set)
     """Columns that several updates of this pass wrote: what the row shows is taken. Where an application's
     trigger fires before ours and updates the row again, that is captured before what the statement wrote."""

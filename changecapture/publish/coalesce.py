@@ -16,10 +16,9 @@ from changecapture.core.change import (
     Captured,
     Row,
 )
-from changecapture.core.table import SyncedTable
 from changecapture.identify import name_rows
 from changecapture.publish.change import Change, is_deleted
-from changecapture.publish.refused import may_be_refused, take_back
+from changecapture.publish.refused import find_refusable, take_back
 from changecapture.publish.rekeyed import left_behind, referring, renamed
 from changecapture.store.interface import Store
 
@@ -29,31 +28,34 @@ def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Capture
     taken = take_back(store, captured)
     captured = taken.captured
     keys = _name_captured(store, captured)
+    wires = {table_id: store.tables[table_id].wire for table_id in keys}
     rows = {
-        Row(store.tables[item.table_id].wire, key)
+        Row(wires[item.table_id], key)
         for item in captured
         for key in (keys[item.table_id][item.key], keys[item.table_id].get(item.old_key or ""))
         if key is not None
     }
     versions = store.read_versions(rows)
+    ignoring = store.engine == "mysql"
+    refusable = {id_: find_refusable(store.tables[id_]) if ignoring else set() for id_ in keys}
     changes: dict[Row, Change] = {}
     again: list[Change] = []
 
-    def change_of(table: SyncedTable, local_key: str, key: str) -> Change:
-        row = Row(table.wire, key)
+    def change_of(table_id: int, local_key: str, key: str) -> Change:
+        row = Row(wires[table_id], key)
         change = changes.get(row)
         if change is None:
-            change = changes[row] = Change(table, row, local_key, versions.get(row))
+            change = changes[row] = Change(store.tables[table_id], row, local_key, versions.get(row))
         change.local_key = local_key
         return change
 
     for item in sorted(captured):
         table = store.tables[item.table_id]
         named = keys[item.table_id]
-        change = change_of(table, item.key, named[item.key])
+        change = change_of(item.table_id, item.key, named[item.key])
         change.captured_at = max(change.captured_at, item.captured_at)
         if item.old_key is not None and named[item.old_key] != named[item.key]:
-            left = change_of(table, item.old_key, named[item.old_key])
+            left = change_of(item.table_id, item.old_key, named[item.old_key])
             left.captured_at = max(left.captured_at, item.captured_at)
             # MySQL fires its triggers for UPDATE IGNORE too, when the row is left as it was.
             left.announced = left.announced or {}
@@ -68,7 +70,7 @@ def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Capture
             columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}
             if item.operation == UPDATE:
                 change.twice |= change.columns.keys() & columns.keys()
-                if store.engine == "mysql" and (item.id in taken.refused or may_be_refused(table, columns)):
+                if item.id in taken.refused or not refusable[item.table_id].isdisjoint(columns):
                     change.doubted |= columns.keys()
             _add(change, item, columns)
     for other in again:

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from changecapture.bridge import Crossed, common_table, find_changes, keep_hanging
-from changecapture.core.change import Captured, Row
+from changecapture.bridge import Crossed, common_table, find_changes, keep_crossed
+from changecapture.core.change import INSERT, Captured, Row
 from changecapture.identify import name_rows
 from changecapture.mapping.model import Lens
 from changecapture.publish.change import Change
@@ -13,7 +13,7 @@ from changecapture.publish.whole import read_whole
 from changecapture.store.interface import Store
 
 
-def cross(store: Store, lens: Lens, captured: Iterable[Captured]) -> list[Change]:
+def cross(store: Store, lens: Lens, captured: Sequence[Captured]) -> list[Change]:
     """Return the changes of common rows that captured changes of mapped tables come to (bridge).
 
     A change of a row makes its record dirty, and that of the key which it had, no more.
@@ -23,16 +23,21 @@ def cross(store: Store, lens: Lens, captured: Iterable[Captured]) -> list[Change
         known = times[item.table_id]
         for local_key in (item.key, item.old_key or item.key):
             known[local_key] = max(known.get(local_key, 0), item.captured_at)
+    inserted = {(item.table_id, item.key) for item in captured if item.operation == INSERT}
     dirty: dict[Row, int] = {}
+    made: set[Row] = set()
     for table_id, group in times.items():
         table = store.tables[table_id]
         for local_key, key in name_rows(store, table, group).items():
             row = Row(table.wire, key)
             dirty[row] = max(dirty.get(row, 0), group[local_key])
+            if (table_id, local_key) in inserted:
+                made.add(row)
     for row in refuse_keys(store, dirty):
         del dirty[row]
-    found = find_changes(store, lens, dirty, read_whole)
-    keep_hanging(store, lens, found)
+        made.discard(row)
+    found = find_changes(store, lens, dirty, read_whole, made=made)
+    keep_crossed(store, lens, found, made)
     return changes_of(found)
 
 
@@ -61,5 +66,5 @@ def changes_of(found: Iterable[Crossed]) -> list[Change]:
             columns=item.columns,
             captured_at=at,
         )
-        for _, item, at, version in found
+        for _, item, at, version, _ in found
     ]

@@ -5,7 +5,6 @@ or to translate. A pass with anything else in it takes the way of ``coalesce`` a
 that parents come before children; both ways come to the same (tests/property/test_plain.py).
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import repeat
@@ -14,11 +13,10 @@ from typing import NamedTuple
 from changecapture.author import Author
 from changecapture.core.change import BACKFILL, INSERT, UPDATE, Captured, Row
 from changecapture.core.clock import next_stamp
-from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedTable
-from changecapture.core.wire import check_text
 from changecapture.publish.append import ALIVE_ONLY, join_objects
 from changecapture.publish.home import LARGEST_ROW
+from changecapture.publish.names import is_named_by_text, name_new
 from changecapture.store.interface import Store
 
 
@@ -57,7 +55,7 @@ def _gather(store: Store, captured: Sequence[Captured]) -> list[tuple[SyncedTabl
         times = groups[item.table_id]
         times[item.key] = max(times.get(item.key, 0), item.captured_at)
     tables = [(store.tables[table_id], times) for table_id, times in groups.items()]
-    if not all(_suits(store, table) for table, _ in tables):
+    if not all(is_named_by_text(store, table) for table, _ in tables):
         return []
     return sorted(tables, key=lambda item: store.ranks.get(item[0].name, 0))
 
@@ -72,18 +70,10 @@ def _is_more_of_it(table: SyncedTable, item: Captured) -> bool:
     return flag is None or f'"{flag.column.lower()}"' not in (item.changed or "")
 
 
-def _suits(store: Store, table: SyncedTable) -> bool:
-    """Return whether rows are named by one text column of their own."""
-    identity = table.identity
-    if table.name not in store.tables_by_name or identity.kind not in ("uuid", "natural"):
-        return False
-    return identity.columns[0].kind == "text" and identity.columns[0].reference is None
-
-
 def _read_new(store: Store, table: SyncedTable, times: Mapping[str, int]) -> list[NewRow]:
     """Return the rows, in order; fewer when one is gone, deleted, known, or cannot be named or shipped as
     it stands."""
-    keys = _name_new(table, times)
+    keys = name_new(table, times)
     rows = list(map(Row, repeat(table.wire), keys))
     if len(keys) < len(times) or store.read_versions(rows) or store.read_parked(rows):
         return []
@@ -97,19 +87,6 @@ def _read_new(store: Store, table: SyncedTable, times: Mapping[str, int]) -> lis
         and (dead is None or row.flag != dead)
         and len(row.text) <= LARGEST_ROW
     ]
-
-
-def _name_new(table: SyncedTable, local_keys: Mapping[str, int]) -> list[str]:
-    """Return the keys of rows that have one of their own which can travel; nothing when one has not."""
-    column = table.identity.columns[0]
-    place = [own.name for own in table.key_columns].index(column.name)
-    keys = [items[place] for items in json.loads(f"[{','.join(local_keys)}]")]
-    if len(set(keys)) < len(keys) or not set(table.identity.missing).isdisjoint(keys):
-        return []
-    try:
-        return [check_text(key, KEY_LENGTH) for key in keys]
-    except ValueError:
-        return []
 
 
 def _append(store: Store, found: Sequence[tuple[SyncedTable, Sequence[NewRow]]]) -> None:

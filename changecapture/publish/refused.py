@@ -1,6 +1,6 @@
 """What UPDATE IGNORE was kept from writing: MySQL fires its triggers for such a row all the same.
 
-A column is believed if the row shows it (``may_be_refused``), a change of key if the row goes on under the
+A column is believed if the row shows it (``find_refusable``), a change of key if the row goes on under the
 new one (``take_back``).
 """
 
@@ -22,13 +22,12 @@ class Taken:
     refused: Collection[int]
 
 
-def may_be_refused(table: SyncedTable, written: Collection[str]) -> bool:
-    """Return whether UPDATE IGNORE may have left a row as it was though MySQL's trigger fired for it: a
-    foreign key or a unique index can have refused a value. A column that shows something else now was not
+def find_refusable(table: SyncedTable) -> set[str]:
+    """Return the columns with which UPDATE IGNORE may have left a row as it was though MySQL's trigger fired:
+    a foreign key or a unique index can have refused a value. A column that shows something else now was not
     written, or was written again since, which is captured too."""
-    refusable = {c.wire for c in table.columns if c.reference is not None and c.reference.enforced}
-    refusable |= {name.lower() for name in table.unique}
-    return not refusable.isdisjoint(written)
+    referring = {c.wire for c in table.columns if c.reference is not None and c.reference.enforced}
+    return referring | {name.lower() for name in table.unique}
 
 
 def take_back(store: Store, captured: Sequence[Captured]) -> Taken:

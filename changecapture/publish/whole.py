@@ -63,25 +63,27 @@ def translate(store: Store, changes: Sequence[Change]) -> None:
     for change in changes:
         if change.columns:
             tables[change.table.name].append(change)
+    written = {name: set().union(*(change.columns for change in group)) for name, group in tables.items()}
     wanted: dict[tuple[str, str], set[Any]] = defaultdict(set)
-    for group in tables.values():
+    for name, group in tables.items():
         for column in group[0].table.local_references:
-            target = local_reference(column.reference)
+            target, wire = local_reference(column.reference), column.wire
             assert target is not None
-            references = (change.columns.get(column.wire) for change in group)
-            wanted[target].update(value for value in references if value is not None)
+            if wire in written[name]:
+                references = (change.columns.get(wire) for change in group)
+                wanted[target].update(value for value in references if value is not None)
     found = name_references(store, store.tables_by_name, wanted)
-    for group in tables.values():
+    for name, group in tables.items():
         for column in group[0].table.columns:
-            target = local_reference(column.reference)
-            if target is not None:
-                known = found.get(target, {})
-                for change in group:
-                    value = change.columns.get(column.wire)
-                    if value is not None:
-                        change.columns[column.wire] = known.get(value)
-            elif values.needs_canonical(column.kind):
-                for change in group:
-                    value = change.columns.get(column.wire)
-                    if value is not None:
-                        change.columns[column.wire] = values.canonical(column.kind, value, column.zone)
+            target, wire = local_reference(column.reference), column.wire
+            if wire not in written[name] or (target is None and not values.needs_canonical(column.kind)):
+                continue
+            known = found.get(target, {}) if target is not None else {}
+            for change in group:
+                value = change.columns.get(wire)
+                if value is None:
+                    continue
+                if target is not None:
+                    change.columns[wire] = known.get(value)
+                else:
+                    change.columns[wire] = values.canonical(column.kind, value, column.zone)

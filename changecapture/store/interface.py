@@ -360,6 +360,9 @@ class Store(Protocol):
     def read_mapped(self, records: Collection[str]) -> dict[str, list[Row]]:
         """Return the common rows that hang on each record, by the record's key."""
 
+    def read_said(self, rows: Collection[Row]) -> dict[Row, list[Entry]]:
+        """Return the applied entries of common rows, as far as merging them needs: no pass, base or scope."""
+
     def read_records(self, rows: Collection[Row]) -> dict[Row, str]:
         """Return the key of the record that each common row hangs on."""
 

@@ -7,6 +7,7 @@ of many), ``_load`` (append many) and ``_upsert`` (insert or update).
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +28,10 @@ ENTRY_HEAD = "origin, epoch, number, pass, stamp, base_seen, scope, table_name, 
 ENTRY = f"{ENTRY_HEAD}, columns"
 ENTRY_COLUMNS = (*ENTRY.split(", "), "applied")
 VERSION_COLUMNS = ("table_name", "row_key", "stamp", "origin", "alive", "seen")
+_FIELDS = attrgetter(
+    *("origin", "epoch", "number", "pass_number", "stamp", "base_seen", "scope", "table", "key", "columns")
+)
+"""Of an entry, as ENTRY names them."""
 WINDOW = 4
 """A backlog is looked at through a window of this many times the limit of a pass."""
 RUN = 2
@@ -293,7 +298,7 @@ class LogStore(AliasStore):
         self._load(
             "changelog",
             ENTRY_COLUMNS,
-            (_entry_row(entry, int(applied)) for entry in entries),
+            ((*fields, int(applied)) for fields in map(_FIELDS, entries)),
         )
         self._stretch = token, self.last_position()
 
@@ -441,11 +446,6 @@ class LogStore(AliasStore):
 def _escape(text: str) -> str:
     """Return the pattern of LIKE .. ESCAPE '!' that is this text."""
     return re.sub("[!%_]", "!\\g<0>", text)
-
-
-def _entry_row(e: Entry, applied: int) -> tuple[Any, ...]:
-    names = (e.origin, e.epoch, e.number, e.pass_number, e.stamp, e.base_seen, e.scope)
-    return (*names, e.table, e.key, e.columns, applied)
 
 
 def _plain(version: Version) -> tuple[int, str, int, int]:

@@ -1,9 +1,10 @@
 """What a store keeps of a mapping: its text, which common rows hang on which record, what was cut short."""
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from changecapture.core.change import Row
+from changecapture.core.change import Entry, Row
 from changecapture.mapping import Lens, load_mapping
 from changecapture.store.bulk import chunks
 from changecapture.store.shelf import ShelfStore
@@ -33,6 +34,22 @@ class MappedStore(ShelfStore):
             sql = f"SELECT record, table_name, row_key FROM {self.prefix}mapped_row WHERE {condition}"
             for record, table, key in self.query(sql, parameters):
                 found[record].append(Row(table, key))
+        return found
+
+    def read_said(self, rows: Collection[Row]) -> dict[Row, list[Entry]]:
+        """Return the applied entries of common rows, as far as merging them needs: no pass, base or scope."""
+        found: dict[Row, list[Entry]] = defaultdict(list)
+        places = self._spread(rows) if rows else {}
+        select = (
+            "SELECT table_name, row_key, stamp, origin, epoch, number, columns "
+            f"FROM {self.prefix}changelog WHERE applied = 1 AND"
+        )
+        for table, key, stamp, origin, epoch, number, columns in self._of_rows(select, places):
+            row = Row(table, key)
+            parsed = json.loads(columns)
+            found[places[row]].append(
+                Entry(origin, epoch, number, 0, stamp, 0, "", table, key, columns, parsed)
+            )
         return found
 
     def read_records(self, rows: Collection[Row]) -> dict[Row, str]:

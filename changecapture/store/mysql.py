@@ -15,7 +15,7 @@ from pymysql.constants import CLIENT, ER
 from changecapture.catalogue import read_catalogue
 from changecapture.config import DatabaseURL, refuse_options
 from changecapture.core.catalogue import Catalogue, Engine
-from changecapture.core.change import Captured, Entry
+from changecapture.core.change import Captured, Entry, Row, Version
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
@@ -259,6 +259,14 @@ class MySQLStore(SqlStore):
         )
         return [_read_captured(*row) for row in rows]
 
+    def read_versions(self, rows: Collection[Row]) -> dict[Row, Version]:
+        """Return what is known of the rows, each as one text: see read_entries."""
+        select = (
+            "SELECT CONCAT_WS('\\0', table_name, row_key, stamp, origin, alive, seen) "
+            f"FROM {self.prefix}row_version WHERE"
+        )
+        return dict(_read_version(text) for (text,) in self._of_rows(select, rows))
+
     def _select_keys(
         self, statement: str, names: tuple[str, str], table: str, keys: Sequence[str]
     ) -> tuple[str, list[Any]]:
@@ -466,6 +474,11 @@ def _read_entry(head: str, columns: str) -> tuple[int, Entry]:
     position, origin, epoch, number, pass_, stamp, seen, scope, table, key = head.split("\0")
     numbers = int(epoch), int(number), int(pass_), int(stamp), int(seen)
     return int(position), Entry(origin, *numbers, scope, table, key, columns)
+
+
+def _read_version(text: str) -> tuple[Row, Version]:
+    table, key, stamp, origin, alive, seen = text.split("\0")
+    return Row(table, key), Version(int(stamp), origin, alive == "1", int(seen))
 
 
 def _columns(table: SyncedTable) -> dict[str, SyncedColumn]:

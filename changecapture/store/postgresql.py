@@ -16,6 +16,7 @@ from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.dialect import postgresql as dialect
 from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
 from changecapture.store.columns import Column, Spelled, is_constant, write_lines, write_objects
+from changecapture.store.log import VERSION_COLUMNS
 from changecapture.store.session import LOCK_SECONDS
 from changecapture.store.sqlstore import SqlStore
 
@@ -141,9 +142,10 @@ class PostgresStore(SqlStore):
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
 
     def _begin_applying(self) -> None:
-        self.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        self.execute(f"SET LOCAL lock_timeout = {ROW_WAIT_MS}")
-        self.execute("SET LOCAL changecapture.applying = 'on'")
+        self.execute(
+            f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {ROW_WAIT_MS}; "
+            "SET LOCAL changecapture.applying = 'on'"
+        )
 
     def _end_applying(self) -> None:
         """Both settings were local to the transaction."""
@@ -178,6 +180,18 @@ class PostgresStore(SqlStore):
             f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {fresh}",
             (dumps([dict(zip(names, row, strict=True)) for row in rows]),),
         )
+
+    def _raise_versions(self, rows: Sequence[Sequence[Any]]) -> None:
+        # An upsert would look at each for a conflict first, and parse the names of its columns again.
+        if rows:
+            self.execute(
+                f"UPDATE {self.prefix}row_version AS v "
+                "SET stamp = r.stamp, origin = r.origin, alive = r.alive, seen = r.seen FROM unnest("
+                "%s::varchar[], %s::varchar[], %s::bigint[], %s::varchar[], %s::smallint[], %s::bigint[]"
+                f") AS r({', '.join(VERSION_COLUMNS)}) "
+                "WHERE v.table_name = r.table_name AND v.row_key = r.row_key",
+                list(map(_array, zip(*rows, strict=True))),
+            )
 
     def read_catalogue(self) -> Catalogue:
         """Return what the database says about the application's tables."""
@@ -282,7 +296,14 @@ def _check_taken(taken: int, given: int) -> None:
 
 def _array(values: Iterable[Any]) -> str:
     """Return an array literal: the driver's own adaptation of long lists takes five times as long."""
-    return f"{{{','.join(map(_array_item, values))}}}"
+    items = list(values)
+    types = set(map(type, items))
+    if types == {int}:
+        return f"{{{','.join(map(str, items))}}}"
+    if types == {str} and _QUOTED.search("".join(items)) is None:
+        text = '","'.join(items)
+        return f'{{"{text}"}}'
+    return f"{{{','.join(map(_array_item, items))}}}"
 
 
 def _array_item(value: Any) -> str:
@@ -322,6 +343,7 @@ def _copied(value: Any) -> str:
     return str(value)
 
 
+_QUOTED = re.compile(r'[\\"]')
 _LENGTH = re.compile(r"\(\d+(,\d+)?\)")
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 

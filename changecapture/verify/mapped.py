@@ -8,13 +8,12 @@ not compared here; between two of these the application's own tables are.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from changecapture.bridge import find_changes, local_rows, record_subjects
+from changecapture.anchors import read_anchors
+from changecapture.bridge import find_changes
 from changecapture.core.change import ALIVE, Row
 from changecapture.core.merge import merge_entries
 from changecapture.core.scopes import Scopes
-from changecapture.identify import name_rows
 from changecapture.mapping.difference import Difference
-from changecapture.mapping.model import Lens
 from changecapture.publish.whole import read_whole
 from changecapture.store.sqlstore import SqlStore
 
@@ -45,24 +44,15 @@ def find_unlike(store: SqlStore) -> dict[Row, Difference]:
     """Return what the application's tables say otherwise than the log, by common row. Nothing is written."""
     lens = store.mapping
     found: dict[Row, Difference] = {}
-    for rows in _read_anchors(store, lens) if lens is not None else ():
-        assert lens is not None
+    if lens is None:
+        return found
+    anchors = {record.anchor.table for record in lens.records} & store.tables_by_wire.keys()
+    for rows in (
+        rows for wire in sorted(anchors) for rows in read_anchors(store, store.tables_by_wire[wire], PAGE)
+    ):
         crossed = find_changes(store, lens, dict.fromkeys(rows, store.read_clock()), read_whole, whole=True)
         found.update((item.difference.row, item.difference) for item in crossed)
     return found
-
-
-def _read_anchors(store: SqlStore, lens: Lens) -> Iterator[set[Row]]:
-    """Yield pages of the rows that records stand or fall with: those that are here, and those that lived."""
-    for wire in sorted({record.anchor.table for record in lens.records} & store.tables_by_wire.keys()):
-        table, after = store.tables_by_wire[wire], None
-        while texts := store.read_local_keys_after(table, after, PAGE):
-            after = texts[-1]
-            yield {Row(wire, key) for key in name_rows(store, table, texts).values()}
-    for kind, record in enumerate(lens.records):
-        for rows in read_living(store, record.root.table):
-            subjects = record_subjects(store, lens, kind, rows)
-            yield {local_rows(lens, subject)[record.anchor.name] for subject in subjects}
 
 
 def read_living(store: SqlStore, table: str) -> Iterator[list[Row]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmark import apply, capture, endtoend, install, mapping, memory, relay, sync
+from tests.benchmark import apply, capture, compact, endtoend, install, mapping, memory, relay, sync
 from tests.benchmark.figure import Figure
 from tests.benchmark.machine import Machine
 
@@ -19,6 +19,7 @@ SUITES: dict[str, Callable[[Machine], Iterator[Figure]]] = {
     "install": install.measure,
     "sync": sync.measure,
     "apply": apply.measure,
+    "compact": compact.measure,
     "mapping": mapping.measure,
     "endtoend": endtoend.measure,
     "relay": relay.measure,

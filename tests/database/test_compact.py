@@ -7,6 +7,7 @@ import pytest
 from changecapture.compact import DAY, compact
 from changecapture.core.change import Row
 from changecapture.sync import answer, next_request, receive
+from tests.support.interrupt import InterruptedStore
 from tests.support.sites import assert_in_step, assert_sound_log, exchange, send
 
 
@@ -268,6 +269,29 @@ def test_thing_that_lives_by_the_word_of_its_kin_lives_on(pair):
     exchange(here, there)
     assert_in_step(here, there, whole=False)
     assert_sound_log(there, whole=False)
+
+
+@pytest.mark.parametrize("moment", ["read_applied", "delete_entries", "write_compaction"])
+def test_application_writes_the_same_rows_in_the_midst_of_a_step_without_waiting(home, other, moment):
+    """It holds rows of our log, none of the application's, and nothing that capture needs."""
+    home.family.add_parent("p")
+    home.publish()
+    edit(home, "p", "one", "two", "three")
+    application = other(home)
+    application(
+        "SET lock_timeout = '1ms'" if home.dialect == "postgresql" else "SET innodb_lock_wait_timeout = 0"
+    )
+
+    def write():
+        application.note("parent", "p", "meanwhile")
+        application.add_parent("q")
+        application.delete("parent", "q")
+
+    store = InterruptedStore(home.store, moment, write)
+    assert sum(step.removed for step in compact(store, 0, anew=True)) == 2
+    home.publish()
+    assert home.family.shown("parent") == {"p": "meanwhile"}
+    assert [e.get("note") for e in home.entries("parent", "p")] == [None, "three", "meanwhile"]
 
 
 @pytest.mark.parametrize("limit", [1, 3])

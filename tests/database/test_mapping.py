@@ -5,8 +5,10 @@ from itertools import pairwise
 
 import pytest
 
+from changecapture.apply import retry
 from changecapture.doctor import make_subject
 from changecapture.doctor.site import check_shortened
+from changecapture.reconcile import reconcile
 from tests.support.sites import Site, exchange
 from tests.support.vesuvius import Vesuvius
 
@@ -285,3 +287,35 @@ def test_a_note_or_contact_that_moves_to_another_person_leaves_the_first(php, py
     assert (vesuvius.search(AMINA)[3], vesuvius.search(OMAR)[3]) == ("mis", "fnd")
     assert php.fetch("SELECT p_uuid, contact_value FROM contact") == [(OMAR, "111")]
     assert php.fetch("SELECT note_about_p_uuid FROM person_notes") == [(OMAR,)]
+
+
+def test_all_pieces_of_a_name_are_written_where_the_application_left_some_empty(php, py):
+    """A full name alone is told as a first name; the family name that Eden adds must not take it away."""
+    php.run(f"INSERT INTO person_uuid (p_uuid, full_name) VALUES ('{AMINA}', 'Rima Zahra')")
+    rest(php, py)
+    py.run(f"UPDATE pr_person SET last_name = 'Haddad' WHERE uuid = '{AMINA}'")
+    rest(php, py)
+    shown = php.fetch("SELECT given_name, family_name, full_name FROM person_uuid WHERE p_uuid = %s", [AMINA])
+    assert shown == [("Rima Zahra", "Haddad", "Rima Zahra Haddad")]
+    assert [found for found in reconcile(php.store) if found.total] == []
+
+
+def test_what_hangs_on_a_person_who_is_reported_again_is_shown_again(php, py):
+    vesuvius = Vesuvius(php.url)
+    vesuvius.report(AMINA, "Amina", "Haddad")
+    rest(php, py)
+    py.run(
+        "INSERT INTO pr_contact (uuid, pe_id, contact_method, value, deleted) "
+        f"SELECT 'urn:uuid:c', pe_id, 'SMS', '111', 'F' FROM pr_pentity WHERE uuid = '{AMINA}'"
+    )
+    rest(php, py)
+    for table in ("pr_person", "pr_pentity", "sit_trackable"):
+        py.run(f"UPDATE {table} SET deleted = 'T' WHERE uuid = '{AMINA}'")
+    rest(php, py)
+    assert php.fetch("SELECT count(*) FROM contact") == [(0,)]
+    vesuvius.report(AMINA, "Amina", "Haddad")
+    rest(php, py)
+    retry(php.store)
+    assert php.fetch("SELECT p_uuid, contact_value FROM contact") == [(AMINA, "111")]
+    assert py.fetch("SELECT deleted FROM pr_contact") == [("F",)]
+    assert php.parked() == {} and [found for found in reconcile(php.store) if found.total] == []

@@ -89,7 +89,7 @@ def test_status_says_what_travels_by_a_mapping_and_who_is_shown_as_one(new_site,
     for site in (php, py, other):
         told = run_command("status", site.url).out
         assert f"1 name given by two sites to what differs, shown as one: {AMINA}" in told, told
-        assert ("vesuvius: 8 tables as rows of Eden's" in told) is (site is not py), told
+        assert ("vesuvius: 9 tables as rows of Eden's" in told) is (site is not py), told
         assert told.count("mapping:") == (site is not py)
 
 

@@ -38,6 +38,9 @@ def test_sites_with_bases_of_their_own_are_not_told(new_site, php, py):
     other = new_site("mariadb", "vesuvius")
     Vesuvius(php.url).report("a.test/person.101", "Amina", "Haddad")
     Vesuvius(other.url).report("b.test/person.101", "Basim", "Nasser")
+    for site, number in ((php, 1), (other, 2)):
+        site.run(f"INSERT INTO hospital (name, short_name) VALUES ('North {number}', 'north{number}')")
+        site.run(f"INSERT INTO incident (name, shortname) VALUES ('Quake {number}', 'quake')")
     rest(php, py, other)
     Vesuvius(other.url).update("person_uuid", "a.test/person.101", given_name="Amine")
     rest(php, py, other)

@@ -1,0 +1,43 @@
+"""The bridge between the log, which has common rows, and the application's tables, which have others.
+
+``subject``: which rows of the application a record has. ``known``: which common rows it is made of.
+``changes``: what the application did, as changes of common rows. ``widths``: what is cut short here.
+``tables``: which tables are on the wire.
+"""
+
+from changecapture.bridge.changes import Crossed, find_changes, keep_crossed
+from changecapture.bridge.known import common_rows, find_common_rows, know, read_applied
+from changecapture.bridge.subject import (
+    Subject,
+    find_subjects,
+    hanging,
+    local_parts,
+    local_rows,
+    record_rows,
+    record_subjects,
+)
+from changecapture.bridge.tables import common_table, crossing_tables, exchanged_tables
+from changecapture.bridge.widths import Widths, as_shown, read_widths
+
+__all__ = [
+    "Crossed",
+    "Subject",
+    "Widths",
+    "as_shown",
+    "common_rows",
+    "common_table",
+    "crossing_tables",
+    "exchanged_tables",
+    "find_changes",
+    "find_common_rows",
+    "find_subjects",
+    "hanging",
+    "keep_crossed",
+    "know",
+    "local_parts",
+    "local_rows",
+    "read_applied",
+    "read_widths",
+    "record_rows",
+    "record_subjects",
+]

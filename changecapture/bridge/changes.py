@@ -1,0 +1,194 @@
+"""What the application did to the tables of a mapping, as changes of common rows.
+
+A captured change of a mapped table makes its record dirty, no more. The record's common rows are made of the
+application's rows as they are now (``lens.get``) and compared with those of what was last shown; the columns
+that differ become entries. So an edit is shipped once, and what only looks different here is not shipped.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from changecapture.bridge.known import common_rows, find_common_rows, know, read_known
+from changecapture.bridge.subject import Subject, hanging, local_parts, record_rows
+from changecapture.bridge.widths import Widths, as_shown, read_widths
+from changecapture.core.change import Row, Version
+from changecapture.mapping.difference import Difference, Known, find_difference, find_new, read_parts
+from changecapture.mapping.lens import Parts, get, put
+from changecapture.mapping.model import Lens, Record
+from changecapture.mapping.narrow import narrow
+from changecapture.store.interface import Store
+
+ReadLocal = Callable[[Store, Collection[Row]], Mapping[Row, dict[str, Any]]]
+"""Reads rows of the application as they are now: wire names, canonical values, references as keys."""
+
+
+class Crossed(NamedTuple):
+    """What the application did to a common row of a record, when, and what is known of the row. ``due``: rows
+    of the application that are to be shown now, since what they show has come back with the record."""
+
+    subject: Subject
+    difference: Difference
+    at: int
+    version: Version | None
+    due: tuple[Row, ...] = ()
+
+
+def find_changes(
+    store: Store,
+    lens: Lens,
+    dirty: Mapping[Row, int],
+    read_local: ReadLocal,
+    *,
+    whole: bool = False,
+    made: Collection[Row] = (),
+) -> list[Crossed]:
+    """Return what the application did to common rows. ``dirty``: {row of the application: when}; ``made``:
+    those that it inserted. Nothing is written: who publishes it keeps it (``keep_crossed``).
+
+    Of a record that is known, and is here, only what these rows concern is looked at; all if ``whole``.
+    """
+    when: dict[Subject, int] = {}
+    touched: dict[Subject, set[str]] = defaultdict(set)
+    for row, at in dirty.items():
+        for subject, names in local_parts(lens, row).items():
+            when[subject] = max(at, when.get(subject, 0))
+            touched[subject].update(names)
+    records = {subject: lens.records[subject.kind] for subject in when}
+    rows = find_common_rows(store, records)
+    asked = {row for each in rows.values() for row in each}
+    versions = store.read_versions(asked)
+    if not whole:
+        records |= _narrow_known(records, versions, touched)
+    local = _read_records(store, lens, records, read_local)
+    rows = {s: common_rows(record, s.key, rows[s]) for s, record in records.items()}
+    known = know(
+        records, rows, read_known(store, versions.keys() & {r for own in rows.values() for r in own})
+    )
+    parked = store.read_parked({row for places in local.values() for row, _ in places.values()}) - set(made)
+    widths = read_widths(store, lens)
+    found: list[tuple[Subject, Difference]] = []
+    due: dict[Subject, tuple[Row, ...]] = {}
+    for subject, at in when.items():
+        now: Parts = {name: columns for name, (_, columns) in local[subject].items()}
+        unshown = {name for name, (row, _) in local[subject].items() if row in parked} if parked else set()
+        record, facts = records[subject], known[subject]
+        if facts or unshown or record.mixed:
+            changes = compare(widths, record, subject.key, facts, now, unshown, _datetime(at))
+        else:
+            changes = tell_new(record, subject.key, get(record, now), _datetime(at))
+        found += ((subject, change) for change in changes)
+        if facts and (names := _find_due(records[subject], subject.key, known[subject], now)):
+            due[subject] = tuple(local[subject][name][0] for name in names)
+    versions |= store.read_versions({d.row for _, d in found} - asked)
+    return [
+        Crossed(subject, d, when[subject], versions.get(d.row), due.get(subject, ())) for subject, d in found
+    ]
+
+
+def _narrow_known(
+    records: Mapping[Subject, Record],
+    versions: Mapping[Row, Version],
+    touched: Mapping[Subject, set[str]],
+) -> dict[Subject, Record]:
+    """Return the records that live in the log, narrowed to the rows that were touched."""
+    things = {s: [Row(part.table, s.key) for part in r.thing] for s, r in records.items() if r.thing}
+    dead = {row for row, version in versions.items() if not version.alive}
+    return {
+        subject: narrow(records[subject], frozenset(touched[subject]))
+        for subject, rows in things.items()
+        if rows[0] in versions and dead.isdisjoint(rows)
+    }
+
+
+def _read_records(
+    store: Store, lens: Lens, records: dict[Subject, Record], read_local: ReadLocal
+) -> dict[Subject, dict[str, tuple[Row, dict[str, Any] | None]]]:
+    """Return {part: (row of the application, its columns)} of records. One that turns out to have no anchor
+    ends: it is looked at whole."""
+    places = {subject: record_rows(record, subject.key) for subject, record in records.items()}
+    found = read_local(store, {row for rows in places.values() for row in rows.values()})
+    gone = {
+        subject: lens.records[subject.kind]
+        for subject, record in records.items()
+        if places[subject][record.anchor.name] not in found and record is not lens.records[subject.kind]
+    }
+    if gone:
+        records |= gone
+        places |= {subject: record_rows(record, subject.key) for subject, record in gone.items()}
+        more = {row for subject in gone for row in places[subject].values()} - found.keys()
+        found = {**found, **read_local(store, more)}
+    return {
+        subject: {name: (row, found.get(row)) for name, row in rows.items()}
+        for subject, rows in places.items()
+    }
+
+
+def compare(
+    widths: Widths,
+    record: Record,
+    key: str,
+    known: Mapping[tuple[str, str], Known],
+    now: Parts,
+    unshown: set[str],
+    at: str,
+) -> Iterable[Difference]:
+    parts = read_parts(record, key, known)
+    if parts[record.root.name] is None:
+        # It is made here now, perhaps again: what hangs on it counts as shown where no row says otherwise.
+        alone: Parts = {**parts, record.root.name: get(record, now)[record.root.name]}
+        shown = as_shown(widths, record, put(record, alone))
+        unshown = {name for name, columns in now.items() if columns is None} | unshown
+    else:
+        shown = as_shown(widths, record, put(record, parts))
+    actual = get(record, {**now, **{name: shown[name] for name in unshown}} if unshown else now)
+    expected = get(record, shown)
+    if not _needed(record, actual):
+        actual = dict.fromkeys(record.tables)
+    if parts[record.root.name] is None:
+        expected.update({part.name: None for part in (*record.thing, record.root)})
+    yield from find_difference(record, key, known, actual, expected, at)
+
+
+def _find_due(record: Record, key: str, known: Mapping[tuple[str, str], Known], now: Parts) -> list[str]:
+    """Return the parts that are not here and show what hangs on a record which was gone, or unheard of, and
+    has been made here now."""
+    parts = read_parts(record, key, known)
+    hung = {name: columns for name, columns in parts.items() if columns is not None}
+    if now[record.anchor.name] is None or record.root.name in hung or not hung:
+        return []
+    nothing: Parts = {**dict.fromkeys(record.tables), record.root.name: {}}
+    shown, alone = put(record, {**nothing, **hung}), put(record, nothing)
+    return [name for name, columns in shown.items() if columns and alone[name] is None and now[name] is None]
+
+
+def tell_new(record: Record, key: str, actual: Parts, at: str) -> Iterable[Difference]:
+    """Return the common rows of a record that nothing is known of: what ``compare`` comes to, at once."""
+    return find_new(record, key, actual, _empty(record), at) if _needed(record, actual) else ()
+
+
+def _empty(record: Record) -> Parts:
+    """Return the common rows of a record of which the application has no more than what must always be."""
+    if not record.empty:
+        nothing: Parts = {**dict.fromkeys(record.tables), record.root.name: {}}
+        record.empty.update(get(record, put(record, nothing)))
+    return record.empty
+
+
+def _needed(record: Record, parts: Parts) -> bool:
+    return all((parts.get(p.part) or {}).get(p.column) is not None for p in record.needs)
+
+
+def _datetime(at: int) -> str:
+    return datetime.fromtimestamp(at // 1_000_000, UTC).replace(tzinfo=None).isoformat()
+
+
+def keep_crossed(store: Store, lens: Lens, found: Iterable[Crossed], made: Collection[Row] = ()) -> None:
+    """Keep which records the common rows hang on that an application made or moved, and list what is to be
+    shown with a record that it made again; what it ``made`` itself is not to be shown any more."""
+    store.write_mapped(hanging(lens, ((item.difference.row, item.difference.columns) for item in found)))
+    if made and store.read_stuck(None, 1):
+        store.forget_parked(list(made))
+    due = {row for item in found for row in item.due}
+    store.write_parked({row: ("thing", "what it shows is back with its record") for row in due})
