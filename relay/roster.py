@@ -2,7 +2,8 @@
 
 Sources are the configuration and, by name, what discovery finds; one address may have several. An
 address that nobody names any more is dropped, but not while it leads: whether a peer is alive is
-known from calls, and an announcement may get lost on a bad network. Only what is unpaired ends at once.
+known from calls, and an announcement may get lost on a bad network. Nor while its device, which was spoken to
+there last, is announced elsewhere: anybody may announce that. Only what is unpaired ends at once.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,6 +33,8 @@ class Roster:
         self._sources: dict[str, frozenset[Address]] = {}
         self._peers: dict[Address, Peer] = {}
         self._leaders: dict[str, Address] = {}
+        self._proven: dict[str, Address] = {}
+        """Where each device was spoken to last."""
 
     def announce(self, source: str, addresses: Iterable[Address], device: str | None = None) -> None:
         """Try these addresses, in place of those that the source named before; ``device`` is there."""
@@ -73,6 +76,11 @@ class Roster:
     def lead(self, site: str, address: Address) -> None:
         """Speak to the site over this address."""
         self._leaders[site] = address
+        peer = self._peers.get(address)
+        device = peer.device if peer is not None else None
+        if device is not None and self._proven.get(device) != address:
+            self._proven[device] = address
+            self._drop_unnamed()
 
     def release(self, site: str, address: Address) -> None:
         """Let another address of the site have its turn."""
@@ -99,6 +107,8 @@ class Roster:
 
     def changed(self, device: str, *, paired: bool) -> None:
         """The device was paired, or unpaired: end what is said to it at once."""
+        if not paired:
+            self._proven.pop(device, None)
         for peer in [p for p in self._peers.values() if p.device == device]:
             if paired:
                 peer.handle(Poked())
@@ -119,6 +129,7 @@ class Roster:
         self._sources.clear()
         peers, self._peers = self._peers, {}
         self._leaders.clear()
+        self._proven.clear()
         for peer in peers.values():
             peer.stop()
 
@@ -144,13 +155,18 @@ class Roster:
             peer.handle(Poked())
 
     def _drop_unnamed(self) -> None:
-        named = self._named()
+        named, proven = self._named(), self._still_proven()
         for address in [a for a in self._peers if a not in named]:
             if address in self._leaders.values():
                 # It may have moved: what is said to the old address would be waited for in vain.
                 self._peers[address].poke()
-            else:
+            elif address not in proven:
                 self._peers.pop(address).stop()
 
     def _named(self) -> frozenset[Address]:
         return frozenset[Address]().union(*self._sources.values())
+
+    def _still_proven(self) -> set[Address]:
+        """Return where devices were spoken to that are announced."""
+        announced = {self._peers[address].announced for address in self._named() if address in self._peers}
+        return {address for device, address in self._proven.items() if device in announced}

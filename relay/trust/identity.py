@@ -79,9 +79,9 @@ def read_identity(content: bytes) -> Identity:
     return Identity(fingerprint(certificate), certificate, key)
 
 
-def make_identity() -> bytes:
-    """Return a new key and certificate, as PEM text."""
-    key = Ed25519PrivateKey.generate()
+def make_identity(key: Ed25519PrivateKey | None = None) -> bytes:
+    """Return a new key and its certificate, or a new certificate of a key, as PEM text."""
+    key = key or Ed25519PrivateKey.generate()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "changecapture")])
     certificate = (
         x509.CertificateBuilder()

@@ -17,7 +17,7 @@ from twisted.web.client import ResponseDone
 from changecapture.errors import PeerError, RetryLater
 from relay import messages
 from relay.address import Address
-from relay.client import PIECE_BYTES, SILENCE_S, Body, Client
+from relay.client import PIECE_BYTES, SHORT_S, SILENCE_S, Body, Client
 from relay.meter import Meter
 from relay.trust.tls import Contexts
 from tests.unit.relay_fake import FakeReactor, new_identity, result
@@ -175,6 +175,19 @@ class ClientTest(TestCase):
         await self.turn()
         assert not calling.called
         clock.advance(1)
+        assert "in time" in str(await calling)
+
+    async def test_a_peer_that_drips_the_head_of_its_answer_is_given_up(self):
+        address = self.serve(lambda transport: transport.write(b"HTTP/1.1 200 OK\r\nX-Y: "))
+        self.client._clock = clock = FakeReactor()
+        calling = self.fails(self.client.hello(address, self.device, "{}", "{}", ""), RetryLater)
+        while not self.factory.requests:
+            await self.turn()
+        for _ in range(int(SHORT_S)):
+            assert not calling.called
+            self.factory.connections[0].transport.write(b"z")
+            await self.turn()
+            clock.advance(1)
         assert "in time" in str(await calling)
 
     async def test_a_cancelled_call_ends_its_connection(self):

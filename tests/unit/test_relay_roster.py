@@ -108,6 +108,20 @@ def test_an_announcement_that_is_lost_does_not_end_a_talk():
     assert f.peers[ONE].events[-1] == Stopped()
 
 
+def test_where_a_device_was_spoken_to_is_tried_on_while_it_is_announced_elsewhere():
+    f = Fixture()
+    f.roster.announce("found", [ONE], DEVICE)
+    f.roster.lead(A, ONE)
+    f.roster.announce("found", [TWO], DEVICE)
+    f.roster.release(A, ONE)
+    assert Stopped() not in f.peers[ONE].events
+    f.roster.lead(A, TWO)
+    assert f.peers[ONE].events[-1] == Stopped()
+    f.roster.announce("found", [THREE], DEVICE)
+    f.roster.changed(DEVICE, paired=False)
+    assert f.peers[TWO].events[-1] == Stopped()
+
+
 def test_a_site_is_spoken_to_over_one_address():
     f = Fixture()
     f.roster.lead(A, ONE)

@@ -84,6 +84,12 @@ def test_the_certificate_says_nothing_of_the_site_and_is_valid_whatever_the_cloc
     assert fingerprint(identity.certificate) == identity.device
 
 
+def test_a_certificate_made_anew_for_the_same_key_is_the_same_device():
+    before = read_identity(make_identity())
+    after = read_identity(make_identity(before.key))
+    assert before.certificate != after.certificate and before.device == after.device
+
+
 def test_a_signature_is_of_the_device_that_made_it_and_of_no_other():
     one, other = read_identity(make_identity()), read_identity(make_identity())
     signature = one.key.sign(b"text")
