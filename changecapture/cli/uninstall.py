@@ -17,6 +17,10 @@ EPILOG = """\b
 Example:
   changecapture uninstall postgresql://eden:secret@localhost/eden
 """
+AFTERWARDS = (
+    "what the application changes before another installation loses to what other sites hold, and what it "
+    "deletes comes back: change nothing meanwhile, or begin with empty tables"
+)
 
 
 @click.command("uninstall", epilog=EPILOG)
@@ -58,6 +62,7 @@ def _describe_rest(accounts: list[str]) -> str:
     lines = [
         "a relay that still runs for it has nothing to work with: stop it",
         "another installation makes a new site of it: other sites keep what this one has sent",
+        AFTERWARDS,
     ]
     if accounts:
         lines += [
@@ -71,7 +76,7 @@ def _describe_rest(accounts: list[str]) -> str:
 def _confirm(database: "DatabaseURL") -> bool:
     click.echo(f"This takes change capture away from {database}. Lost for good:", err=True)
     click.echo(f"  {_describe_loss(database)}", err=True)
-    click.echo("Stop its relay first, if one runs.", err=True)
+    click.echo(f"Stop its relay first, if one runs; {AFTERWARDS}.", err=True)
     return confirm("Go on?")
 
 

@@ -325,6 +325,7 @@ def test_uninstall_names_the_accounts_that_stay_and_what_they_need_after_another
         said = run_command("uninstall", camps, "--yes").out
         assert "cc_relay" in said and "changecapture doctor URL --role NAME" in said
         assert "a relay that still runs for it has nothing to work with: stop it" in said
+        assert "what it deletes comes back" in said
     finally:
         if camps.startswith("postgresql"):
             run_script(camps, "DROP OWNED BY cc_relay; DROP ROLE cc_relay")
