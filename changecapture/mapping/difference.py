@@ -220,9 +220,13 @@ def _other(now: Columns, known: Mapping[str, Any], names: Collection[str]) -> Co
 
 
 def _whole_units(record: Record, part: Common, changed: set[str]) -> set[str]:
-    """Return the columns with those that are composed with them: what one text says is said of all."""
+    """Return the columns with those that are composed with them: what one text says is said of all; and with
+    what stands beside them: what was said more exactly of an earlier value may fit this one by chance."""
     for pair in record.pairs:
         own = {place.column for place in pair.own if place.part == part.name}
         if pair.composed and own & changed:
             changed = changed | own
+    for pair in record.pairs:
+        if any(place.part == part.name and place.column in changed for place in pair.common):
+            changed = changed | {pair.exact}
     return changed

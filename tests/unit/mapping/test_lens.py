@@ -133,6 +133,16 @@ def test_a_person_that_nothing_is_known_of_is_told_at_once_as_by_comparing(local
     assert told == list(compare({}, record, KEY, {}, local, set(), at))
 
 
+def test_what_was_once_said_more_exactly_is_not_said_again_of_the_same_value():
+    exact = "vesuvius:person_details.opt_gender"
+    known = known_of({"pr_person": {"first_name": "Mary", "gender": 2, exact: [[None], "odd"]}})
+    local = put(LENS.records[0], read_parts(LENS.records[0], KEY, known))
+    assert local["person_details"]["opt_gender"] == "fml"
+    local["person_details"]["opt_gender"] = None
+    (change,) = differences(known, local)
+    assert change.columns == {"gender": None, exact: None}
+
+
 def test_an_edit_of_one_column_changes_no_other():
     record = LENS.records[0]
     known = known_of({"pr_person": {"first_name": "Mary", "middle_name": "Ann", "last_name": "X" * 60}})
