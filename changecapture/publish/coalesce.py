@@ -16,15 +16,17 @@ from changecapture.core.change import (
     Captured,
     Row,
 )
-from changecapture.core.table import SyncedTable
 from changecapture.identify import name_rows
 from changecapture.publish.change import Change, is_deleted
+from changecapture.publish.refused import find_refusable, take_back
 from changecapture.publish.rekeyed import left_behind, referring, renamed
 from changecapture.store.interface import Store
 
 
 def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Captured]) -> dict[Row, Change]:
     """Return the changes of a pass by row; ``every``: what it took, also of tables that a mapping has."""
+    taken = take_back(store, captured)
+    captured = taken.captured
     keys = _name_captured(store, captured)
     wires = {table_id: store.tables[table_id].wire for table_id in keys}
     rows = {
@@ -68,7 +70,7 @@ def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Capture
             columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}
             if item.operation == UPDATE:
                 change.twice |= change.columns.keys() & columns.keys()
-                if not refusable[item.table_id].isdisjoint(columns):
+                if item.id in taken.refused or not refusable[item.table_id].isdisjoint(columns):
                     change.doubted |= columns.keys()
             _add(change, item, columns)
     for other in again:
@@ -85,14 +87,6 @@ def _refer(change: Change, named: dict[str, str]) -> None:
     change.twice -= named.keys()
     change.doubted -= named.keys()
     change.late = values.dump({**json.loads(change.late), **named})
-
-
-def find_refusable(table: SyncedTable) -> set[str]:
-    """Return the columns with which UPDATE IGNORE may have left a row as it was though MySQL's trigger fired:
-    a foreign key or a unique index can have refused a value. A column that shows something else now was not
-    written, or was written again since, which is captured too."""
-    referring = {c.wire for c in table.columns if c.reference is not None and c.reference.enforced}
-    return referring | {name.lower() for name in table.unique}
 
 
 def _name_captured(store: Store, captured: Sequence[Captured]) -> dict[int, dict[str, str]]:

@@ -15,9 +15,9 @@ from changecapture.core import values
 from changecapture.core.change import ALIVE, UPDATE, Captured, Row, Version, add_names
 from changecapture.core.clock import next_stamp
 from changecapture.core.table import SyncedTable
-from changecapture.publish.coalesce import find_refusable
 from changecapture.publish.home import LARGEST_ROW
 from changecapture.publish.names import is_named_by_text, name_new
+from changecapture.publish.refused import find_refusable
 from changecapture.store.interface import Store
 
 

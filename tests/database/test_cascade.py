@@ -345,6 +345,46 @@ def test_unique_value_that_update_ignore_did_not_write_does_not_arrive(new_site)
     assert_in_step(here, there)
 
 
+REFUSED = {
+    "a uuid": ("UPDATE IGNORE parent SET uuid = 'a' WHERE uuid = 'c'",),
+    "a number": ("UPDATE IGNORE parent SET id = 1 WHERE uuid = 'c'",),
+    "with another column": ("UPDATE IGNORE parent SET uuid = 'a', note = 'n' WHERE uuid = 'c'",),
+    "before a rename": (
+        "UPDATE IGNORE parent SET uuid = 'a' WHERE uuid = 'c'",
+        "UPDATE parent SET uuid = 'z' WHERE uuid = 'c'",
+    ),
+    "after a rename": (
+        "UPDATE parent SET uuid = 'z' WHERE uuid = 'c'",
+        "UPDATE IGNORE parent SET uuid = 'a' WHERE uuid = 'z'",
+    ),
+    "of a new row": (
+        "INSERT INTO parent (uuid) VALUES ('new')",
+        "UPDATE IGNORE parent SET uuid = 'a' WHERE uuid = 'new'",
+    ),
+    "before a deletion": (
+        "UPDATE IGNORE parent SET uuid = 'a' WHERE uuid = 'c'",
+        "DELETE FROM link",
+        "DELETE FROM parent WHERE uuid = 'c'",
+    ),
+    "of some": ("UPDATE IGNORE parent SET id = 1000000 WHERE uuid <> 'a' ORDER BY uuid",),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_key_that_update_ignore_did_not_write_changes_nothing_anywhere(new_site, case):
+    here, there = new_site("mariadb", "family"), new_site("postgresql", "family")
+    for key in "abc":
+        here.family.add_parent(key, f"name of {key}")
+    here.family.add_child("k", "a")
+    here.family.add_link("c", "k", "n")
+    exchange(here, there)
+    for statement in REFUSED[case]:
+        here.family(statement)
+    exchange(here, there)
+    assert there.parked() == {}
+    assert_in_step(here, there)
+
+
 def test_delete_that_is_refused_announces_nothing(estates):
     estates.do("INSERT INTO lease (id, uuid, camp_id) VALUES (1, 'lease 1', 1)")
     estates.exchange()
