@@ -14,21 +14,18 @@ device is still paired, and what is kept of an unpaired one is closed.
 Raises PeerError when the peer answers what it must not, RetryLater for everything else.
 """
 
-from collections.abc import Callable, Iterator
-from io import BytesIO
+from collections.abc import Callable
 from typing import Any
 
-from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
     FileBodyProducer,
     HTTPConnectionPool,
-    ResponseDone,
 )
 from twisted.web.http_headers import Headers
 
@@ -37,18 +34,15 @@ from relay import messages
 from relay.address import Address
 from relay.clock import Clock, Timer, cancel
 from relay.meter import CountedEndpoint, Meter, Wire
+from relay.transfer import REFUSED, Body, Upload, link_error
 from relay.trust.identity import SHORT, Identity
 from relay.trust.tls import Contexts
 
 CONNECT_S = 10.0
 ANSWER_S = 60.0
 SHORT_S = 20.0
-SILENCE_S = 30.0
-PIECE_BYTES = 1024
 KEEP_S = 240
 """How long an idle connection is kept; below the server's own limit (``relay.resource``)."""
-REFUSED = "it does not let this site in: pair them again"
-UNPINNED = "another device answers there"
 CONNECTIONS = 2
 """To one peer: the pull that it holds, and another call beside it."""
 
@@ -94,7 +88,7 @@ class Client:
                 raise
             raise RetryLater("no answer in time") from None
         except Exception as error:
-            raise _link_error(error) from error
+            raise link_error(error) from error
         finally:
             cancel(timer)
             if connection is not None and not connection.lost:
@@ -170,7 +164,7 @@ class Client:
         except Exception as error:
             if not timer.active():
                 raise RetryLater("no answer in time") from error
-            raise _link_error(error) from error
+            raise link_error(error) from error
         finally:
             cancel(timer)
         collected = Body(self._body_limit, self._clock)
@@ -181,17 +175,6 @@ class Client:
         if response.code != 200:
             raise PeerError(f"HTTP status {response.code}")
         return content
-
-
-class Upload(BytesIO):
-    """The body of a call; ``taken`` is called whenever a piece of it is wanted: the link moves."""
-
-    taken: Callable[[], None] = staticmethod(lambda: None)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Return the next piece."""
-        self.taken()
-        return super().read(size)
 
 
 class _Line:
@@ -236,91 +219,3 @@ def _endpoint(reactor: Any, address: Address, contexts: Contexts, wire: Wire) ->
     make: Any = TCP6ClientEndpoint if ":" in address.host else HostnameEndpoint
     counted: Any = CountedEndpoint(make(reactor, address.host, address.port, CONNECT_S), wire)
     return wrapClientTLS(creator, counted)
-
-
-class Body(Protocol):
-    """Collects an answer, up to a limit and while something arrives."""
-
-    def __init__(self, limit: int, clock: Clock) -> None:
-        """Begin to wait for the first piece."""
-        self.done: Deferred[bytes] = Deferred(self._cancelled)
-        self._limit = limit
-        self._clock = clock
-        self._pieces: list[bytes] = []
-        self._size = self._heard = 0
-        self._timer: Timer = clock.callLater(SILENCE_S, self._silent)
-
-    def dataReceived(self, data: bytes) -> None:
-        """Take a piece."""
-        self._size += len(data)
-        if self._size > self._limit:
-            self._fail(PeerError(f"an answer of more than {self._limit} bytes"))
-            return
-        self._pieces.append(data)
-        if self._size >= self._heard + PIECE_BYTES:
-            self._heard = self._size
-            cancel(self._timer)
-            self._timer = self._clock.callLater(SILENCE_S, self._silent)
-
-    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
-        """Take the end: of the answer, or of the connection."""
-        cancel(self._timer)
-        if self.done.called:
-            return
-        # This and its Deferred know each other: what it keeps, it keeps until cycles are collected.
-        pieces, self._pieces = self._pieces, []
-        if reason.check(ResponseDone):
-            self.done.callback(b"".join(pieces))
-        else:
-            self.done.errback(_link_error(reason.value or ConnectionDone()))
-
-    def _silent(self) -> None:
-        self._fail(RetryLater("the answer stopped halfway"))
-
-    def _cancelled(self, _: Deferred[bytes]) -> None:
-        self._fail(CancelledError())
-
-    def _fail(self, error: Exception) -> None:
-        cancel(self._timer)
-        self._pieces.clear()
-        if not self.done.called:
-            self.done.errback(error)
-        transport: Any = self.transport
-        if transport is not None:
-            transport.loseConnection()
-
-
-def _link_error(error: BaseException) -> Exception:
-    """Return what a person can read of an error of the connection."""
-    causes = list(_find_causes(error))
-    # Whoever was cancelled must not take it for a bad link and go on.
-    cancelled = [cause for cause in causes if isinstance(cause, CancelledError)]
-    error = (cancelled or causes)[0]
-    if isinstance(error, CancelledError):
-        return error
-    if isinstance(error, SSL.Error):
-        return RetryLater(_tls_reason(error))
-    if isinstance(error, ConnectionLost | ConnectionDone):
-        return RetryLater("the connection was lost")
-    if isinstance(error, ConnectError):
-        return RetryLater((type(error).__doc__ or str(error)).strip().rstrip("."))
-    return RetryLater(messages.clean(str(error) or type(error).__name__, 200))
-
-
-def _find_causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield what Twisted has wrapped, once for each part of a request that failed of it."""
-    reasons = [reason.value for reason in getattr(error, "reasons", None) or ()]
-    for reason in reasons:
-        yield from _find_causes(reason)
-    if not reasons:
-        yield error
-
-
-def _tls_reason(error: SSL.Error) -> str:
-    """Return what a broken handshake means: either end may have refused the other's device."""
-    reasons = str(error)
-    if "certificate verify failed" in reasons:
-        return UNPINNED
-    if "alert" in reasons or "tlsv1" in reasons:
-        return REFUSED
-    return "what answers there is no relay"

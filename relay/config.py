@@ -59,50 +59,42 @@ ConfigError with the place and what to write: a misspelt setting must not be a s
 """
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from changecapture.config import parse_url
 from changecapture.errors import ConfigError
-from relay.address import ANY, Address, normal_host, parse_address
-from relay.card import FIELD_LIMIT, Card
+from relay.address import ANY, Address, normal_host
+from relay.card import Card
 from relay.messages import NAME_LIMIT, clean
+from relay.settings import (
+    LOCAL,
+    PAGE_PORT,
+    PORT,
+    SERVICE,
+    TYPES,
+    check_address,
+    check_count,
+    check_names,
+    check_port,
+    check_table,
+    read_days,
+    read_format,
+    read_host,
+    read_interfaces,
+    read_line,
+    read_local,
+    read_name,
+    read_peer,
+    read_service,
+    read_table,
+    read_url,
+)
+from relay.several import make_many
 from relay.trust.peers import MOST_BROUGHT
-
-TYPES: dict[str, dict[str, type]] = {
-    "site": {"name": str, "owner": str, "contact": str, "url": str, "state": str},
-    "database": {"url": str, "url_env": str},
-    "listen": {"host": str, "port": int},
-    "discovery": {"enabled": bool, "interfaces": list, "service": str},
-    "history": {"days": int},
-    "peer": {"address": str},
-    "limits": {"origins": int},
-    "log": {"format": str},
-    "metrics": {"host": str, "port": int},
-    "clients": {"host": str, "port": int},
-    "page": {"enabled": bool, "host": str, "port": int, "trust_local": bool, "names": list},
-}
-ONE_OF_MANY: dict[str, type] = {
-    **TYPES["database"],
-    "name": str,
-    "state": str,
-    "port": int,
-    "clients_port": int,
-}
-"""What a [[database]] may say."""
-FORMATS = ("text", "json")
-LOCAL = "127.0.0.1"
-FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-PORT = 7480
-PAGE_PORT = 7483
-SERVICE = "_sahana-sync._tcp.local."
-SERVICE_FORM = re.compile(r"_(?=[a-z0-9-]{1,15}\.)(?=[^.]*[a-z])[a-z0-9]+(-[a-z0-9]+)*\._tcp\.local\.")
-SPELLED = {str: "a text", int: "a whole number", bool: "true or false", list: "a list of texts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,16 +197,19 @@ def make_program(
     database: bool = True,
 ) -> ProgramConfig:
     """Return the configuration in parsed TOML; raise ConfigError. ``path``: where it stands."""
-    _check_names(tables)
+    check_names(tables)
     databases = tables.get("database", {})
     if isinstance(databases, list):
         base = _make_site(tables, {}, environ, path, database=False)
-        sites = _make_many(base, databases, environ, path, database=database)
+        sites = make_many(base, databases, environ, path, database=database)
     else:
-        one = _table(tables, "database")
+        one = read_table(tables, "database")
         sites = (_make_site(tables, one, environ, path, database=database),)
     return ProgramConfig(
-        sites, _format(_table(tables, "log")), _local(tables, "metrics"), _page(_table(tables, "page"))
+        sites,
+        read_format(read_table(tables, "log")),
+        read_local(tables, "metrics"),
+        _page(read_table(tables, "page")),
     )
 
 
@@ -226,186 +221,36 @@ def _make_site(
     *,
     database: bool,
 ) -> RelayConfig:
-    site = _table(tables, "site")
-    listen = _table(tables, "listen")
-    discovery = _table(tables, "discovery")
+    site = read_table(tables, "site")
+    listen = read_table(tables, "listen")
+    discovery = read_table(tables, "discovery")
+    limits = read_table(tables, "limits")
     peers = tables.get("peer", [])
     if not isinstance(peers, list):
         raise ConfigError("peer must be a list of tables", mend="write [[peer]]")
-    host = _host(listen)
+    host = read_host(listen)
     return RelayConfig(
-        name=_name(site),
-        url=_url(one, environ) if database else "",
+        name=read_name(site),
+        url=read_url(one, environ) if database else "",
         state=path.parent / site.get("state", path.with_suffix(".state").name),
         host=host,
-        port=_port("[listen]", listen.get("port", PORT)),
+        port=check_port("[listen]", listen.get("port", PORT)),
         discovery=discovery.get("enabled", True),
-        interfaces=_interfaces(discovery, host),
-        service=_service(discovery),
-        history_days=_days(_table(tables, "history")),
-        peers=tuple(_peer(_checked("[[peer]]", TYPES["peer"], peer)) for peer in peers),
-        owner=_line(site, "owner"),
-        contact=_line(site, "contact"),
-        site_url=_line(site, "url"),
-        most_brought=_count("[limits] origins", _table(tables, "limits").get("origins", MOST_BROUGHT)),
-        clients=_local(tables, "clients"),
-    )
-
-
-def _make_many(
-    base: RelayConfig,
-    databases: list[Any],
-    environ: Mapping[str, str],
-    path: Path,
-    *,
-    database: bool,
-) -> tuple[RelayConfig, ...]:
-    """Return a site for each [[database]], on what they have in common."""
-    sites = []
-    for number, table in enumerate(databases):
-        one = _checked("[[database]]", ONE_OF_MANY, table)
-        name, port = _own_name(one), one.get("port", base.port if number == 0 else None)
-        if port is None:
-            raise ConfigError(
-                f"[[database]] {name} needs a port of its own", mend=f"write port = {PORT + 10 * number}"
-            )
-        clients_port = one.get("clients_port", base.clients.port if base.clients and number == 0 else None)
-        sites.append(
-            replace(
-                base,
-                name=name,
-                url=_url(one, environ) if database else "",
-                state=path.parent / one.get("state", f"{name}.state"),
-                port=_port(f"[[database]] {name}", port),
-                clients=None
-                if clients_port is None
-                else Address(
-                    base.clients.host if base.clients else LOCAL,
-                    _port(f"[[database]] {name} clients_", clients_port),
-                ),
-            )
-        )
-    if not sites:
-        raise ConfigError("there is no [[database]]")
-    _check_apart(sites)
-    return tuple(sites)
-
-
-def _own_name(one: Mapping[str, Any]) -> str:
-    name = str(one.get("name", ""))
-    if not FILE_NAME.fullmatch(name) or len(name) > NAME_LIMIT:
-        raise ConfigError(
-            "[[database]] needs a name",
-            why="each is a site of its own; it names the state directory too",
-            mend='write name = "north-eden", of letters, digits, - and _',
-        )
-    return name
-
-
-def _check_apart(sites: list[RelayConfig]) -> None:
-    """Refuse two sites that share what each must have alone."""
-    for what, values in (
-        ("name", [site.name for site in sites]),
-        ("state", [site.state for site in sites]),
-        ("url", [_place(site.url) for site in sites if site.url]),
-        ("port", [site.port for site in sites if site.port]),
-        ("clients_port", [site.clients.port for site in sites if site.clients and site.clients.port]),
-    ):
-        if len(set(values)) < len(values):
-            raise ConfigError(f"two [[database]] have the same {what}", why="each is a site of its own")
-
-
-def _place(url: str) -> object:
-    """Return which database a URL names; one that is wrong is told when it is opened."""
-    try:
-        return parse_url(url).place
-    except ConfigError:
-        return url
-
-
-def _check_names(tables: Mapping[str, Any]) -> None:
-    for name in tables:
-        if name not in TYPES:
-            raise ConfigError(f"[{name}] is not known", mend=f"one of {', '.join(TYPES)}")
-
-
-def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return _checked(f"[{name}]", TYPES[name], tables.get(name, {}))
-
-
-def _checked(place: str, types: Mapping[str, type], table: Any) -> Mapping[str, Any]:
-    """Return a table whose settings are all known and of the right type."""
-    if not isinstance(table, dict):
-        raise ConfigError(f"{place} must be a table")
-    for setting, value in table.items():
-        wanted = types.get(setting)
-        if wanted is None:
-            known = ", ".join(types)
-            raise ConfigError(f"{place} {setting} is not known", mend=f"one of {known}")
-        # Not isinstance: true is an int.
-        if type(value) is not wanted:
-            raise ConfigError(f"{place} {setting} must be {SPELLED[wanted]}")
-    return table
-
-
-def _name(site: Mapping[str, Any]) -> str:
-    name = site.get("name")
-    if name is None:
-        raise ConfigError("[site] name is missing", mend='write [site] name = "camp-north"')
-    if not name or clean(name, NAME_LIMIT) != name:
-        raise ConfigError(
-            "[site] name cannot be used", why=f"it must be 1 to {NAME_LIMIT} printable characters"
-        )
-    return str(name)
-
-
-def _line(site: Mapping[str, Any], setting: str) -> str:
-    line = str(site.get(setting, ""))
-    if clean(line, FIELD_LIMIT) != line:
-        raise ConfigError(
-            f"[site] {setting} cannot be used", why=f"it must be at most {FIELD_LIMIT} printable characters"
-        )
-    return line
-
-
-def _url(database: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    if ("url" in database) == ("url_env" in database):
-        raise ConfigError(
-            "[database] needs one of url and url_env",
-            mend='write [database] url_env = "CHANGECAPTURE_URL" and set that variable',
-        )
-    url = str(database["url"]) if "url" in database else f"env:{database['url_env']}"
-    parse_url(url, environ)
-    return environ[url.removeprefix("env:")] if url.startswith("env:") else url
-
-
-def _host(listen: Mapping[str, Any]) -> str:
-    host = listen.get("host", ANY)
-    if host == ANY or _own_address("[listen] host", host) in ("0.0.0.0", "::"):
-        return ANY
-    return normal_host(host)
-
-
-def _port(place: str, port: int) -> int:
-    if not 0 <= port < 65536:
-        raise ConfigError(f"{place} port cannot be used", why="it must be 0 to 65535")
-    return port
-
-
-def _local(tables: Mapping[str, Any], name: str) -> Address | None:
-    """Return where else to listen: on this machine only, unless another address is named."""
-    table = _table(tables, name)
-    if "port" not in table:
-        return None
-    host = table.get("host", LOCAL)
-    return Address(
-        ANY if host == ANY else _own_address(f"[{name}] host", host), _port(f"[{name}]", table["port"])
+        interfaces=read_interfaces(discovery, host),
+        service=read_service(discovery),
+        history_days=read_days(read_table(tables, "history")),
+        peers=tuple(read_peer(check_table("[[peer]]", TYPES["peer"], peer)) for peer in peers),
+        owner=read_line(site, "owner"),
+        contact=read_line(site, "contact"),
+        site_url=read_line(site, "url"),
+        most_brought=check_count("[limits] origins", limits.get("origins", MOST_BROUGHT)),
+        clients=read_local(tables, "clients"),
     )
 
 
 def _page(page: Mapping[str, Any]) -> PageConfig:
     host = page.get("host", LOCAL)
-    if host == ANY or not ip_address(_own_address("[page] host", host)).is_loopback:
+    if host == ANY or not ip_address(check_address("[page] host", host)).is_loopback:
         raise ConfigError(
             "[page] host must be an address of this machine alone",
             why="passwords would travel over the network in the clear",
@@ -414,66 +259,7 @@ def _page(page: Mapping[str, Any]) -> PageConfig:
     names = page.get("names", [])
     if not all(type(name) is str for name in names):
         raise ConfigError("[page] names must be a list of texts")
-    port = _port("[page]", page.get("port", PAGE_PORT))
+    port = check_port("[page]", page.get("port", PAGE_PORT))
     return PageConfig(
         page.get("enabled", True), normal_host(host), port, page.get("trust_local", False), tuple(names)
     )
-
-
-def _format(log: Mapping[str, Any]) -> str:
-    found = str(log.get("format", FORMATS[0]))
-    if found not in FORMATS:
-        raise ConfigError("[log] format cannot be used", why=f"it must be {' or '.join(FORMATS)}")
-    return found
-
-
-def _interfaces(discovery: Mapping[str, Any], host: str) -> tuple[str, ...]:
-    """Return where to be found: nowhere else than where the relay listens."""
-    interfaces = discovery.get("interfaces", [])
-    if not all(type(i) is str for i in interfaces):
-        raise ConfigError("[discovery] interfaces must be a list of texts")
-    if host != ANY and not interfaces:
-        return (host,)
-    return tuple(_own_address("[discovery] interfaces", interface) for interface in interfaces)
-
-
-def _own_address(place: str, host: str) -> str:
-    """Return a numeric address as it is; names may mean another machine tomorrow."""
-    normal = normal_host(host)
-    try:
-        ip_address(normal)
-    except ValueError:
-        raise ConfigError(
-            f"{place} = '{host}' is not an address",
-            mend='write "*", "127.0.0.1" or an address of this machine',
-        ) from None
-    return normal
-
-
-def _service(discovery: Mapping[str, Any]) -> str:
-    service = str(discovery.get("service", SERVICE))
-    if not SERVICE_FORM.fullmatch(service):
-        raise ConfigError(
-            "[discovery] service cannot be used",
-            why="it must be _name._tcp.local., the name of at most 15 of a-z, 0-9 and -",
-        )
-    return service
-
-
-def _days(history: Mapping[str, Any]) -> int:
-    days = int(history.get("days", 30))
-    if not 0 <= days <= 36_500:
-        raise ConfigError("[history] days cannot be used", why="it must be 0 to 36500")
-    return days
-
-
-def _count(place: str, number: int) -> int:
-    if not 0 <= number <= 10**9:
-        raise ConfigError(f"{place} cannot be used", why="it must be 0 to 1000000000")
-    return number
-
-
-def _peer(peer: Mapping[str, Any]) -> Address:
-    if "address" not in peer:
-        raise ConfigError("[[peer]] address is missing", mend='write address = "10.8.0.2:7480"')
-    return parse_address(peer["address"])

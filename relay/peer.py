@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.greeting import Measured
 from changecapture.sync import PullRequest
-from relay import session as states
+from relay import events as states
 from relay.address import Address
 from relay.calls import Manners
 from relay.card import Card, read_card

@@ -9,9 +9,9 @@ there last, is announced elsewhere: anybody may announce that. Only what is unpa
 from collections.abc import Callable, Iterable
 
 from relay.address import Address
+from relay.events import Poked, Started
 from relay.log import Log
 from relay.peer import Peer
-from relay.session import Poked, Started
 
 MAX_PEERS = 256
 

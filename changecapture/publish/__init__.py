@@ -20,7 +20,7 @@ from changecapture.epochs import recall, remember
 from changecapture.faults import concerns_row, explain, isolate
 from changecapture.publish.append import append_changes
 from changecapture.publish.coalesce import coalesce
-from changecapture.publish.crossing import cross, split_crossing
+from changecapture.publish.crossing import append_crossed, cross, split_crossing
 from changecapture.publish.edits import append_edits
 from changecapture.publish.home import keep_fitting, keep_home, read_large_whole
 from changecapture.publish.late import read_late
@@ -83,9 +83,10 @@ def publish_captured(store: Store, captured: Sequence[Captured]) -> None:
     if not append_plain(store, fitting) and not append_edits(store, fitting):
         own, crossing = split_crossing(store, fitting)
         changes = keep_home(store, list(coalesce(store, own, fitting).values()))
-        if store.mapping is not None and crossing:
-            changes += cross(store, store.mapping, crossing)
-        read_large_whole(store, changes)
-        read_late(store, changes)
-        append_changes(store, changes)
+        crossed = cross(store, store.mapping, crossing) if store.mapping is not None and crossing else []
+        if changes or not append_crossed(store, crossed):
+            changes += crossed
+            read_large_whole(store, changes)
+            read_late(store, changes)
+            append_changes(store, changes)
     store.delete_captured([item.id for item in captured])

@@ -3,12 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from changecapture.author import Author
 from changecapture.bridge import Crossed, common_table, find_changes, keep_crossed
-from changecapture.core.change import INSERT, Captured, Row
+from changecapture.core.change import ALIVE, INSERT, Captured, Row, Version, add_names
+from changecapture.core.clock import next_stamp
+from changecapture.core.values import dump
 from changecapture.identify import name_rows
 from changecapture.mapping.model import Lens
 from changecapture.publish.change import Change
-from changecapture.publish.home import refuse_keys
+from changecapture.publish.home import LARGEST_ROW, refuse_keys
 from changecapture.publish.whole import read_whole
 from changecapture.store.interface import Store
 
@@ -68,3 +71,37 @@ def changes_of(found: Iterable[Crossed]) -> list[Change]:
         )
         for _, item, at, version, _ in found
     ]
+
+
+def append_crossed(store: Store, changes: Sequence[Change]) -> bool:
+    """Append a pass of common rows that are new, or live and go on living, at once; return False, with
+    nothing written, when one needs a closer look (``append``)."""
+    rows = [change.row for change in changes]
+    known = [change.row for change in changes if change.version is not None]
+    if store.has_aliases() or len(set(rows)) < len(rows) or not all(map(_is_plain, changes)):
+        return False
+    if store.read_parked(rows) or store.read_open_conflicts(known):
+        return False
+    author = Author(store)
+    seen: list[int] = []
+    for change in sorted(changes, key=lambda change: change.version is not None):
+        version = change.version or Version(0, "", False, 0)
+        text = dump(change.columns if change.alive is None else {**change.columns, ALIVE: True})
+        stamp = next_stamp(change.captured_at, version.stamp)
+        made = author.write(change.row, change.table.scope, text, stamp=stamp, base=version.seen)
+        seen.append(add_names(version.seen, made))
+    new = len(rows) - len(known)
+    if new:
+        store.append_first(author.entries[:new])
+    if known:
+        store.append_next(author.entries[new:], seen[new:])
+    if rows:
+        author.keep_names()
+        author.claim()
+    return True
+
+
+def _is_plain(change: Change) -> bool:
+    """Return whether a row begins, or goes on, living, and what is said of it can travel."""
+    lives = change.alive if change.version is None else change.version.alive and change.alive is not False
+    return bool(lives) and sum(len(v) for v in change.columns.values() if isinstance(v, str)) <= LARGEST_ROW

@@ -59,7 +59,7 @@ class MappedStore(ShelfStore):
 
     def write_mapped(self, records: Mapping[Row, str]) -> None:
         """Keep which record common rows hang on."""
-        rows = [(*row, record) for row, record in records.items()]
+        rows = sorted((*row, record) for row, record in records.items())
         self._upsert("mapped_row", ("table_name", "row_key"), ("record",), rows)
 
     def write_shortened(self, rows: Collection[Row], whole: Mapping[tuple[Row, str], str]) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from relay.client import ANSWER_S, SHORT_S, SILENCE_S
+from relay.client import ANSWER_S, SHORT_S
 from relay.load import Timing
 from relay.session import LISTEN_S, MIN_WAIT_S
+from relay.transfer import SILENCE_S
 from tests.support.link import Link
 from tests.support.pairing import pair_all
 from tests.support.patience import Patience
@@ -27,7 +28,7 @@ WAITS = {
     "relay.session.MIN_WAIT_S": MIN_WAIT_S,
     "relay.client.SHORT_S": SHORT_S,
     "relay.client.ANSWER_S": ANSWER_S,
-    "relay.client.SILENCE_S": SILENCE_S,
+    "relay.transfer.SILENCE_S": SILENCE_S,
 }
 """The relay's own, in seconds."""
 MOST = 1.3

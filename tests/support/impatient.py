@@ -2,7 +2,7 @@
 
 On a link that is ten times as fast, and cut ten times as often, everything is the same with waits that are
 ten times as short. JSON names the waits, in seconds: fields of ``relay.load.Timing``, and constants as
-"relay.client.SILENCE_S".
+"relay.transfer.SILENCE_S".
 """
 
 import json

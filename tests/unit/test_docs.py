@@ -13,7 +13,7 @@ import pytest
 from changecapture.cli import commands
 from changecapture.profiles.form import LISTS, RECORDS, VALUES
 from relay.cli import main as relay_commands
-from relay.config import ONE_OF_MANY, TYPES
+from relay.settings import ONE_OF_MANY, TYPES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {"changecapture": commands, "changecapture-relay": relay_commands}

@@ -10,8 +10,9 @@ from click.testing import CliRunner
 from changecapture.core.scopes import Scopes
 from changecapture.errors import ConfigError
 from relay.cli import main
-from relay.config import TYPES, RelayConfig, read_config
+from relay.config import RelayConfig, read_config
 from relay.orders import read_modules, tell_modules
+from relay.settings import TYPES
 
 
 def run(*arguments: str) -> tuple[int, str]:

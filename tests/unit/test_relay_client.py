@@ -17,8 +17,9 @@ from twisted.web.client import ResponseDone
 from changecapture.errors import PeerError, RetryLater
 from relay import messages
 from relay.address import Address
-from relay.client import PIECE_BYTES, SHORT_S, SILENCE_S, Body, Client
+from relay.client import SHORT_S, Client
 from relay.meter import Meter
+from relay.transfer import PIECE_BYTES, SILENCE_S, Body
 from relay.trust.tls import Contexts
 from tests.unit.relay_fake import FakeReactor, new_identity, result
 

@@ -7,8 +7,8 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from zeroconf import ServiceInfo, ServiceStateChange
 
 from relay.address import Address
-from relay.config import SERVICE
 from relay.discovery import LOOK_S, MAX_ADDRESSES, TRY_AGAIN_S, Discovery, describe
+from relay.settings import SERVICE
 from tests.unit.relay_fake import FakeLog, FakeReactor, result
 
 A, B = "a" * 64, "b" * 64

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from relay.address import Address
+from relay.events import Event, Poked, Started, Stopped
 from relay.roster import MAX_PEERS, Roster
-from relay.session import Event, Poked, Started, Stopped
 from tests.unit.relay_fake import FakeLog
 
 A = "a" * 32

@@ -4,15 +4,7 @@ from random import Random
 
 import pytest
 
-from relay.messages import ASK_NOW, OFFER
-from relay.session import (
-    ASK_S,
-    LISTEN_S,
-    MAX_EMPTY,
-    MAX_QUICK,
-    MAX_WAIT_HERE_S,
-    MAX_WAIT_S,
-    MIN_WAIT_S,
+from relay.events import (
     Answered,
     Commands,
     Event,
@@ -26,13 +18,23 @@ from relay.session import (
     Received,
     Release,
     Report,
-    Session,
     Sleep,
     Started,
     State,
     Stopped,
     Taken,
     Woken,
+)
+from relay.messages import ASK_NOW, OFFER
+from relay.session import (
+    ASK_S,
+    LISTEN_S,
+    MAX_EMPTY,
+    MAX_QUICK,
+    MAX_WAIT_HERE_S,
+    MAX_WAIT_S,
+    MIN_WAIT_S,
+    Session,
     back_off,
 )
 
