@@ -23,6 +23,7 @@ from changecapture.core.codec import KEY_LENGTH
 from changecapture.errors import ConfigError
 from changecapture.faults import explain, isolate
 from changecapture.reconcile import reconcile
+from changecapture.renames import check_names
 from changecapture.rights import check_rights
 from changecapture.steps import Step, has_traces, list_steps
 from changecapture.store import open_store
@@ -74,21 +75,32 @@ def install(
     *,
     definer: str | None = None,
     mapping: str | None = None,
+    new_keys: bool = False,
 ) -> Installed:
-    """Install all that is missing; what is refused is refused before anything is changed."""
-    check(url, profile, definer, mapping)
+    """Install all that is missing; what is refused is refused before anything is changed.
+
+    ``new_keys``: rows may get other names at every site, see ``renames``.
+    """
+    check(url, profile, definer, mapping, new_keys=new_keys)
     migrate(url)
     return converge(url, profile, progress, definer=definer, mapping=mapping)
 
 
 def check(
-    url: DatabaseURL, profile: str | None = None, definer: str | None = None, mapping: str | None = None
+    url: DatabaseURL,
+    profile: str | None = None,
+    definer: str | None = None,
+    mapping: str | None = None,
+    *,
+    new_keys: bool = False,
 ) -> None:
     """Refuse what cannot be installed: no such profile, nothing to sync, a mapping of another application, a
-    right that is missing."""
+    right that is missing, other names for the rows that are there."""
     store = open_store(url, installed=False)
     try:
         wanted = find_wanted(store, profile, definer)
+        if not new_keys:
+            check_names(store, wanted)
         if mapping is not None:
             check_mapping(mapping, {table.wire for table in wanted.tables}, str(url))
         if list_steps(store, wanted):

@@ -15,6 +15,7 @@ from changecapture import __version__
 from changecapture.catchup import check_mapping
 from changecapture.config import DatabaseURL
 from changecapture.install import alembic_config, alembic_errors
+from changecapture.renames import check_names
 from changecapture.steps import Step, list_steps, read_schema
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
@@ -29,7 +30,12 @@ ENDS = {"postgresql": ";", "mysql": "\n$$"}
 
 
 def write_script(
-    url: DatabaseURL, profile: str | None = None, definer: str | None = None, mapping: str | None = None
+    url: DatabaseURL,
+    profile: str | None = None,
+    definer: str | None = None,
+    mapping: str | None = None,
+    *,
+    new_keys: bool = False,
 ) -> Iterator[str]:
     """Yield the script, part by part; it changes nothing itself.
 
@@ -38,6 +44,8 @@ def write_script(
     store = open_store(url, installed=False)
     try:
         wanted = find_wanted(store, profile, definer)
+        if not new_keys:
+            check_names(store, wanted)
         if mapping is not None:
             check_mapping(mapping, {table.wire for table in wanted.tables}, str(url))
         yield _write_head(store, wanted.profile, mapping)

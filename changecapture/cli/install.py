@@ -36,6 +36,12 @@ Example:
     help="What stands between this application's tables and those of other sites: vesuvius, sahana2, a file. "
     "Left out: what was installed before, else none.",
 )
+@click.option(
+    "--new-keys",
+    is_flag=True,
+    help="Go on where rows would get other names at every site, as the index that kept their uuids unique is "
+    "gone: peers delete them and get them anew.",
+)
 @json_option
 @click.option("--sql", is_flag=True, help="Print what would be run, for psql or mariadb, and run nothing.")
 def command(
@@ -43,6 +49,7 @@ def command(
     profile: str | None,
     definer: str | None,
     mapping: str | None,
+    new_keys: bool,
     as_json: bool,
     sql: bool,
 ) -> None:
@@ -55,9 +62,9 @@ def command(
     """
     database = find_url(url)
     if sql:
-        _print_script(database, profile, definer, mapping)
+        _print_script(database, profile, definer, mapping, new_keys)
     else:
-        done = _install(database, profile, definer, mapping)
+        done = _install(database, profile, definer, mapping, new_keys)
         if as_json:
             click.echo(json.dumps(asdict(done), indent=2))
         else:
@@ -65,12 +72,12 @@ def command(
 
 
 def _install(
-    database: "DatabaseURL", profile: str | None, definer: str | None, mapping: str | None
+    database: "DatabaseURL", profile: str | None, definer: str | None, mapping: str | None, new_keys: bool
 ) -> "Installed":
     from changecapture.install import install
 
     with progress_bar() as report:
-        return install(database, profile, report, definer=definer, mapping=mapping)
+        return install(database, profile, report, definer=definer, mapping=mapping, new_keys=new_keys)
 
 
 def _print(done: "Installed") -> None:
@@ -82,10 +89,10 @@ def _print(done: "Installed") -> None:
 
 
 def _print_script(
-    database: "DatabaseURL", profile: str | None, definer: str | None, mapping: str | None
+    database: "DatabaseURL", profile: str | None, definer: str | None, mapping: str | None, new_keys: bool
 ) -> None:
     from changecapture.script import write_script
 
-    for part in write_script(database, profile, definer, mapping):
+    for part in write_script(database, profile, definer, mapping, new_keys=new_keys):
         # As bytes: the script says that it is UTF-8, whatever this terminal is.
         click.echo(part.encode(), nl=False)

@@ -9,29 +9,24 @@ since what is here is not written again.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from changecapture.apply import apply_own, drain, retry
 from changecapture.author import Author
 from changecapture.bridge import crossing_tables
-from changecapture.core import values
 from changecapture.core.change import Entry, Row, Version
-from changecapture.core.fit import check_form
 from changecapture.core.merge import Cell, Conflict
-from changecapture.core.table import SyncedColumn, SyncedTable
-from changecapture.core.values import dump
+from changecapture.core.table import SyncedTable
 from changecapture.core.vector import Vector, load_vector
 from changecapture.errors import ConfigError, PeerError
 from changecapture.faults import explain, isolate
 from changecapture.identify import find_joined
 from changecapture.patience import patiently
-from changecapture.publish.home import LARGEST_ROW
 from changecapture.record.decide import Decided, decide
+from changecapture.record.fit import fit, list_carried
 from changecapture.record.lines import read_lines
-from changecapture.record.model import Head, Items, Record, Refused, read_boolean
+from changecapture.record.model import Head, Items, Record, Refused
 from changecapture.record.sheets import read_sheets
 from changecapture.record.xml import read_xml
 from changecapture.store.sqlstore import SqlStore
@@ -255,56 +250,11 @@ def _name(store: SqlStore, batch: Sequence[Record], loaded: Loaded) -> list[tupl
             row = joined.get(row, row)
             if row in found:
                 raise ValueError(f"{record.key} is the same row as {found[row][1].place}")
-            found[row] = table, _fit(table, record, loaded)
+            found[row] = table, fit(table, record)
+            loaded.carried |= list_carried(table, record)
         except (ValueError, ArithmeticError, TypeError) as error:
             loaded.refuse(record.place, str(error))
     return [(row, *item) for row, item in found.items()]
-
-
-def _fit(table: SyncedTable, record: Record, loaded: Loaded) -> Record:
-    """Return a record with canonical values: people write times and numbers in several ways."""
-    own = {c.wire: c for c in table.columns if c.reference is None}
-    here = {column.wire for column in table.columns}
-    unsynced = {c.wire for c in table.key_columns} | {name.lower() for name, _ in table.fill}
-    unsynced |= {table.deleted_flag.column.lower()} if table.deleted_flag is not None else set()
-    if wrong := sorted((unsynced - here) & record.values.keys()):
-        raise ValueError(
-            f"{', '.join(wrong)} cannot be written so: a row is named by uuid, deleted by deleted"
-        )
-    loaded.carried |= {f"{table.wire}.{name}" for name in record.values if name not in here}
-    given = {
-        name: _read(own[name], value) if name in own and not isinstance(value, dict) else value
-        for name, value in record.values.items()
-    }
-    if len(dump(given)) > LARGEST_ROW:
-        raise ValueError("it is too large to travel")
-    return Record(record.table, record.key, given, record.alive, record.written, record.apart, record.place)
-
-
-def _read(column: SyncedColumn, value: Any) -> Any:
-    """Return a canonical value of what a person or a program wrote. Raises ValueError."""
-    if value is None:
-        return None
-    try:
-        if column.kind == "boolean" or (column.type == "tinyint(1)" and not _is_number(value)):
-            return int(read_boolean(str(value)))
-        if column.kind == "integer" and Decimal(str(value)) % 1:
-            raise ValueError(f"{value!r:.40} is not a whole number")
-        if isinstance(value, bool):
-            raise ValueError("true and false are no value of such a column: write it as a text or a number")
-        read = values.canonical(column.kind, value)
-        check_form(column.kind, read)
-        return read
-    except (ValueError, ArithmeticError, TypeError) as error:
-        raise ValueError(f"{column.wire}: {_explain(error)}") from None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _explain(error: Exception) -> str:
-    return str(error) if isinstance(error, ValueError) else "it is no number"
 
 
 def _note_parked(store: SqlStore, places: dict[Row, str], loaded: Loaded) -> None:

@@ -106,6 +106,22 @@ def test_what_no_trigger_saw_of_a_changed_table_is_found_by_the_installation(sit
     assert done.found == 2 and last_notes(site) == ["changed", "written"]
 
 
+def test_installation_that_would_rename_rows_everywhere_is_refused_until_it_is_meant(site):
+    """The index that kept the uuids unique is gone, by a change of the application or a poor restore."""
+    index = "CONSTRAINT parent_uuid_key" if site.dialect == "postgresql" else "INDEX uuid"
+    site.publish()
+    site.run(f"ALTER TABLE parent DROP {index}")
+    before = list_triggers(site)
+    with pytest.raises(ConfigError, match=r"parent \(uuid; now keys of ours\) would get other names"):
+        install(parse_url(site.url))
+    assert list_triggers(site) == before
+    site.family.note("parent", "before", "still captured")
+    site.publish()
+    assert site.entries("parent", "before")[-1]["note"] == "still captured"
+    install(parse_url(site.url), new_keys=True)
+    assert describe_drift(site.store) == ""
+
+
 def test_table_put_in_the_place_of_another_is_captured_after_the_installation_and_the_old_one_is_not(site):
     """As tools do that change tables beside their use; the triggers have gone with the old one."""
     alike = "(LIKE word INCLUDING ALL)" if site.dialect == "postgresql" else "LIKE word"

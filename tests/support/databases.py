@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -94,6 +95,40 @@ def fetch(url: str, query: str, parameters: Sequence[Any] | None = None) -> list
     with connect_mysql(url) as connection, connection.cursor() as cursor:
         cursor.execute(query, parameters)
         return list(cursor.fetchall())
+
+
+class Looker:
+    """Runs statements on one connection, as ``fetch`` does; a new one when the server has ended it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Any = None
+
+    def fetch(self, query: str, parameters: Sequence[Any] | None = None) -> list[Row]:
+        """Run one statement; return its rows ([] when it has none)."""
+        if self._connection is not None:
+            try:
+                return self._ask(query, parameters)
+            except (psycopg.OperationalError, pymysql.OperationalError, pymysql.InterfaceError):
+                self.close()
+        if dialect_of(self._url) == "postgresql":
+            self._connection = connect_postgresql(self._url)
+            self._connection.prepare_threshold = None  # tables change under it
+        else:
+            self._connection = connect_mysql(self._url)
+        return self._ask(query, parameters)
+
+    def _ask(self, query: str, parameters: Sequence[Any] | None) -> list[Row]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            with suppress(psycopg.Error, pymysql.MySQLError):
+                self._connection.close()
+            self._connection = None
 
 
 class DatabaseServer(ABC):

@@ -21,7 +21,7 @@ from changecapture.publish import publish
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
 from tests.support.compare import Comparison, SiteReader, assert_equal_sites, read_site
-from tests.support.databases import dialect_of, fetch, run_script
+from tests.support.databases import Looker, dialect_of, fetch, run_script
 from tests.support.eden import Eden
 from tests.support.family import Family
 
@@ -170,6 +170,7 @@ class Site(AnySite):
         self._store: SqlStore | None = None
         self._eden: Eden | None = None
         self._family: Family | None = None
+        self._looker: Looker | None = None
 
     @property
     def store(self) -> SqlStore:
@@ -194,10 +195,10 @@ class Site(AnySite):
 
     def close(self) -> None:
         """Close the connections."""
-        for connection in (self._store, self._eden, self._family):
+        for connection in (self._store, self._eden, self._family, self._looker):
             if connection is not None:
                 connection.close()
-        self._store = self._eden = self._family = None
+        self._store = self._eden = self._family = self._looker = None
 
     def run(self, script: str) -> None:
         """Run a script as an administrator."""
@@ -205,7 +206,9 @@ class Site(AnySite):
 
     def fetch(self, query: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """Return the rows of a query on one of our own tables, written with {p} before its name."""
-        return fetch(self.url, query.replace("{p}", self.prefix), parameters)
+        if self._looker is None:
+            self._looker = Looker(self.url)
+        return self._looker.fetch(query.replace("{p}", self.prefix), parameters)
 
     def reader(self) -> AbstractContextManager[SiteReader]:
         """Give what reads the rows that the site shows."""

@@ -32,7 +32,18 @@ def test_every_place_that_is_named_exists():
 
 
 SQL = ("changecapture/store/", "changecapture/catalogue/", "changecapture/dialect/", "changecapture/doctor/")
-INSTALLING = ("account", "wanted", "rights", "indexes", "catchup", "steps", "drift", "install", "script")
+INSTALLING = (
+    "account",
+    "wanted",
+    "rights",
+    "indexes",
+    "catchup",
+    "steps",
+    "drift",
+    "renames",
+    "install",
+    "script",
+)
 ASKED = {"query", "execute", "execute_many", "cursor"}
 
 
