@@ -9,7 +9,7 @@ process uses one processor.
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
@@ -35,6 +35,8 @@ PASSES_AHEAD = 2
 """Passes that a source publishes before each answer, at most."""
 READY_ENTRIES = 2500
 """None is published while as many wait in its log: the other site is to work meanwhile, not after it."""
+MANY = 5000
+"""Changes that wait, above which a process of its own pays: it takes a second to start."""
 ROUNDS = 50
 """Far more than two sites need at rest: each brings what both held when it began."""
 ENDING_SECONDS = 10
@@ -233,9 +235,17 @@ def synchronise(
 def synchronise_apart(
     left: SqlStore, right: SqlStore, report: Callable[[str, Received], None] = lambda site, received: None
 ) -> int:
-    """Do what ``synchronise`` does with each source in a process of its own, on a connection of its own."""
-    with apart_source(left) as first, apart_source(right) as second:
+    """Do what ``synchronise`` does with a source from which much is to travel in a process of its own, on a
+    connection of its own."""
+    with _choose_source(left, right) as first, _choose_source(right, left) as second:
         return _exchange((left, first), (right, second), report)
+
+
+def _choose_source(source: SqlStore, target: SqlStore) -> AbstractContextManager[Source]:
+    first, last = source.captured_range()
+    sent = next_request(target, source.read_site().origin).after
+    waiting = last - first + source.last_position() - sent
+    return apart_source(source) if waiting > MANY else near_source(source)
 
 
 def note_in_step(left: SqlStore, right: SqlStore) -> None:

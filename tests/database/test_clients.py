@@ -395,6 +395,8 @@ def test_of_many_calls_at_once_with_one_token_none_that_was_begun_is_cut(served)
         except HTTPError as error:
             assert error.code == 503
             return False
+        except ConnectionResetError:  # refused before its body was read: the answer may be lost on the way
+            return False
 
     with ThreadPoolExecutor(24) as threads:
         done = list(threads.map(write, range(72)))
