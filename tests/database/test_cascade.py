@@ -58,7 +58,8 @@ def estates(new_site) -> Iterator[Estates]:
     sites = [new_site(kind, "estate") for kind in ("mariadb", "postgresql", "postgresql", "postgresql")]
     made = Estates(sites[0], sites[1], (sites[2], sites[3]))
     made.do(*estate.ROWS)
-    made.exchange()
+    for site, peer in zip((made.mariadb, made.postgresql), made.peers, strict=True):
+        exchange(site, peer)
     yield made
     missed = [site.fetch("SELECT reason FROM {p}missed") for site in sites]
     made.do(*(f"DELETE FROM {table}" for table in estate.LOCAL_TABLES))

@@ -5,6 +5,7 @@ import json
 from tests.support.applications import create_camps
 from tests.support.commands import run_command
 from tests.support.dumps import dump_schema
+from tests.support.sites import EDEN_TABLES
 
 
 def test_every_table_of_eden_has_a_decision_a_module_and_a_reason(server, new_database):
@@ -17,7 +18,7 @@ def test_every_table_of_eden_has_a_decision_a_module_and_a_reason(server, new_da
 
 
 def test_plan_is_what_install_does(server, new_database):
-    url = new_database(server, "eden")
+    url = new_database(server, "eden", EDEN_TABLES)
     planned = json.loads(run_command("plan", url, "--json").out)
     synced = planned["counts"]["synced"]
     assert run_command("install", url).out.startswith(f"profile eden: {synced} tables synced\n")

@@ -229,16 +229,15 @@ class Site(AnySite):
             f"UPDATE {self.prefix}site SET origin = '{uuid4().hex}', "
             "epoch = 1, last_number = 0, last_pass = 0"
         )
-        if self.dialect == "postgresql":
-            names += [f'"{table.name}"' for table in self.store.tables.values()]
-            self.run(
-                "SET changecapture.applying = 'on';"
-                f"TRUNCATE {', '.join(self._filled(names))} CASCADE; {rename}"
-            )
-        else:
-            names += [f"`{table.name}`" for table in self.store.tables.values()]
-            deletes = "".join(f"DELETE FROM {name};" for name in self._filled(names))
-            self.run(f"SET @changecapture_applying = 1, foreign_key_checks = 0; {deletes} {rename}")
+        names += [self.quote(table.name) for table in self.store.tables.values()]
+        deletes = "".join(f"DELETE FROM {name};" for name in self._filled(names))
+        # Without foreign keys and without triggers; a TRUNCATE takes ten times as long for a few rows.
+        quietly = (
+            "SET changecapture.applying = 'on'; SET session_replication_role = replica;"
+            if self.dialect == "postgresql"
+            else "SET @changecapture_applying = 1, foreign_key_checks = 0;"
+        )
+        self.run(f"{quietly} {deletes} {rename}")
 
     def _filled(self, names: Iterable[str]) -> list[str]:
         """Return those of the tables that hold a row, and the first one: a list is never empty."""
