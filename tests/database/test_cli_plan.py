@@ -19,9 +19,9 @@ def test_every_table_of_eden_has_a_decision_a_module_and_a_reason(server, new_da
 
 def test_plan_is_what_install_does(server, new_database):
     url = new_database(server, "eden", EDEN_TABLES)
-    planned = json.loads(run_command("plan", url, "--json").out)
+    planned = json.loads(run_command("plan", url, "--json", "--profile", "eden").out)
     synced = planned["counts"]["synced"]
-    assert run_command("install", url).out.startswith(f"profile eden: {synced} tables synced\n")
+    assert run_command("install", url, "--profile", "eden").out.startswith(f"profile eden: {synced} tables synced\n")
 
 
 def test_plan_in_a_pipe_is_one_line_a_table_and_ends_with_the_counts(server, new_database):
