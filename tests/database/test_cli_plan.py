@@ -21,7 +21,8 @@ def test_plan_is_what_install_does(server, new_database):
     url = new_database(server, "eden", EDEN_TABLES)
     planned = json.loads(run_command("plan", url, "--json", "--profile", "eden").out)
     synced = planned["counts"]["synced"]
-    assert run_command("install", url, "--profile", "eden").out.startswith(f"profile eden: {synced} tables synced\n")
+    done = run_command("install", url, "--profile", "eden")
+    assert done.out.startswith(f"profile eden: {synced} tables synced\n")
 
 
 def test_plan_in_a_pipe_is_one_line_a_table_and_ends_with_the_counts(server, new_database):
