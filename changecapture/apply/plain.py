@@ -92,10 +92,7 @@ def _may_be_plain(store: Store, entries: Iterable[Entry]) -> bool:
 
 def _suits(table: SyncedTable) -> bool:
     """Return whether rows are named by one text column, and are not looked for by others as well."""
-    identity = table.identity
-    if identity.kind not in ("uuid", "natural") or table.natural:
-        return False
-    return identity.columns[0].kind == "text" and identity.columns[0].reference is None
+    return table.identity.is_text and not table.natural
 
 
 def _sort(store: Store, table: SyncedTable, entries: Sequence[Entry], plain: Plain) -> Group:

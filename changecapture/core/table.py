@@ -72,6 +72,13 @@ class Identity:
     indexed: bool = True
     """False when no unique index covers the identity: the installation makes a plain one."""
 
+    @property
+    def is_text(self) -> bool:
+        """Return whether rows are named by one text column of their own."""
+        if self.kind not in ("uuid", "natural"):
+            return False
+        return self.columns[0].kind == "text" and self.columns[0].reference is None
+
 
 @dataclass(frozen=True, slots=True)
 class DeletedFlag:

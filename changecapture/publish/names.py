@@ -10,11 +10,8 @@ from changecapture.store.interface import Store
 
 
 def is_named_by_text(store: Store, table: SyncedTable) -> bool:
-    """Return whether rows are named by one text column of their own."""
-    identity = table.identity
-    if table.name not in store.tables_by_name or identity.kind not in ("uuid", "natural"):
-        return False
-    return identity.columns[0].kind == "text" and identity.columns[0].reference is None
+    """Return whether rows are named by one text column of their own, in a table that is there."""
+    return table.name in store.tables_by_name and table.identity.is_text
 
 
 def name_new(table: SyncedTable, local_keys: Collection[str]) -> list[str]:

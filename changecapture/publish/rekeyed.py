@@ -55,9 +55,9 @@ def left_behind(store: Store, captured: Iterable[Captured]) -> Iterable[Change]:
         elif item.old_key is not None:
             renamed[store.tables[item.table_id].name] = item.captured_at
     for table in store.tables.values() if gone or renamed else ():
-        parts = _find_parts(store, table)
+        parts = _find_parts(store, table) if table.identity.kind == "composite" else set()
         at = max([renamed.get(name, 0) for name in parts] + [gone.get(table.name, 0)])
-        if table.identity.kind != "composite" or not parts or not at:
+        if not parts or not at:
             continue
         former = name_former(store, table, store.read_departed(table))
         versions = store.read_versions({Row(table.wire, key) for keys in former.values() for key in keys})
@@ -66,11 +66,17 @@ def left_behind(store: Store, captured: Iterable[Captured]) -> Iterable[Change]:
                 yield Change(table, row, "", version, alive=False, captured_at=at)
 
 
-def _find_parts(store: Store, table: SyncedTable | None) -> set[str]:
+def _find_parts(store: Store, table: SyncedTable) -> set[str]:
     """Return the tables whose rows name those of a table, and those whose rows name these in turn."""
-    columns = table.identity.columns if table is not None else ()
-    parts = {target[0] for column in columns if (target := local_reference(column.reference))}
-    return parts.union(*(_find_parts(store, store.tables_by_name.get(part)) for part in parts))
+    parts: set[str] = set()
+    waiting: list[SyncedTable | None] = [table]
+    while waiting:
+        made = waiting.pop()
+        columns = made.identity.columns if made is not None else ()
+        found = {target[0] for column in columns if (target := local_reference(column.reference))}
+        waiting += [store.tables_by_name.get(name) for name in found - parts]
+        parts |= found
+    return parts
 
 
 def _find_referring(

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -88,17 +88,12 @@ def run_script(url: str, script: str) -> None:
 
 def fetch(url: str, query: str, parameters: Sequence[Any] | None = None) -> list[Row]:
     """Run one statement on a connection of its own and return its rows ([] when it has none)."""
-    if dialect_of(url) == "postgresql":
-        with connect_postgresql(url) as session:
-            answer = session.execute(query, parameters)
-            return answer.fetchall() if answer.description else []
-    with connect_mysql(url) as connection, connection.cursor() as cursor:
-        cursor.execute(query, parameters)
-        return list(cursor.fetchall())
+    with closing(Looker(url)) as looker:
+        return looker.fetch(query, parameters)
 
 
 class Looker:
-    """Runs statements on one connection, as ``fetch`` does; a new one when the server has ended it."""
+    """Runs statements on one connection; on a new one when the server has ended it."""
 
     def __init__(self, url: str) -> None:
         self._url = url
