@@ -18,7 +18,8 @@ from changecapture.core.change import Row, Version
 from changecapture.core.clock import next_stamp
 from changecapture.epochs import recall
 from changecapture.identify import find_joined
-from changecapture.store.interface import Met, Stamped, Store
+from changecapture.store.interface import Store
+from changecapture.store.records import Met, Stamped
 
 SECOND = 1_000_000
 BOUND = 60 * SECOND

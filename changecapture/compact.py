@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 
 from changecapture.core.codec import PassName
 from changecapture.core.merge import find_overtaken
-from changecapture.store.interface import Compaction, Place, Store
+from changecapture.store.interface import Store
+from changecapture.store.records import Compaction, Place
 
 DAY = 86_400_000_000
 """Microseconds."""

@@ -19,7 +19,8 @@ from changecapture.core.vector import dump_vector
 from changecapture.core.wire import check_number, check_text
 from changecapture.errors import PeerError
 from changecapture.lives import NEAR, Samples, heal, sample_entries
-from changecapture.store.interface import Met, Store
+from changecapture.store.interface import Store
+from changecapture.store.records import Met
 
 MOST_EPOCHS = 256
 """Of (origin, epoch) pairs, those of which a greeting carries a digest."""

@@ -23,7 +23,8 @@ from changecapture.core.change import Entry, Row, Version, add_names, digest_ent
 from changecapture.core.codec import Batch, PassName
 from changecapture.core.vector import Vector, digest_vector, dump_vector
 from changecapture.epochs import begin_epoch, new_epoch, recall, remember
-from changecapture.store.interface import Site, Store
+from changecapture.store.interface import Store
+from changecapture.store.records import Site
 
 Samples = Sequence[tuple[int, str]]
 """(number, digest of the entry of that number), of one origin and epoch."""

@@ -27,7 +27,8 @@ from changecapture.memory import spare_collector
 from changecapture.patience import patiently
 from changecapture.publish import publish
 from changecapture.store import open_store
-from changecapture.store.interface import InStep, Store
+from changecapture.store.interface import Store
+from changecapture.store.records import InStep
 from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import Answer, PullRequest, Received, answer, next_request, receive
 

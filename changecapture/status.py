@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from changecapture.core.table import digest_shape
 from changecapture.core.vector import Component, Vector
 from changecapture.mapping import counted_tables
-from changecapture.store.interface import Exchanged
 from changecapture.store.journal import Standing
+from changecapture.store.records import Exchanged
 from changecapture.store.review import Missed
 from changecapture.store.sqlstore import SqlStore
 

@@ -29,7 +29,8 @@ from changecapture.core.vector import (
 from changecapture.errors import OutOfStep, PeerError, RetryLater
 from changecapture.greeting import read_fields
 from changecapture.lives import Renamed, claim_target, rename_contested
-from changecapture.store.interface import Met, Progress, Store
+from changecapture.store.interface import Store
+from changecapture.store.records import Met, Progress
 
 NOTHING_SEEN = digest_vector({})
 ATTEMPTS = 5

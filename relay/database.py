@@ -27,7 +27,7 @@ from changecapture.core.vector import Vector
 from changecapture.errors import ChangeCaptureError, PeerError, RetryLater, Unwritable
 from changecapture.greeting import Greeting, Measured
 from changecapture.status import Status
-from changecapture.store.interface import Instance
+from changecapture.store.records import Instance
 from changecapture.sync import PullRequest, Received
 from relay.clock import Reactor, Timer, cancel
 from relay.exchange import Answer, Connection, Exchange

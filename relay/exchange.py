@@ -22,7 +22,7 @@ from changecapture.greeting import Greeting, Measured, greet, meet
 from changecapture.memo import Memo, find_memo
 from changecapture.status import Status, read_status
 from changecapture.store import open_store
-from changecapture.store.interface import Exchanged, Instance, InStep
+from changecapture.store.records import Exchanged, Instance, InStep
 from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import PullRequest, Received
 from relay.config import RelayConfig

@@ -17,7 +17,7 @@ from uuid import uuid4
 from twisted.internet.defer import Deferred
 
 from changecapture.errors import RetryLater
-from changecapture.store.interface import DONE, Direction, Instance
+from changecapture.store.records import DONE, Direction, Instance
 from relay.card import Card
 from relay.clock import Clock, Timer, cancel, cancelled
 from relay.messages import clean
@@ -35,7 +35,7 @@ CUT = "cut: it did not come to its end"
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An exchange that has ended: as ``store.interface.Exchanged``, but how many seconds ago."""
+    """An exchange that has ended: as ``store.records.Exchanged``, but how many seconds ago."""
 
     exchange: str
     peer: str
@@ -49,7 +49,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """That a peer was in step: as ``store.interface.InStep``, but how many seconds ago."""
+    """That a peer was in step: as ``store.records.InStep``, but how many seconds ago."""
 
     peer: str
     direction: Direction

@@ -13,7 +13,7 @@ from changecapture.cli.standing import describe_standing, sum_up
 
 if TYPE_CHECKING:
     from changecapture.status import InstanceStatus, PeerStatus, Status
-    from changecapture.store.interface import Exchanged
+    from changecapture.store.records import Exchanged
 
 INSTANCE = ("base_uuid", "name", "owner", "contact", "url", "last update", "sync count")
 EXCHANGE = ("exchange", "peer", "direction", "entries", "bytes", "ended", "took", "outcome")

@@ -10,7 +10,8 @@ from changecapture.core.table import SyncedTable
 from changecapture.errors import DriftError
 from changecapture.identify import local_reference, name_references
 from changecapture.publish.change import Change, is_deleted
-from changecapture.store.interface import LateRow, Store
+from changecapture.store.interface import Store
+from changecapture.store.records import LateRow
 
 
 def read_late(store: Store, changes: Sequence[Change]) -> None:

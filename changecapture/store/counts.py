@@ -1,6 +1,6 @@
 """How much there is of what a store keeps, and how far it has come: for status and the page."""
 
-from changecapture.store.interface import Progress
+from changecapture.store.records import Progress
 from changecapture.store.review import ReviewStore
 
 

@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
-from changecapture.store.interface import Exchanged, Instance, InStep
 from changecapture.store.mapped import MappedStore
+from changecapture.store.records import Exchanged, Instance, InStep
 
 KEPT = 10_000
 KEPT_DAYS = 30

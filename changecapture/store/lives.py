@@ -7,9 +7,9 @@ from typing import Any
 from changecapture.core.change import Entry, Row
 from changecapture.core.codec import PassName
 from changecapture.memo import Memo
-from changecapture.store.interface import Met, Stamped
 from changecapture.store.journal import JournalStore
 from changecapture.store.log import ENTRY
+from changecapture.store.records import Met, Stamped
 
 SENT, CORRECTED = "shipped", "corrected"
 

@@ -22,7 +22,7 @@ from changecapture.core.vector import Component, Vector, load_vector
 from changecapture.errors import ConfigError, DataError, DriftError, NotInstalled, RetryLater
 from changecapture.store.aliases import AliasStore
 from changecapture.store.bulk import chunks
-from changecapture.store.interface import Site
+from changecapture.store.records import Site
 
 ENTRY_HEAD = "origin, epoch, number, pass, stamp, base_seen, scope, table_name, row_key"
 ENTRY = f"{ENTRY_HEAD}, columns"

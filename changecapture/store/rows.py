@@ -13,7 +13,7 @@ from changecapture.core.values import dump
 from changecapture.core.zones import local_to_utc
 from changecapture.errors import DataError
 from changecapture.store.bulk import CHUNK
-from changecapture.store.interface import LateRow
+from changecapture.store.records import LateRow
 from changecapture.store.upkeep import UpkeepStore
 
 DAY = 86_400_000_000

@@ -9,8 +9,8 @@ from changecapture.core.merge import Conflict
 from changecapture.core.table import SyncedTable
 from changecapture.core.values import dump
 from changecapture.store.bulk import chunks
-from changecapture.store.interface import Progress
 from changecapture.store.log import LogStore
+from changecapture.store.records import Progress
 
 CONFLICT_COLUMNS = (
     *("table_name", "row_key", "column_name", "kept_value", "kept_name", "kept_stamp"),

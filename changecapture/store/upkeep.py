@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from changecapture.core.change import Entry, Row
 from changecapture.core.codec import PassName
 from changecapture.store.bulk import chunks
-from changecapture.store.interface import Compaction, Place
 from changecapture.store.lives import LifeStore
 from changecapture.store.log import ENTRY
+from changecapture.store.records import Compaction, Place
 
 
 class UpkeepStore(LifeStore):

@@ -23,7 +23,7 @@ from changecapture.greeting import Greeting, greet, load_digests
 from changecapture.lives import heal
 from changecapture.patience import patiently
 from changecapture.publish import publish
-from changecapture.store.interface import Direction, Exchanged
+from changecapture.store.records import Direction, Exchanged
 from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import BUNDLE, PullRequest, answer, receive
 from relay.bundle.keep import Keep, Receipt, write_receipt

@@ -4,7 +4,7 @@ import pytest
 
 from changecapture.core.change import Row, Version
 from changecapture.core.merge import Cell, Conflict
-from changecapture.store.interface import Progress
+from changecapture.store.records import Progress
 from tests.database.test_store_contract import entry, place, store  # noqa: F401
 from tests.support.sites import assert_in_step, exchange
 

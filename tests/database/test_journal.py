@@ -1,8 +1,8 @@
 """What is kept of exchanges, and of what peers say of themselves, on real servers."""
 
 from changecapture.status import read_status
-from changecapture.store.interface import Exchanged, Instance
 from changecapture.store.journal import DAY, KEPT, KEPT_DAYS
+from changecapture.store.records import Exchanged, Instance
 
 PEER = "b" * 32
 

@@ -12,7 +12,7 @@ from changecapture.core.table import SyncedTable
 from changecapture.core.vector import digest_vector, dump_vector
 from changecapture.errors import DataError, RetryLater
 from changecapture.publish import publish
-from changecapture.store.interface import Progress
+from changecapture.store.records import Progress
 from tests.support import family
 from tests.support.memory import MemorySite
 

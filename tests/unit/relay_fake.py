@@ -17,7 +17,7 @@ from changecapture.core.codec import PROTOCOL
 from changecapture.core.scopes import Terms, load_scopes
 from changecapture.errors import PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
-from changecapture.store.interface import Instance
+from changecapture.store.records import Instance
 from changecapture.sync import PullRequest, Received
 from relay.journal import Ended, Stepped
 from relay.trust.identity import Identity, make_identity, read_identity

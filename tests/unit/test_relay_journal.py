@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from twisted.internet.defer import Deferred
 
 from changecapture.errors import RetryLater
-from changecapture.store.interface import Instance
+from changecapture.store.records import Instance
 from relay.card import Card
 from relay.journal import CUT, STALE_S, STEP_S, WRITE_S, Ended, Journal, Stepped
 from tests.unit.relay_fake import FakeReactor, result

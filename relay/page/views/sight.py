@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from changecapture.status import Status, read_status
-from changecapture.store.interface import DONE, Exchanged
+from changecapture.store.records import DONE, Exchanged
 from changecapture.store.sqlstore import SqlStore
 
 HOUR = 3_600_000_000
