@@ -35,6 +35,7 @@ def check_rights(store: SqlStore, wanted: Wanted) -> None:
 def find_missing(store: SqlStore, wanted: Wanted) -> Iterator[ConfigError]:
     """Yield what stands in the way of an installation, each with what mends it."""
     if store.engine == "postgresql":
+        yield from _find_encoding(store)
         yield from _find_owner(store, wanted.tables)
         yield from _find_schema(store)
         return
@@ -46,6 +47,17 @@ def find_missing(store: SqlStore, wanted: Wanted) -> Iterator[ConfigError]:
         except ConfigError as error:
             yield error
     yield from _find_database(store)
+
+
+def _find_encoding(store: SqlStore) -> Iterator[ConfigError]:
+    ((encoding,),) = store.query("SELECT current_setting('server_encoding')")
+    if encoding != "UTF8":
+        database = store.url.database
+        yield ConfigError(
+            f"the database {database} has the encoding {encoding}",
+            why="the log could not hold what other sites write",
+            mend=f"createdb --encoding=UTF8 --template=template0 {database}_utf8, then move the application",
+        )
 
 
 def _find_schema(store: SqlStore) -> Iterator[ConfigError]:

@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from changecapture.compact import Step
 from changecapture.core.scopes import Scopes, Terms
 from changecapture.core.vector import Vector
-from changecapture.errors import ChangeCaptureError, PeerError, RetryLater, Unwritable
+from changecapture.errors import ChangeCaptureError, DriftError, PeerError, RetryLater, Unwritable
 from changecapture.greeting import Greeting, Measured
 from changecapture.status import Status
 from changecapture.store.records import Instance
@@ -177,8 +177,8 @@ class Database:
         self._reader = Worker("database reader", exchange.open, reactor)
         self._log = log
         self._told = ""
-        self._refused = ""
-        """Which verb the database would not write for; "" when it writes."""
+        self._refused, self._drifted = "", False
+        """Which verb the database failed in: only its success says that all is well again; "" for any."""
 
     @property
     def away(self) -> str:
@@ -225,7 +225,10 @@ class Database:
 
     async def look_for_drift(self) -> str:
         """See Connection.look_for_drift."""
-        return await self._do("look_for_drift", self._reader.call(lambda c: c.look_for_drift()))
+        drift = await self._do("look_for_drift", self._reader.call(lambda c: c.look_for_drift()))
+        if not drift and self._drifted:
+            self._refused, self._drifted = "", False
+        return drift
 
     async def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """See Connection.next_request."""
@@ -287,6 +290,10 @@ class Database:
         except (PeerError, CancelledError):
             raise
         except RetryLater as error:
+            raise DatabaseAway(str(error)) from error
+        except DriftError as error:
+            self._refused, self._drifted = verb, True
+            self._tell("warning", f"the database: {error}", error.what)
             raise DatabaseAway(str(error)) from error
         except ChangeCaptureError as error:
             self._tell("warning", f"the database: {error}")

@@ -149,7 +149,7 @@ def read_modules(text: str) -> Scopes:
     but = words[:2] == ["all", "but"]
     names = words[2:] if but else words
     if not names or "all" in names or "but" in names:
-        raise ConfigError(f"'{text}' names no modules", mend="write all, none, cr,gis or: all but mpr")
+        raise ConfigError(f"'{text}' names no modules", mend="write all, none, cr,gis or: all but hrm")
     return Scopes(frozenset(names), but)
 
 

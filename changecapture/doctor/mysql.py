@@ -146,9 +146,9 @@ def check_characters(subject: Subject) -> Iterator[Problem]:
 def check_server(subject: Subject) -> Iterator[Problem]:
     """Settings of the server with which capture or the relay cannot work, or make the application wait."""
     store = subject.store
-    ((autoinc, read_only, packet, strict),) = store.query(
+    ((autoinc, read_only, packet, strict, ends),) = store.query(
         "SELECT @@innodb_autoinc_lock_mode, @@GLOBAL.read_only, @@GLOBAL.max_allowed_packet, "
-        "@@GLOBAL.sql_mode"
+        "@@GLOBAL.sql_mode, @@innodb_rollback_on_timeout"
     )
     if autoinc == 0:
         why = "each statement then holds the queue to its end: all other writers wait for it"
@@ -166,6 +166,10 @@ def check_server(subject: Subject) -> Iterator[Problem]:
         mode = ",".join(filter(None, (str(strict), "STRICT_TRANS_TABLES")))
         mend = (f"SET GLOBAL sql_mode = {literal(mode)}",)
         yield Problem("sql_mode is not strict", why, mend, "note")
+    if ends in (1, "ON"):
+        why = "one row that the application holds then makes all that arrives wait, not that row alone"
+        mend = ("set innodb_rollback_on_timeout = OFF in the server's configuration, and restart it",)
+        yield Problem("innodb_rollback_on_timeout is ON", why, mend)
     yield from _check_foreign_keys(store)
 
 

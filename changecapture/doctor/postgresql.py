@@ -165,18 +165,10 @@ def check_schema(subject: Subject) -> Iterator[Problem]:
 
 
 def check_server(subject: Subject) -> Iterator[Problem]:
-    """Encoding, standby, and deadlock_timeout, which must leave the applier time to give way."""
-    ((encoding, standby, deadlock),) = subject.store.query(
-        "SELECT current_setting('server_encoding'), pg_is_in_recovery(), "
-        "(SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout')"
+    """Standby, and deadlock_timeout, which must leave the applier time to give way."""
+    ((standby, deadlock),) = subject.store.query(
+        "SELECT pg_is_in_recovery(), (SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout')"
     )
-    database = subject.store.url.database
-    if encoding != "UTF8":
-        yield Problem(
-            f"the database {database} has the encoding {encoding}",
-            "a text from elsewhere that it cannot hold is parked",
-            (f"$ createdb --encoding=UTF8 --template=template0 {database}_utf8", "then move the application"),
-        )
     if standby:
         why = "it takes no writes: neither capture nor the relay work on it"
         yield Problem("the server is a standby", why, ("use the URL of the primary server",))

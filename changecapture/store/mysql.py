@@ -118,8 +118,8 @@ class MySQLStore(SqlStore):
         connection.encoders[Many] = spell_many  # type: ignore[assignment]
         connection.encoders[Records] = spell_records  # type: ignore[assignment]
         with connection.cursor() as cursor:
-            cursor.execute("SELECT version(), @@max_allowed_packet")
-            ((version, self._largest),) = cursor.fetchall()
+            cursor.execute("SELECT version(), @@max_allowed_packet, @@innodb_rollback_on_timeout")
+            ((version, self._largest, self._ends_on_timeout),) = cursor.fetchall()
             self.mariadb = "mariadb" in version.lower()
         if self.mariadb:
             # SKIP LOCKED fails with error 1180 when a row is locked and the timeout is 0.
@@ -191,7 +191,7 @@ class MySQLStore(SqlStore):
 
     def _ends_transaction(self, error: Exception) -> bool:
         code = error.args[0] if error.args else 0
-        return code == 1213 or code in GONE_ERRORS
+        return code == 1213 or (code == 1205 and self._ends_on_timeout) or code in GONE_ERRORS
 
     def _lock_name(self, of: str = "changecapture") -> str:
         return f"{of}:{self.url.database}"[:64]

@@ -77,6 +77,7 @@ class PostgresStore(SqlStore):
         url: DatabaseURL = self.url
         options = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "changecapture"}
         options.update(url.options)
+        options["client_encoding"] = "UTF8"  # whatever a role, a database or PGCLIENTENCODING says
         try:
             connection = _Connection.connect(
                 host=url.host,

@@ -58,8 +58,9 @@ class Progress:
 class Met:
     """What is known of a peer from meeting it.
 
-    ``mark``: the digest of the entry at the end of the last pull, '' when there was none. ``lives``: {epoch:
-    when it was last met}. ``copied_at``: when it was seen that two of its lives go on beside each other.
+    ``mark``: the name of the log's stretch at the end of the last pull, '' when there was none. ``lives``:
+    {epoch: when it was last met}. ``copied_at``: when it was seen that two of its lives go on beside each
+    other.
     ``clock_offset``: microseconds that its clock is ahead of ours, give or take ``clock_error``, measured at
     ``clock_at``; None when it was not.
     """

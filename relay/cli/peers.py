@@ -40,7 +40,7 @@ def allow(config_file: Path, site: str | None, as_json: bool, introducer: bool, 
     )
 
 
-@click.command(epilog=example("limit camp-north --send 'all but mpr'", "limit camp-north --accept cr,gis"))
+@click.command(epilog=example("limit camp-north --send 'all but hrm'", "limit camp-north --accept cr,gis"))
 @config_option
 @site_option
 @json_option
@@ -53,7 +53,7 @@ def limit(
     """Say which modules are exchanged with a paired site.
 
     PEER is its name, or the beginning of its id. MODULES is all, none, a list (cr,gis) or all but some ('all
-    but mpr'); `changecapture plan` names them. What is held back is sent when it is allowed again.
+    but hrm'); `changecapture plan` names them. What is held back is sent when it is allowed again.
     """
     limits = {name: text for name, text in (("send", send), ("accept", accept)) if text is not None}
     if not limits:

@@ -23,7 +23,7 @@ def token(
     """Let a program read and put changes, by a token.
 
     Over XML-RPC or JSON-RPC, at the address of [clients] in the configuration. A token is shown once. MODULES
-    is all, none, a list (cr,gis) or all but some ('all but mpr').
+    is all, none, a list (cr,gis) or all but some ('all but hrm').
     """
     from relay.cli.order import give_order
 

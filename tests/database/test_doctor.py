@@ -261,6 +261,8 @@ def test_database_that_cannot_hold_every_text_is_named(postgres, new_database):
         create_camps(postgres.url(name))
         shown = run_command("doctor", postgres.url(name), "--profile", "generic").out
         assert f"the database {name} has the encoding LATIN1" in shown
+        refused = run_command("install", postgres.url(name), "--profile", "generic")
+        assert refused.status == 2 and f"the database {name} has the encoding LATIN1" in refused.err
         assert "deadlock_timeout is 100 ms" in shown
     finally:
         postgres.drop_database(name)

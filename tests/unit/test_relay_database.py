@@ -201,6 +201,18 @@ class DatabaseTest(TestCase):
         told = [text.removeprefix("waiting for ") for _, text in self.log.lines]
         assert told == ["the database: not installed", "the database: 1 of 3 tables", "the database is back"]
 
+    async def test_drift_is_told_once_until_none_is_found(self):
+        self.site.drift = "a column is gone"
+        for _ in range(3):
+            await self.fails(self.database.publish(), DatabaseAway)
+            await self.database.modules()
+        assert self.log.lines == [("warning", "the database: a column is gone")]
+        assert self.database.away == "a column is gone"
+        self.site.drift = ""
+        assert await self.database.look_for_drift() == ""
+        await self.database.modules()
+        assert self.log.lines[-1] == ("info", "the database is back")
+
     async def test_nonsense_stays_the_peers_fault(self):
         await self.fails(self.database.receive(site_id("b"), b"nonsense", NO_TERMS), PeerError)
         assert self.log.lines == []
