@@ -6,10 +6,11 @@ that differ become entries. So an edit is shipped once, and what only looks diff
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
+from changecapture.bridge.crossed import Crossed, ReadLocal
 from changecapture.bridge.known import common_rows, find_common_rows, know, read_known
 from changecapture.bridge.subject import Subject, hanging, local_parts, record_rows
 from changecapture.bridge.widths import Widths, as_shown, read_widths
@@ -19,20 +20,6 @@ from changecapture.mapping.lens import Parts, get, put
 from changecapture.mapping.model import Lens, Record
 from changecapture.mapping.narrow import narrow
 from changecapture.store.interface import Store
-
-ReadLocal = Callable[[Store, Collection[Row]], Mapping[Row, dict[str, Any]]]
-"""Reads rows of the application as they are now: wire names, canonical values, references as keys."""
-
-
-class Crossed(NamedTuple):
-    """What the application did to a common row of a record, when, and what is known of the row. ``due``: rows
-    of the application that are to be shown now, since what they show has come back with the record."""
-
-    subject: Subject
-    difference: Difference
-    at: int
-    version: Version | None
-    due: tuple[Row, ...] = ()
 
 
 def find_changes(

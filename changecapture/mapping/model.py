@@ -259,6 +259,11 @@ class Record:
         """Return what ``concerned`` found, by the columns asked for."""
         return {}
 
+    @cached_property
+    def sayings(self) -> dict[frozenset[tuple[str, str]], object]:
+        """Return what edits of the application's columns say (bridge.edits), by the columns asked for."""
+        return {}
+
     def stays(self, key: str) -> bool:
         """Return whether the record with that key stays at home, or no common row could stand for it."""
         root = self.root
