@@ -18,7 +18,7 @@ from changecapture.bridge.subject import Subject, local_parts, record_rows
 from changecapture.core.change import Row, Version
 from changecapture.mapping.difference import Difference, derived_key
 from changecapture.mapping.lens import NOTHING, Columns, Parts, get
-from changecapture.mapping.model import NOW, Common, Lens, Pair, Place, Record
+from changecapture.mapping.model import NOW, Common, Lens, Place, Record
 from changecapture.mapping.narrow import narrow
 from changecapture.store.interface import Store
 
@@ -37,8 +37,8 @@ class Edit(NamedTuple):
 class Saying:
     """What edits of some columns of a record say: common columns by part, of the record narrowed to the rows.
 
-    ``parts``: the rows that were edited. ``alone``: texts that are composed of others, with the columns that
-    say these (``Pair.whole``).
+    ``parts``: the rows that were edited. ``alone``: texts that may stand for a common column alone, with the
+    columns that say it else (``Pair.whole``).
     """
 
     record: Record
@@ -103,12 +103,12 @@ def find_saying(record: Record, written: Written) -> Saying | None:
             return None
         if columns:
             says.append((part, columns))
-    alone = tuple((pair.local, _pieces(narrowed, pair)) for pair in pairs if pair.whole is not None)
+    alone = tuple((p.local, _owners(narrowed, p.whole)) for p in narrowed.pairs if p.whole is not None)
     return Saying(narrowed, parts, tuple(says), alone)
 
 
-def _pieces(record: Record, composed: Pair) -> tuple[Place, ...]:
-    return tuple(p.local for p in record.pairs if p is not composed and set(p.own) & set(composed.common))
+def _owners(record: Record, whole: Place) -> tuple[Place, ...]:
+    return tuple(pair.local for pair in record.pairs if whole in pair.own)
 
 
 def _tell(
@@ -187,9 +187,9 @@ def find_columns(
     return found
 
 
-def _is_alone(now: Parts, text: Place, pieces: Collection[Place]) -> bool:
-    """Return whether of a composed text and its pieces only the text says something."""
-    return all(_value(now, place) in NOTHING for place in pieces) and _value(now, text) not in NOTHING
+def _is_alone(now: Parts, text: Place, owners: Collection[Place]) -> bool:
+    """Return whether a composed text may stand for what its owners leave empty."""
+    return all(_value(now, place) in NOTHING for place in owners) and _value(now, text) not in NOTHING
 
 
 def _value(now: Parts, place: Place) -> Any:
