@@ -259,6 +259,17 @@ class Record:
         """Return what ``concerned`` found, by the columns asked for."""
         return {}
 
+    def travels_as(self, part: str, column: str) -> str | None:
+        """Return the column of the root that a local column alone decides, or is carried in; None where it
+        is none."""
+        for item in self.carried:
+            if item[:2] == (part, column):
+                return item.name
+        for pair in self.pairs:
+            if pair.local == (part, column) and not pair.composed and pair.common[0].part == self.root.name:
+                return pair.common[0].column
+        return None
+
     @cached_property
     def sayings(self) -> dict[frozenset[tuple[str, str]], object]:
         """Return what edits of the application's columns say (bridge.edits), by the columns asked for."""

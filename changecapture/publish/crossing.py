@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from changecapture.author import Author
 from changecapture.bridge import Crossed, Edit, common_table, find_changes, find_edits, keep_crossed
-from changecapture.core.change import ALIVE, INSERT, UPDATE, Captured, Row, Version, add_names
+from changecapture.core.change import ALIVE, DELETE, INSERT, UPDATE, Captured, Row, Version, add_names
 from changecapture.core.clock import next_stamp
 from changecapture.core.values import dump
 from changecapture.identify import name_rows
@@ -30,7 +30,7 @@ def cross(store: Store, lens: Lens, captured: Sequence[Captured]) -> list[Change
         known = times[item.table_id]
         for local_key in (item.key, item.old_key or item.key):
             known[local_key] = max(known.get(local_key, 0), item.captured_at)
-    inserted = {(item.table_id, item.key) for item in captured if item.operation == INSERT}
+    came_or_went = {(i.table_id, i.key) for i in captured if i.operation in (INSERT, DELETE)}
     edited = _find_edited(store, captured)
     dirty: dict[Row, int] = {}
     edits: dict[Row, Edit] = {}
@@ -40,7 +40,7 @@ def cross(store: Store, lens: Lens, captured: Sequence[Captured]) -> list[Change
         for local_key, key in name_rows(store, table, group).items():
             row = Row(table.wire, key)
             dirty[row] = max(dirty.get(row, 0), group[local_key])
-            if (table_id, local_key) in inserted:
+            if (table_id, local_key) in came_or_went:
                 made.add(row)
             elif (table_id, local_key) in edited:
                 edits[row] = Edit(dirty[row], edited[table_id, local_key])
@@ -50,9 +50,23 @@ def cross(store: Store, lens: Lens, captured: Sequence[Captured]) -> list[Change
         edits.pop(row, None)
     plain, left = find_edits(store, lens, edits, dirty.keys() - edits.keys(), read_whole)
     dirty = {row: at for row, at in dirty.items() if row not in edits or row in left}
-    found = find_changes(store, lens, dirty, read_whole, made=made) if dirty else []
+    changed = _find_changed(store, captured, dirty.keys() - made)
+    found = find_changes(store, lens, dirty, read_whole, made=made, changed=changed) if dirty else []
     keep_crossed(store, lens, found, made)
     return changes_of([*plain, *found])
+
+
+def _find_changed(store: Store, captured: Sequence[Captured], rows: Collection[Row]) -> dict[Row, set[str]]:
+    """Return the columns that were changed of parked rows, among these: the others show nothing yet."""
+    parked = store.read_parked(rows)
+    found: dict[Row, set[str]] = defaultdict(set)
+    for item in captured if parked else ():
+        if item.operation == UPDATE and item.changed:
+            table = store.tables[item.table_id]
+            for key in name_rows(store, table, [item.key]).values():
+                if Row(table.wire, key) in parked:
+                    found[Row(table.wire, key)].update(json.loads(item.changed))
+    return found
 
 
 def _find_edited(store: Store, captured: Sequence[Captured]) -> dict[tuple[int, str], frozenset[str]]:

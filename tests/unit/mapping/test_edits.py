@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from changecapture.bridge.changes import compare
+from changecapture.bridge.changes import Hidden, compare
 from changecapture.bridge.edits import find_columns, find_saying
 from changecapture.core.change import Order, Row, Version
 from changecapture.mapping.difference import UNKNOWN, Known, derived_key, read_parts
@@ -68,7 +68,7 @@ def test_an_edit_says_what_comparing_says_and_else_what_is_known(local, data):
         return
     compared = {
         change.row: change.columns
-        for change in compare({}, RECORD, KEY, known, now, set(), "2026-01-01T00:00:00")
+        for change in compare({}, RECORD, KEY, known, now, Hidden(), "2026-01-01T00:00:00")
     }
     quick = dict(zip(rows, told, strict=True))
     assert compared.keys() <= quick.keys()
