@@ -188,6 +188,7 @@ class Crossing:
                 full = whole[part.name] or {}
                 shortened.update(((work.row, c), full[c]) for c, v in (columns or {}).items() if full[c] != v)
                 alive = columns is not None
+                work.again = anew  # else the columns that are not written wait on for what they refer to
                 work.decision = Decision(decided, alive, True, Version(0, "", alive, 0))
                 writing[work.row] = work
         self.store.write_shortened(list(writing), shortened)

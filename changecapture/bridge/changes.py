@@ -67,7 +67,11 @@ def find_changes(
         record, facts = records[subject], known[subject]
         if facts or unshown or record.mixed:
             written = {name: changed[row] for name, (row, _) in local[subject].items() if row in changed}
-            loose = {name: waiting[row] for name, (row, _) in local[subject].items() if row in waiting}
+            loose = {
+                name: waiting[row] - set(changed.get(row, ()))
+                for name, (row, _) in local[subject].items()
+                if row in waiting
+            }
             hidden = Hidden(unshown, written, loose)
             changes = compare(widths, record, subject.key, facts, now, hidden, _datetime(at))
         else:

@@ -90,6 +90,10 @@ def find_saying(record: Record, written: Written) -> Saying | None:
     narrowed = narrow(record, parts)
     pairs = [pair for pair in narrowed.pairs if pair.local in written]
     places = {place for pair in pairs for place in (*pair.own, *pair.copies)}
+    if any(
+        p.own and p not in pairs and not places.isdisjoint(p.common) for p in narrowed.pairs if p.composed
+    ):
+        return None  # what its own columns say depends on the others'
     places |= {
         Place(pair.common[0].part, pair.exact)
         for pair in narrowed.pairs

@@ -57,8 +57,9 @@ def cross(store: Store, lens: Lens, captured: Sequence[Captured]) -> list[Change
 
 
 def _find_changed(store: Store, captured: Sequence[Captured], rows: Collection[Row]) -> dict[Row, set[str]]:
-    """Return the columns that were changed of parked rows, among these: the others show nothing yet."""
-    parked = store.read_parked(rows)
+    """Return the columns that were changed of rows, among these, that are parked or wait: the others show
+    nothing yet."""
+    parked = store.read_parked(rows) | store.read_waiting(rows).keys()
     found: dict[Row, set[str]] = defaultdict(set)
     for item in captured if parked else ():
         if item.operation == UPDATE and item.changed:
