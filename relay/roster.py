@@ -43,7 +43,7 @@ class Roster:
         for address in sorted(self._sources[source]):
             peer = self._peers.get(address)
             if peer is not None:
-                self._meet(peer, device)
+                peer.announce(device)
             elif len(self._peers) >= MAX_PEERS:
                 self._log.warning(f"{address} is not tried: there are {MAX_PEERS} already")
             else:
@@ -147,12 +147,6 @@ class Roster:
     def _try(self, address: Address, device: str | None) -> None:
         peer = self._peers[address] = self._make_peer(self, address, device)
         peer.handle(Started())
-
-    def _meet(self, peer: Peer, device: str | None) -> None:
-        """An address that is tried already is announced: by another device than before, perhaps."""
-        if device is not None and peer.announced not in (None, device):
-            peer.announced = device
-            peer.handle(Poked())
 
     def _drop_unnamed(self) -> None:
         named, proven = self._named(), self._still_proven()

@@ -40,6 +40,7 @@ from relay.pulls import Pulls
 from relay.push import Pusher
 from relay.roster import Roster
 from relay.session import MAX_WAIT_HERE_S, Session, back_off, describe
+from relay.tasks import Tasks
 from relay.trust.identity import SHORT
 from relay.trust.peers import Paired, has_other_terms, is_other_list
 from relay.upkeep import Upkeep
@@ -226,9 +227,8 @@ class SiteService(Service):
         known = self.node.peers.get(device or "")
         if known is not None and known.sites:
             session.site = known.sites[-1]
-        return Peer(
+        tasks = Tasks(
             address,
-            session,
             card=self._config.card,
             own_site=own.site,
             device=device,
@@ -237,26 +237,26 @@ class SiteService(Service):
             client=self.node.client,
             database=self._database,
             watch=self._watch,
-            pusher=Pusher(
-                address,
-                own_site=own.site,
-                peers=self.node.peers,
-                client=self.node.client,
-                database=self._database,
-                polls=self._polls,
-                journal=self._journal,
-                timing=self._timing,
-                clock=self._reactor,
-                rng=self._rng,
-                log=self._log,
-            ),
             pulls=self._pulls,
             journal=self._journal,
             leaders=roster,
             timing=self._timing,
             clock=self._reactor,
+        )
+        pusher = Pusher(
+            address,
+            own_site=own.site,
+            peers=self.node.peers,
+            client=self.node.client,
+            database=self._database,
+            polls=self._polls,
+            journal=self._journal,
+            timing=self._timing,
+            clock=self._reactor,
+            rng=self._rng,
             log=self._log,
         )
+        return Peer(session, tasks, pusher, clock=self._reactor, log=self._log)
 
     def _modules(self) -> Awaitable[list[str]]:
         return Deferred.fromCoroutine(self._database.modules())

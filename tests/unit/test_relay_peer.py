@@ -21,6 +21,7 @@ from relay.load import Load, Timing
 from relay.peer import DOUBT_S, POKE_S, Peer
 from relay.pulls import AUTHOR_S, Pulls
 from relay.session import LISTEN_S, MIN_WAIT_S, Session
+from relay.tasks import Tasks
 from tests.support.journal import FakeJournal
 from tests.unit.relay_fake import FakeLog, FakeManners, FakePeers, FakeReactor, FakeSite, device_id, site_id
 
@@ -85,6 +86,7 @@ class ScriptedDatabase:
         self.connection = site.open()
         self.fails: Exception | None = None
         self.receiving: list[Any] = []
+        self.expected: list[bytes] = []
         self.met: list[tuple[str, int]] = []
 
     async def meet(self, theirs: Greeting, measured: Measured) -> None:
@@ -97,6 +99,9 @@ class ScriptedDatabase:
 
     async def next_request(self, peer: str, terms: Terms) -> Any:
         return self.connection.next_request(peer)
+
+    def expect(self, payload: bytes) -> None:
+        self.expected.append(payload)
 
     async def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         self.receiving.append(payload)
@@ -148,9 +153,8 @@ class Fixture:
         self.pusher = FakePusher()
         self.journal = FakeJournal()
         self.session = Session(str(HERE), own_site=A, protocol=1, rng=Random(1))
-        self.peer = Peer(
+        self.tasks = Tasks(
             HERE,
-            self.session,
             card=Card("north"),
             own_site=A,
             device=device,
@@ -159,11 +163,16 @@ class Fixture:
             client=self.other,  # type: ignore[arg-type]
             database=self.database,  # type: ignore[arg-type]
             watch=self.watch,  # type: ignore[arg-type]
-            pusher=self.pusher,  # type: ignore[arg-type]
             pulls=Pulls(self.clock, lambda site: site in self.speaks),
             leaders=self.leaders,
             journal=self.journal,  # type: ignore[arg-type]
             timing=Timing(),
+            clock=self.clock,
+        )
+        self.peer = Peer(
+            self.session,
+            self.tasks,
+            self.pusher,  # type: ignore[arg-type]
             clock=self.clock,
             log=self.log,
         )
@@ -283,7 +292,7 @@ def test_a_stop_out_of_a_release_leaves_nothing_to_come():
     f.leaders.release = lambda site, address: f.peer.stop()
     f.other.outcomes["pull"] = [RetryLater("gone")]
     f.peer._task.cancel()
-    f.peer._begin(f.peer._pull(B, 25))
+    f.peer._begin(f.tasks.pull(B, 25))
     assert f.session.state is State.STOPPED
     assert f.clock.getDelayedCalls() == []
 
@@ -352,7 +361,7 @@ def start_of_long_answer(
 ) -> tuple[Fixture, SlowDatabase, list[bytes], Deferred[bytes]]:
     """Return a peer that receives the first of three payloads, and what will answer its next pull."""
     f = Fixture()
-    f.database = f.peer._database = SlowDatabase(FakeSite(A))  # type: ignore[assignment]
+    f.database = f.tasks._database = SlowDatabase(FakeSite(A))  # type: ignore[assignment]
     pages = payload_of(*map(str, range(25)))
     assert len(pages) == 3
     coming: Deferred[bytes] = Deferred(cancelled)
@@ -367,6 +376,7 @@ def test_next_payload_is_asked_for_while_one_is_received():
     assert f.other.calls == ["hello", "pull", "pull"]
     coming.callback(pages[1])
     assert database.receiving == [pages[0]], "one payload at a time is received"
+    assert database.expected == [pages[1]], "the next is read meanwhile"
     f.other.outcomes["pull"] = [pages[2]]
     database.outcomes[0].callback(Received(10, 10, 0, False))
     assert database.receiving == pages[:2]
@@ -429,6 +439,15 @@ def test_whoever_was_announced_is_called_without_asking_who_it_is():
     f = Fixture(DEVICE)
     f.peer.handle(Started())
     assert f.other.identified == 0 and f.other.calls == ["hello"]
+
+
+def test_another_device_announced_at_the_address_is_the_one_to_be_spoken_to():
+    f = Fixture(OTHER)
+    f.peer.handle(Started())
+    assert f.other.calls == []
+    f.clock.advance(MIN_WAIT_S)
+    f.peer.announce(DEVICE)
+    assert f.other.calls == ["hello"] and f.peer.device == DEVICE
 
 
 def test_a_device_that_says_it_is_the_site_of_another_is_not_believed():

@@ -18,6 +18,7 @@ from relay.pulls import Pulls
 from relay.push import Pusher
 from relay.roster import Roster
 from relay.session import Session
+from relay.tasks import Tasks
 from relay.watch import Watch
 from tests.support.journal import FakeJournal
 from tests.support.simulation.database import SimDatabase
@@ -107,41 +108,30 @@ class Relay:
     def _make_peer(self, roster: Roster, address: Address, device: str | None) -> Peer:
         world, origin = self._host.world, self._host.origin
         timing = Timing()
-        common: dict[str, Any] = {
-            "timing": timing,
-            "journal": self.journal,
-            "clock": world.clock,
-            "log": self._log,
-        }
         site = self._host.site.store.read_site()
         session = Session(str(address), own_site=site.origin, protocol=PROTOCOL, rng=world.rng)
         peers: Any = Everyone(str(self._host.number))
-        pusher = Pusher(
+        common: dict[str, Any] = {
+            "own_site": origin,
+            "peers": peers,
+            "client": self.client,
+            "database": self.database,
+            "timing": timing,
+            "journal": self.journal,
+            "clock": world.clock,
+        }
+        tasks = Tasks(
             address,
-            own_site=origin,
-            peers=peers,
-            client=self.client,
-            database=self.database,
-            polls=self.polls,
-            rng=world.rng,
-            **common,
-        )
-        return Peer(
-            address,
-            session,
             card=Card(origin),
-            own_site=origin,
             device=device,
-            peers=peers,
             manners=peers,
-            client=self.client,
-            database=self.database,
             watch=self.watch,
-            pusher=pusher,
             pulls=self.pulls,
             leaders=roster,
             **common,
         )
+        pusher = Pusher(address, polls=self.polls, rng=world.rng, log=self._log, **common)
+        return Peer(session, tasks, pusher, clock=world.clock, log=self._log)
 
     def _news(self, source: str | None) -> None:
         self.polls.tell(source)
