@@ -7,7 +7,7 @@ from typing import Any
 
 from changecapture.author import Author
 from changecapture.bridge import Crossed, Edit, common_table, find_changes, find_edits, keep_crossed
-from changecapture.core.change import ALIVE, DELETE, INSERT, UPDATE, Captured, Row, Version, add_names
+from changecapture.core.change import ALIVE, DELETE, INSERT, UPDATE, Captured, Row, add_names
 from changecapture.core.clock import next_stamp
 from changecapture.core.values import dump
 from changecapture.identify import name_rows
@@ -126,18 +126,23 @@ def append_crossed(store: Store, changes: Sequence[Change]) -> bool:
     if store.read_parked(rows) or store.read_open_conflicts(known):
         return False
     author = Author(store)
+    author.write_first(
+        (c.row, c.table.scope, next_stamp(c.captured_at, 0), dump({**c.columns, ALIVE: True}))
+        for c in changes
+        if c.version is None
+    )
+    new = len(author.entries)
     seen: list[int] = []
-    for change in sorted(changes, key=lambda change: change.version is not None):
-        version = change.version or Version(0, "", False, 0)
-        text = dump(change.columns if change.alive is None else {**change.columns, ALIVE: True})
-        stamp = next_stamp(change.captured_at, version.stamp)
-        made = author.write(change.row, change.table.scope, text, stamp=stamp, base=version.seen)
-        seen.append(add_names(version.seen, made))
-    new = len(rows) - len(known)
+    for change in changes:
+        if (version := change.version) is not None:
+            text = dump(change.columns if change.alive is None else {**change.columns, ALIVE: True})
+            stamp = next_stamp(change.captured_at, version.stamp)
+            made = author.write(change.row, change.table.scope, text, stamp=stamp, base=version.seen)
+            seen.append(add_names(version.seen, made))
     if new:
         store.append_first(author.entries[:new])
     if known:
-        store.append_next(author.entries[new:], seen[new:])
+        store.append_next(author.entries[new:], seen)
     if rows:
         author.keep_names()
         author.claim()
