@@ -67,10 +67,7 @@ def find_edits(
     }
     found = _tell(store, said, {s: max(edits[row].at for row in rows[s]) for s in said}, read_local)
     left = {row for subject, own in rows.items() if subject not in found for row in own}
-    # A row may be of two records: then both are looked at.
-    return [item for s, items in found.items() if left.isdisjoint(rows[s]) for item in items], {
-        row for own in rows.values() if not left.isdisjoint(own) for row in own
-    }
+    return [item for items in found.values() for item in items], left
 
 
 def _say(record: Record, written: Written) -> Saying | None:
