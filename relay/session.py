@@ -126,6 +126,12 @@ class Session:
 
     def _greeted(self, event: Greeted, now: float) -> Commands:
         self.site, self._name = event.site, event.name
+        if event.copied:
+            return self._refuse(
+                f"a copy of this machine answers at {self._address}: "
+                "run changecapture site renew in one of the two, and start its relay again",
+                now,
+            )
         if event.site == self._own_site:
             return self._refuse(f"{self._address} is this site itself: not a peer", now)
         if event.protocol != self._protocol:
