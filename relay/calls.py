@@ -1,6 +1,7 @@
 """What a paired device may ask of this site: hello, pull, push and poke."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from changecapture.core.scopes import Terms
@@ -116,7 +117,7 @@ class Calls:
         if run != self._database.run:
             self._runs.saw_copy(self._bindings.own)
             await self._database.note_copy(own.site)
-        return [own.to_json(), self._card, ""]
+        return [replace(own, vector="{}", digests="{}").to_json(), self._card, ""]
 
     async def poke(self, device: str, site: str) -> bool:
         """Hear that a site has news."""

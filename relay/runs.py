@@ -60,7 +60,9 @@ class Runs:
         alive = now - LATE_S if since is None else since
         runs = self._runs.setdefault(device, {})
         known = runs.pop(name, None)
-        runs[name] = _Run(now, alive, now) if known is None else _Run(known.first, max(known.last, alive), now)
+        runs[name] = (
+            _Run(now, alive, now) if known is None else _Run(known.first, max(known.last, alive), now)
+        )
         while len(runs) > MOST:
             del runs[next(iter(runs))]
 

@@ -174,7 +174,7 @@ class Session:
             source = self._name or self._address
             reports = (Report(describe(source, event.entries, event.applied, event.parked)),)
         if event.last:
-            reports += self._tell(f"in step with {self.label}")
+            reports += self._tell(f"up to date with {self.label}")
         return reports + self._next(event.last, progress=event.entries > 0, now=now)
 
     def _ask_anew(self, at_once: bool, now: float) -> Commands:

@@ -50,7 +50,7 @@ class Cloned:
         pair_states(("home", self.relay.state), ("third", self.third_relay.state))
         self._start(0, self.relay)
         self._start(1, self.third_relay)
-        self.relay.wait_for("in step with third", self.patience)
+        self.relay.wait_for("up to date with third", self.patience)
         self.relay.stop()
         backups = Backups(server)
         stack.callback(backups.close)
@@ -129,7 +129,9 @@ def test_clone_of_a_machine_is_told_of_everywhere_and_loses_nothing(new_tables, 
     for number, relay in enumerate((world.relay, world.third_relay, world.clone_relay)):
         world._start(number, relay)
     world.write("after")
-    expected = {f"{text} {n}" for text in ("before", "meanwhile", "under the wrong key", "after") for n in range(3)}
+    expected = {
+        f"{text} {n}" for text in ("before", "meanwhile", "under the wrong key", "after") for n in range(3)
+    }
     world.patience.wait(lambda: all(words == expected for words in world.words()), "all words", BOUND_S, 0.1)
     for relay in world.relays:
         relay.stop()
