@@ -12,12 +12,22 @@ nothing of it is taken, and the next request says where to go on.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-from changecapture.apply import Applied, apply_entries
+from changecapture.apply import Applied, apply_entries, prepare
 from changecapture.core.change import Entry
-from changecapture.core.codec import PROTOCOL, Batch, Head, decode_batch, encode_batch, read_head
+from changecapture.core.codec import (
+    PROTOCOL,
+    Batch,
+    Head,
+    decode_batch,
+    decode_steps,
+    encode_batch,
+    read_head,
+)
 from changecapture.core.scopes import Scopes, Terms, load_scopes, name_progress
+from changecapture.core.spare import Task
 from changecapture.core.vector import (
     Vector,
     covers_name,
@@ -254,11 +264,13 @@ def _has_news(store: Store, since: Vector, scopes: Scopes, after: int, end: int)
     return any(number > since.get(part, 0) for part, number in reach.items() if part[2] in scopes)
 
 
-def receive(store: Store, peer: str, payload: bytes, terms: Terms = NO_TERMS, way: str = "") -> Received:
+def receive(
+    store: Store, peer: str, payload: bytes | Task[Batch], terms: Terms = NO_TERMS, way: str = ""
+) -> Received:
     """Apply a batch of a peer; raise PeerError when it is malformed or does not fit what is here.
 
-    ``way``: '' over the network, else BUNDLE."""
-    batch = decode_batch(payload)
+    ``payload``: also as what decodes it (``expect``). ``way``: '' over the network, else BUNDLE."""
+    batch = decode_batch(payload) if isinstance(payload, bytes) else payload.finish()
     head = batch.head
     if head.scopes != terms.asked:
         raise OutOfStep("the batch is of other modules than those that may be exchanged now")
@@ -285,6 +297,13 @@ def receive(store: Store, peer: str, payload: bytes, terms: Terms = NO_TERMS, wa
     _check_room(store, batch, terms)
     with store.lock():
         return _apply(store, rename_contested(store, batch), progress, met)
+
+
+def expect(store: Store, payload: bytes) -> Task[Batch]:
+    """Have a batch decoded while the database works at what comes before it."""
+    task = Task(decode_steps(payload))
+    store.spare.add(task)
+    return task
 
 
 def _check_scopes(store: Store, batch: Batch, terms: Terms) -> None:
@@ -361,22 +380,33 @@ def _apply(store: Store, renamed: Renamed, progress: Progress, met: Met) -> Rece
     if not entries and head.last and idle:
         return Received(0, 0, 0, True)
     brought = _count_new(store, target) if head.last else 0
-    total = Applied(0, 0, 0)
-    parts = [entries[i : i + APPLY_ENTRIES] for i in range(0, len(entries), APPLY_ENTRIES)]
-    for number, part in enumerate(parts or [[]], start=1):
-        done = apply_entries(
-            store,
-            part,
-            batch.passes if number == 1 else {},
-            batch.contexts if number == 1 else {},
-            record if number >= len(parts) else lambda: None,
-        )
-        total = Applied(
-            total.entries + done.entries,
-            total.applied + done.applied,
-            total.parked + done.parked,
-        )
+    total = _apply_parts(store, batch, record)
     return Received(total.entries, total.applied, total.parked, head.last, len(entries), brought)
+
+
+def _apply_parts(store: Store, batch: Batch, record: Callable[[], None]) -> Applied:
+    """Apply a batch, a part at a time; while the database works at one, the next are made ready."""
+    entries = batch.entries
+    parts = [entries[i : i + APPLY_ENTRIES] for i in range(0, len(entries), APPLY_ENTRIES)] or [()]
+    ready = [Task(prepare(store, part)) for part in parts]
+    store.spare.put_first(ready)
+    done: list[Applied] = []
+    try:
+        for part, task in zip(parts, ready, strict=True):
+            first, last = not done, len(done) == len(parts) - 1
+            done.append(
+                apply_entries(
+                    store,
+                    part,
+                    batch.passes if first else {},
+                    batch.contexts if first else {},
+                    record if last else lambda: None,
+                    task,
+                )
+            )
+    finally:
+        store.spare.drop(ready)
+    return Applied(*map(sum, zip(*((d.entries, d.applied, d.parked) for d in done), strict=True)))
 
 
 def _is_idle(store: Store, before: Progress, after: Progress, target: Vector) -> bool:

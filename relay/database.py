@@ -65,6 +65,7 @@ class Worker:
         self._rest: deque[_Task] = deque()
         self._changed = threading.Condition()
         self._stopping = False
+        self._connection: Connection | None = None
         self._failures = 0
         self._reopen_at = 0.0
         self._away = DatabaseAway("it was not opened yet")
@@ -100,6 +101,12 @@ class Worker:
         task.done.errback(DatabaseAway("the relay stops"))
         return task.done
 
+    def tell(self, act: Callable[[Connection], None]) -> None:
+        """Let the connection know something at once, whatever runs in it; nothing where none is open."""
+        connection = self._connection
+        if connection is not None:
+            act(connection)
+
     def _drop(self, done: Deferred[Any]) -> None:
         """Forget a job that was cancelled before it ran; one that runs goes on, unheard."""
         with self._changed:
@@ -110,7 +117,6 @@ class Worker:
                         return
 
     def _run(self) -> None:
-        connection: Connection | None = None
         went_first = False
         while True:
             with self._changed:
@@ -119,10 +125,10 @@ class Worker:
                     break
                 went_first = bool(self._first) and not (went_first and self._rest)
                 task = (self._first if went_first else self._rest).popleft()
-            connection = self._do(task, connection)
+            self._connection = self._do(task, self._connection)
             del task
-        if connection is not None:
-            connection.close()
+        if self._connection is not None:
+            self._connection.close()
         self._reactor.callFromThread(self._end)
 
     def _do(self, task: _Task, connection: Connection | None) -> Connection | None:
@@ -202,6 +208,10 @@ class Database:
     async def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """See Connection.receive."""
         return await self._do("receive", self._writer.call(lambda c: c.receive(peer, payload, terms)))
+
+    def expect(self, payload: bytes) -> None:
+        """See Connection.expect."""
+        self._writer.tell(lambda c: c.expect(payload))
 
     async def retry(self) -> int:
         """See Connection.retry."""

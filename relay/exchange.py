@@ -15,7 +15,9 @@ from changecapture import clients, publish, sync
 from changecapture.apply import retry
 from changecapture.compact import Step, compact
 from changecapture.config import DatabaseURL, parse_url
+from changecapture.core.codec import Batch
 from changecapture.core.scopes import Scopes, Terms
+from changecapture.core.spare import Task
 from changecapture.core.vector import Vector, dump_vector, load_vector
 from changecapture.drift import describe_drift
 from changecapture.errors import ChangeCaptureError, ConfigError, NotInstalled
@@ -98,6 +100,9 @@ class Connection(Protocol):
     def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """Make a payload of the peer durable here, and show what can be shown."""
 
+    def expect(self, payload: bytes) -> None:
+        """This payload is received next: it may be read while the database works. Called by any thread."""
+
     def retry(self) -> int:
         """Try to show parked rows again; return how many are still parked."""
 
@@ -159,6 +164,7 @@ class DatabaseConnection:
         self._prune_at = 0
         self._last_told = (0, 0)
         self._steps: Iterator[Step] | None = None
+        self._expected: dict[bytes, Task[Batch]] = {}
 
     def close(self) -> None:
         """See Connection."""
@@ -198,7 +204,16 @@ class DatabaseConnection:
 
     def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         """See Connection."""
-        return sync.receive(self._store, peer, payload, terms)
+        expected = self._expected.pop(payload, None)
+        if expected is None:  # others may never be received
+            self._store.spare.drop(self._expected.values())
+            self._expected = {}
+        return sync.receive(self._store, peer, expected or payload, terms)
+
+    def expect(self, payload: bytes) -> None:
+        """See Connection."""
+        if not self._expected:
+            self._expected = {payload: sync.expect(self._store, payload)}
 
     def retry(self) -> int:
         """See Connection."""

@@ -249,7 +249,12 @@ class Tasks:
         self._pulls.moved(site, end - self._request.after, end - (before.after if before.end else 0))
         if self._ends == self._pulls.ends:
             self._request = replace(self._request, size=self._load.size)
-            self._ahead = Deferred.fromCoroutine(self._ask(self._request, 0))
+            self._ahead = Deferred.fromCoroutine(self._ask_ahead(self._request))
+
+    async def _ask_ahead(self, request: PullRequest) -> bytes:
+        payload = await self._ask(request, 0)
+        self._database.expect(payload)
+        return payload
 
     def drop_ahead(self) -> None:
         """Wait no longer for what was asked for ahead."""

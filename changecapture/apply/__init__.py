@@ -23,6 +23,7 @@ from changecapture.apply.aliases import (
     record_aliases,
     split_aliases,
 )
+from changecapture.apply.alike import Prepared, prepare
 from changecapture.apply.mapped import retry_mapped, show_mapped, split_mapped
 from changecapture.apply.match import regroup
 from changecapture.apply.plain import write_plain
@@ -33,6 +34,7 @@ from changecapture.author import Author
 from changecapture.core.alias import ALIAS, Alias
 from changecapture.core.change import Entry, Row
 from changecapture.core.codec import PassName
+from changecapture.core.spare import Task
 from changecapture.core.vector import Vector, dump_vector
 from changecapture.epochs import recall
 from changecapture.faults import concerns_row, explain, isolate
@@ -42,7 +44,7 @@ from changecapture.store.interface import Store
 
 RETRY_LIMIT = 500
 
-__all__ = ["Applied", "apply_entries", "apply_own", "drain", "find_blocking", "join", "retry"]
+__all__ = ["Applied", "apply_entries", "apply_own", "drain", "find_blocking", "join", "prepare", "retry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,10 @@ def apply_entries(
     passes: Mapping[PassName, str],
     contexts: Mapping[str, Vector],
     record: Callable[[], None] = lambda: None,
+    ready: Task[Prepared] | None = None,
 ) -> Applied:
-    """Apply entries in one transaction; ``record`` writes the caller's progress into it.
+    """Apply entries in one transaction; ``record`` writes the caller's progress into it, ``ready`` makes them
+    ready (``prepare``).
 
     In several where one of them raises what nobody foresaw: that one is parked, and ``record`` comes last.
     """
@@ -70,7 +74,7 @@ def apply_entries(
     def take(part: Sequence[Entry]) -> Applied:
         nonlocal recorded
         whole = len(part) == len(entries)
-        done = _apply(store, part, passes, contexts, record if whole else lambda: None)
+        done = _apply(store, part, passes, contexts, record if whole else lambda: None, ready)
         recorded = whole
         return done
 
@@ -90,6 +94,7 @@ def _apply(
     passes: Mapping[PassName, str],
     contexts: Mapping[str, Vector],
     record: Callable[[], None],
+    ready: Task[Prepared] | None = None,
 ) -> Applied:
     with store.lock():
         drain(store)
@@ -97,17 +102,17 @@ def _apply(
             fresh = _drop_known(store, entries)
             store.write_contexts({digest: dump_vector(v) for digest, v in contexts.items()})
             store.write_passes(passes)
-            done = _show(store, fresh)
+            done = _show(store, fresh, ready)
             record()
     return done
 
 
-def _show(store: Store, fresh: Sequence[Entry]) -> Applied:
+def _show(store: Store, fresh: Sequence[Entry], ready: Task[Prepared] | None = None) -> Applied:
     """Merge, show and log entries that never were here, in the transaction that is open."""
     aliases, fresh = split_aliases(store, fresh)
     joined = record_aliases(store, aliases) if aliases else set()
     crossing, fresh = split_mapped(store, fresh)
-    plain = write_plain(store, fresh)
+    plain = write_plain(store, fresh, ready)
     works, carried = _gather(store, plain.left)
     _show_again(store, works, joined | plain.stirred)
     shown = show_rows(store, works)

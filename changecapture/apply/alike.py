@@ -1,57 +1,144 @@
-"""From entries that have the same columns to what is written here, column by column (see ``localise``)."""
+"""Entries that have the same columns, made ready to be written column by column (see ``localise``).
+
+Most of that takes no database (``prepare``), and is done while the one at hand works (core/spare.py): what
+values come to here, how the entries stand in the log. Only what they refer to has to be asked for.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress, repeat
 from typing import Any
 
 from changecapture.apply.localise import PLAIN_TYPES, find_fits, resolve
-from changecapture.core.change import ALIVE, UNSEEN, Entry
+from changecapture.apply.things import LIVES
+from changecapture.core.change import ALIVE, UNSEEN, Entry, Row, hash_name
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.fit import Fit, find_key_fit
 from changecapture.core.merge import read_columns
+from changecapture.core.spare import Steps
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.wire import check_text
 from changecapture.store.columns import is_constant
 from changecapture.store.interface import Store
 
 Column = Sequence[Any]
+TOGETHER = 100
+"""Entries that are made ready in one step: they take less than a millisecond."""
 
 
 class Unfit(Exception):
     """A value needs a closer look: the rows are left."""
 
 
-def by_shape(entries: Iterable[Entry]) -> dict[tuple[str, ...], list[Entry]]:
-    """Return the entries by the columns that they have, in order."""
-    shapes: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
-    for entry in entries:
-        shapes[tuple(read_columns(entry))].append(entry)
-    return shapes
+@dataclass(slots=True)
+class Alike:
+    """Entries of one table that have the same columns, each of another row as a rule."""
+
+    table: SyncedTable
+    names: tuple[str, ...]
+    entries: Sequence[Entry]
+    rows: Sequence[Row]
+    hashes: Sequence[int]
+    """Of the entries' names: what each adds to ``seen`` of its row."""
+    columns: Mapping[str, Column] | None
+    """What they come to here, by local name, references still keys; None when a value needs a closer look."""
+
+    def where(self, wanted: Sequence[bool]) -> "Alike":
+        """Return those that are wanted."""
+        if all(wanted):
+            return self
+        return Alike(
+            self.table,
+            self.names,
+            list(compress(self.entries, wanted)),
+            list(compress(self.rows, wanted)),
+            list(compress(self.hashes, wanted)),
+            self.columns and {name: list(compress(c, wanted)) for name, c in self.columns.items()},
+        )
 
 
-def localise_columns(
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Entries made ready: ``alike`` those of tables that may have plain rows, ``others`` the rest.
+
+    ``tables``: as they were installed; ``living``: whether no row's life ends.
+    """
+
+    entries: Sequence[Entry]
+    tables: Mapping[str, SyncedTable]
+    alike: Sequence[Alike]
+    others: Sequence[Entry]
+    living: bool
+
+
+def prepare(store: Store, entries: Sequence[Entry]) -> Steps[Prepared]:
+    """Make entries ready, without the database."""
+    tables = store.tables_by_wire
+    shapes: dict[tuple[str, tuple[str, ...]], list[Entry]] = defaultdict(list)
+    for start in range(0, len(entries), TOGETHER):
+        part = entries[start : start + TOGETHER]
+        store.spell_entries(part)
+        for entry in part:
+            shapes[entry.table, tuple(read_columns(entry))].append(entry)
+        yield
+    alike: list[Alike] = []
+    others: list[Entry] = []
+    for (wire, names), group in shapes.items():
+        table = tables.get(wire)
+        if table is None or not _suits(table):
+            others += group
+            continue
+        columns = yield from _fit_columns(store, table, names, group)
+        rows = list(map(Row, repeat(wire), [entry.key for entry in group]))
+        hashes = [hash_name(entry.origin, entry.epoch, entry.number) for entry in group]
+        alike.append(Alike(table, names, group, rows, hashes, columns))
+        yield
+    living = all(LIVES in entry.columns for entry in entries)
+    return Prepared(entries, tables, alike, others, living)
+
+
+def _suits(table: SyncedTable) -> bool:
+    """Return whether rows are named by one text column, and are not looked for by others as well."""
+    return table.identity.is_text and not table.natural
+
+
+def _fit_columns(
     store: Store, table: SyncedTable, names: Sequence[str], entries: Sequence[Entry]
-) -> tuple[dict[str, Column], list[bool]]:
-    """Return the columns as they are written here, by name, and of each row whether what it names is here.
+) -> Steps[dict[str, Column] | None]:
+    """Return the columns as they are written here, by name, references still keys; None where a value has to
+    be looked at by itself."""
+    columns = zip(*(read_columns(entry).values() for entry in entries), strict=True)
+    given: Mapping[str, Column] = dict(zip(names, columns, strict=True))
+    fits = find_fits(store, table)
+    found: dict[str, Column] = {}
+    try:
+        if UNSEEN in given or not all(given.get(ALIVE, ())):
+            return None
+        for column in table.columns:
+            if column.wire in given:
+                yield
+                values = given[column.wire]
+                if not PLAIN_TYPES.issuperset(map(type, values)):
+                    return None
+                found[column.name] = _fit(fits.get(column.name), values)
+    except Unfit:
+        return None
+    return found
+
+
+def localise_columns(store: Store, alike: Alike) -> tuple[dict[str, Column], list[bool]]:
+    """Return the columns with references as local values, and of each row whether what it names is here.
 
     Raises Unfit where a value has to be looked at by itself.
     """
-    columns = zip(*(read_columns(entry).values() for entry in entries), strict=True)
-    given: Mapping[str, Column] = dict(zip(names, columns, strict=True))
-    if UNSEEN in given or not all(given[ALIVE]):
+    if alike.columns is None:
         raise Unfit
-    fits = find_fits(store, table)
-    here = [True] * len(entries)
-    found: dict[str, Column] = {}
-    for column in table.columns:
-        if column.wire not in given:
-            continue
-        values = given[column.wire]
-        if not PLAIN_TYPES.issuperset(map(type, values)):
-            raise Unfit
-        if column.reference is not None:
-            values = _refer(store, column, values, here)
-        found[column.name] = _fit(fits.get(column.name), values)
+    found = dict(alike.columns)
+    here = [True] * len(alike.entries)
+    for column in alike.table.columns:
+        if column.reference is not None and column.name in found:
+            found[column.name] = _refer(store, column, found[column.name], here)
     return found, here
 
 

@@ -11,15 +11,22 @@ the same tables, log and versions (tests/property/test_plain.py).
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import compress, repeat
+from itertools import compress
 
-from changecapture.apply.alike import Unfit, by_shape, localise_columns, name_columns
+from changecapture.apply.alike import (
+    Alike,
+    Prepared,
+    Unfit,
+    localise_columns,
+    name_columns,
+    prepare,
+)
 from changecapture.apply.localise import locate
 from changecapture.apply.show import publish_held
-from changecapture.apply.things import LIVES
 from changecapture.apply.work import Work, ends_all
-from changecapture.core.change import Entry, Row, Version, add_names
-from changecapture.core.merge import follows, read_columns
+from changecapture.core.change import Entry, Row, Version
+from changecapture.core.merge import read_columns
+from changecapture.core.spare import Task
 from changecapture.core.table import SyncedTable
 from changecapture.errors import DataError, RetryLater
 from changecapture.store.interface import Store
@@ -37,23 +44,26 @@ class Plain:
 
 @dataclass(slots=True)
 class Group:
-    """The rows of one table that may be plain: entries of new ones, and of known ones with what is known."""
+    """The rows of one table that may be plain: new ones, and known ones with what is known of them."""
 
     table: SyncedTable
-    new: list[Entry] = field(default_factory=list)
-    next: list[Entry] = field(default_factory=list)
-    versions: Mapping[Row, Version] = field(default_factory=dict)
+    versions: Mapping[Row, Version]
+    new: list[Alike] = field(default_factory=list)
+    next: list[Alike] = field(default_factory=list)
     here: dict[str, str] = field(default_factory=dict)
     """The local keys of the known rows, once they are locked."""
 
 
-def write_plain(store: Store, entries: Sequence[Entry]) -> Plain:
-    """Write the rows that are plain, parents first, and log them."""
+def write_plain(store: Store, entries: Sequence[Entry], ready: Task[Prepared] | None = None) -> Plain:
+    """Write the rows that are plain, parents first, and log them; ``ready``: the entries, made ready as they
+    were received."""
     plain = Plain()
-    if not _may_be_plain(store, entries):
+    prepared = _finish(store, entries, ready)
+    if not prepared.living or store.mapping is not None or store.has_aliases():
         plain.left += entries
         return plain
-    groups = [_sort(store, table, group, plain) for table, group in _by_table(store, entries, plain)]
+    plain.left += prepared.others
+    groups = [_sort(store, table, alike, plain) for table, alike in _by_table(store, prepared.alike)]
     for group in groups:
         _hold(store, group, plain)
     for group in groups:
@@ -69,55 +79,61 @@ def write_plain(store: Store, entries: Sequence[Entry]) -> Plain:
     return plain
 
 
-def _by_table(store: Store, entries: Iterable[Entry], plain: Plain) -> list[tuple[SyncedTable, list[Entry]]]:
-    """Return the entries of tables that may have plain rows, parents first; leave the others."""
-    tables: dict[str, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        tables[entry.table].append(entry)
-    found: list[tuple[SyncedTable, list[Entry]]] = []
-    for wire, group in tables.items():
-        table = store.tables_by_wire.get(wire)
-        if table is not None and _suits(table):
-            found.append((table, group))
-        else:
-            plain.left += group
+def _finish(store: Store, entries: Sequence[Entry], ready: Task[Prepared] | None) -> Prepared:
+    """Return entries made ready; anew where some are known, or an installation has changed a table since."""
+    if ready is not None:
+        prepared = ready.finish()
+        if len(prepared.entries) == len(entries) and prepared.tables is store.tables_by_wire:
+            return prepared
+    return Task(prepare(store, entries)).finish()
+
+
+def _by_table(store: Store, alike: Iterable[Alike]) -> list[tuple[SyncedTable, list[Alike]]]:
+    """Return the entries by table, parents first."""
+    tables: dict[str, list[Alike]] = defaultdict(list)
+    for part in alike:
+        tables[part.table.name].append(part)
+    found = [(parts[0].table, parts) for parts in tables.values()]
     return sorted(found, key=lambda item: store.ranks.get(item[0].name, 0))
 
 
-def _may_be_plain(store: Store, entries: Iterable[Entry]) -> bool:
-    return (
-        store.mapping is None and not store.has_aliases() and all(LIVES in entry.columns for entry in entries)
-    )
-
-
-def _suits(table: SyncedTable) -> bool:
-    """Return whether rows are named by one text column, and are not looked for by others as well."""
-    return table.identity.is_text and not table.natural
-
-
-def _sort(store: Store, table: SyncedTable, entries: Sequence[Entry], plain: Plain) -> Group:
-    """Return the entries that are all that is known of a row, or all that its author had not seen; leave
-    the others."""
-    rows = list(map(Row, repeat(table.wire), [entry.key for entry in entries]))
-    group = Group(table, versions=store.read_versions(rows))
+def _sort(store: Store, table: SyncedTable, alike: Sequence[Alike], plain: Plain) -> Group:
+    """Return the entries that are all that is known of a row, or all that its author had not seen
+    (``follows``); leave the others."""
+    rows = [row for part in alike for row in part.rows]
+    group = Group(table, store.read_versions(rows))
     odd = store.read_parked(rows)
     odd |= {row for _, row, *_ in store.read_open_conflicts(group.versions)}
     if len(set(rows)) < len(rows):
         odd |= {row for row, times in Counter(rows).items() if times > 1}
-    for row, entry in zip(rows, entries, strict=True):
-        version = group.versions.get(row)
-        if row in odd or not follows(version, (entry,)):
-            plain.left.append(entry)
-        elif version is None:
-            group.new.append(entry)
-        else:
-            (group.next if version.alive else plain.left).append(entry)
+    for part in alike:
+        kinds = [_judge(group.versions.get(row), e) for row, e in zip(part.rows, part.entries, strict=True)]
+        if odd:
+            kinds = [None if row in odd else kind for row, kind in zip(part.rows, kinds, strict=True)]
+        for kind, parts in ((NEW, group.new), (NEXT, group.next)):
+            if kind in kinds:
+                parts.append(part.where([found == kind for found in kinds]))
+        if None in kinds:
+            plain.left += (e for e, kind in zip(part.entries, kinds, strict=True) if kind is None)
     group.new = _leave(group.new, _find_hidden(store, table, group.new), plain)
     return group
 
 
-def _find_hidden(store: Store, table: SyncedTable, entries: Sequence[Entry]) -> set[str]:
+NEW, NEXT = "new", "next"
+
+
+def _judge(version: Version | None, entry: Entry) -> str | None:
+    """Return what an entry is to a row of which this is known; None when it needs a closer look."""
+    if version is None:
+        return None if entry.base_seen else NEW
+    if entry.base_seen == version.seen and entry.stamp > version.stamp and version.alive:
+        return NEXT
+    return None
+
+
+def _find_hidden(store: Store, table: SyncedTable, alike: Iterable[Alike]) -> set[str]:
     """Return the keys of rows that may be here unknown, or of whose thing something dead is known."""
+    entries = [entry for part in alike for entry in part.entries]
     keys = [entry.key for entry in entries]
     hidden: set[str] = set()
     if not table.identity.indexed:  # nothing would refuse a second one
@@ -128,18 +144,23 @@ def _find_hidden(store: Store, table: SyncedTable, entries: Sequence[Entry]) -> 
     return hidden | {row.key for row in store.find_dead([Row(name, key) for name in kin for key in keys])}
 
 
-def _leave(entries: list[Entry], keys: Iterable[str], plain: Plain) -> list[Entry]:
+def _leave(alike: list[Alike], keys: Iterable[str], plain: Plain) -> list[Alike]:
     """Leave the entries with these keys; return the others."""
     unwanted = set(keys)
     if not unwanted:
-        return entries
-    plain.left += [entry for entry in entries if entry.key in unwanted]
-    return [entry for entry in entries if entry.key not in unwanted]
+        return alike
+    return [_divide(part, [entry.key not in unwanted for entry in part.entries], plain) for part in alike]
+
+
+def _divide(part: Alike, wanted: Sequence[bool], plain: Plain) -> Alike:
+    """Leave the entries that are not wanted; return the others."""
+    plain.left += (e for e, is_wanted in zip(part.entries, wanted, strict=True) if not is_wanted)
+    return part.where(wanted)
 
 
 def _hold(store: Store, group: Group, plain: Plain) -> None:
     """Step 1: lock the known rows that are there; leave those that are not, or are busy."""
-    keys = [entry.key for entry in group.next]
+    keys = [entry.key for part in group.next for entry in part.entries]
     if keys:
         group.here = store.hold_rows(group.table, locate(store, group.table, keys))
         group.next = _leave(group.next, keys - group.here.keys(), plain)
@@ -147,17 +168,21 @@ def _hold(store: Store, group: Group, plain: Plain) -> None:
 
 def _leave_touched(store: Store, groups: Sequence[Group], plain: Plain) -> None:
     """Step 5: publish what the application did to these rows meanwhile, and leave those rows."""
-    works = [Work(group.table, e.row, [e], inserted=True) for group in groups for e in group.new]
+    works = [Work(group.table, e.row, [e], inserted=True) for group in groups for e in _entries(group.new)]
     works += [
         Work(group.table, e.row, [e], group.versions[e.row], group.here[e.key])
         for group in groups
-        for e in group.next
+        for e in _entries(group.next)
     ]
     plain.stirred.update(work.row for work in publish_held(store, works))
     for group in groups:
         touched = {row.key for row in plain.stirred if row.table == group.table.wire}
         group.new = _leave(group.new, touched, plain)
         group.next = _leave(group.next, touched, plain)
+
+
+def _entries(alike: Iterable[Alike]) -> list[Entry]:
+    return [entry for part in alike for entry in part.entries]
 
 
 def _brings_absent(store: Store, entries: Iterable[Entry]) -> bool:
@@ -167,30 +192,29 @@ def _brings_absent(store: Store, entries: Iterable[Entry]) -> bool:
     return not all(row in known and known[row].alive for row in rows)
 
 
-Writer = Callable[[Store, Group, Sequence[str], Sequence[Entry]], list[bool]]
-"""Writes rows whose entries have the same columns; returns of each whether what it names is here."""
+Writer = Callable[[Store, Group, Alike], list[bool]]
+"""Writes rows; returns of each whether what it names is here."""
 
 
-def _write(store: Store, group: Group, entries: Sequence[Entry], plain: Plain, write: Writer) -> list[Entry]:
-    """Write rows, those with the same columns together; return the entries that are written, leave others."""
-    written: list[Entry] = []
-    for names, alike in by_shape(entries).items():
+def _write(store: Store, group: Group, alike: Iterable[Alike], plain: Plain, write: Writer) -> list[Alike]:
+    """Write rows, those with the same columns together; return what is written, leave others."""
+    written: list[Alike] = []
+    for part in alike:
         try:
-            here = write(store, group, names, alike)
+            here = write(store, group, part)
         except (Unfit, DataError, RetryLater) as error:
             if ends_all(store, error):
                 raise
-            plain.left += alike
+            plain.left += part.entries
             continue
-        written += compress(alike, here)
-        plain.left += (entry for entry, is_here in zip(alike, here, strict=True) if not is_here)
+        written.append(_divide(part, here, plain))
     return written
 
 
-def _insert(store: Store, group: Group, names: Sequence[str], entries: Sequence[Entry]) -> list[bool]:
+def _insert(store: Store, group: Group, alike: Alike) -> list[bool]:
     """Step 3: insert rows."""
-    columns, here = localise_columns(store, group.table, names, entries)
-    columns |= name_columns(store, group.table, [entry.key for entry in entries])
+    columns, here = localise_columns(store, alike)
+    columns |= name_columns(store, group.table, [entry.key for entry in alike.entries])
     if any(here):
         part = [column if all(here) else list(compress(column, here)) for column in columns.values()]
         with store.savepoint():
@@ -198,13 +222,13 @@ def _insert(store: Store, group: Group, names: Sequence[str], entries: Sequence[
     return here
 
 
-def _update(store: Store, group: Group, names: Sequence[str], entries: Sequence[Entry]) -> list[bool]:
+def _update(store: Store, group: Group, alike: Alike) -> list[bool]:
     """Step 6: change rows. An edge of a tree may close a cycle: that is looked at elsewhere."""
-    if not set(names).isdisjoint(group.table.trees):
+    if not set(alike.names).isdisjoint(group.table.trees):
         raise Unfit
-    columns, here = localise_columns(store, group.table, names, entries)
+    columns, here = localise_columns(store, alike)
     if columns and any(here):
-        local_keys = [group.here[entry.key] for entry in compress(entries, here)]
+        local_keys = [group.here[entry.key] for entry in compress(alike.entries, here)]
         part = [column if all(here) else list(compress(column, here)) for column in columns.values()]
         with store.savepoint():
             store.update_columns(group.table, local_keys, list(columns), part)
@@ -213,12 +237,13 @@ def _update(store: Store, group: Group, names: Sequence[str], entries: Sequence[
 
 def _log(store: Store, groups: Sequence[Group], plain: Plain) -> None:
     """Append what is written, and keep what is known of the rows by it."""
-    new = [entry for group in groups for entry in group.new]
-    store.append_first(new)
-    plain.stirred.update(store.read_waiting_for([entry.row for entry in new]))
-    changed = [entry for group in groups for entry in group.next]
-    known = {entry.row: group.versions[entry.row] for group in groups for entry in group.next}
-    seen = [add_names(known[entry.row].seen, (entry,)) for entry in changed]
-    store.append_next(changed, seen)
+    new = [part for group in groups for part in group.new]
+    store.append_first(_entries(new), [seen for part in new for seen in part.hashes])
+    plain.stirred.update(store.read_waiting_for([row for part in new for row in part.rows]))
+    changed = [part for group in groups for part in group.next]
+    known = {row: group.versions[row] for group in groups for part in group.next for row in part.rows}
+    hashes = (seen for part in changed for seen in part.hashes)
+    seen = [version.seen ^ added for version, added in zip(known.values(), hashes, strict=True)]
+    store.append_next(_entries(changed), seen)
     store.forget_images(known)
-    plain.written = new + changed
+    plain.written = _entries(new) + _entries(changed)

@@ -37,7 +37,7 @@ def _read_table(query: Query, name: str) -> Table:
 def _make_column(row: Sequence[Any], *, alone: bool) -> Column:
     _, name, type_, required, default, place = row
     kind = "integer" if type_.lower().startswith("int") else "text"
-    automatic = kind == "integer" and bool(place) and alone
+    automatic = type_.lower() == "integer" and bool(place) and alone  # a name of the rowid
     return Column(name, type_.lower(), kind, not (required or place), default, automatic)
 
 

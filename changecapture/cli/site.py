@@ -43,8 +43,8 @@ def renew(url: str | None, yes: bool, as_json: bool) -> None:
         return
     click.echo(f"this is site {origin} from now on")
     click.echo(
-        "its relay needs a key of its own: stop it, rename its state directory (relay.state), start its relay "
-        "again, and pair it: changecapture-relay pair"
+        "its relay needs a key of its own: stop it, rename its state directory (relay.state), start the "
+        "relay again, and pair it: changecapture-relay pair"
     )
 
 

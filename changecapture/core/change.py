@@ -104,6 +104,8 @@ class Entry:
     columns: str
     parsed: dict[str, Any] | None = field(default=None, compare=False, repr=False)
     """The columns as a mapping, where someone has parsed them already. Not to be changed."""
+    line: Any = field(default=None, compare=False, repr=False)
+    """How it is sent to the log of the database at hand, as applied, where its store has made that."""
 
     @property
     def name(self) -> Name:

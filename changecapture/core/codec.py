@@ -35,6 +35,7 @@ from changecapture.core.entries import (
     scan,
 )
 from changecapture.core.scopes import EVERY, Scopes, load_scopes
+from changecapture.core.spare import Steps, work_out
 from changecapture.core.vector import Component, Vector, dump_vector, tree_vector
 from changecapture.core.wire import check_number, check_text
 from changecapture.errors import PeerError
@@ -44,6 +45,9 @@ MAX_BYTES = 64 * 1024 * 1024
 """A batch never unpacks to more: a larger one is refused unread."""
 HEAD_BYTES = 1024 * 1024
 """The first line, unpacked: two vectors."""
+
+TOGETHER = 100
+"""Entries that are read in one step: they take less than a millisecond."""
 
 PassName = tuple[str, int, int]
 """(origin, epoch, pass)."""
@@ -98,17 +102,23 @@ def encode_batch(batch: Batch) -> bytes:
 
 def decode_batch(payload: bytes) -> Batch:
     """Return the batch; raise PeerError, with what is wrong, when it is malformed."""
+    return work_out(decode_steps(payload))
+
+
+def decode_steps(payload: bytes) -> Steps[Batch]:
+    """Do what ``decode_batch`` does, in steps of some entries each."""
     text = _unpack(payload)
+    entries: list[Entry] = []
+    passes: dict[PassName, str] = {}
+    contexts: dict[str, Vector] = {}
     try:
         first, place = _read_line(text, 0)
         head = _decode_head(first)
-        entries: list[Entry] = []
-        passes: dict[PassName, str] = {}
-        contexts: dict[str, Vector] = {}
         while place < len(text):
-            if text[place] == "[" and not entries and (alike := decode_alike(text[place:])):
-                entries = alike
-                break
+            if text[place] == "[" and not entries:
+                place += yield from _decode_together(text[place:], entries)
+                if place >= len(text):
+                    break
             item, place = _read_line(text, place)
             if isinstance(item, list):
                 start = place
@@ -120,8 +130,24 @@ def decode_batch(payload: bytes) -> Batch:
                 contexts[check_text(item["context"])] = tree_vector(item["vector"])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PeerError("malformed batch", why=f"{type(error).__name__}: {error}") from error
+    yield
     _check_passes(entries, passes, contexts)
     return Batch(head, tuple(entries), passes, contexts)
+
+
+def _decode_together(text: str, entries: list[Entry]) -> Steps[int]:
+    """Read entries, some at a time, for as long as nothing is unusual; return how many characters that is."""
+    lines = text.split("\n")
+    done = 0
+    for start in range(0, len(lines), 2 * TOGETHER):
+        part = lines[start : start + 2 * TOGETHER]
+        alike = decode_alike(part)
+        if alike is None:
+            break
+        entries += alike
+        done += sum(map(len, part)) + len(part)
+        yield
+    return done
 
 
 def read_head(payload: bytes) -> Head:
@@ -207,6 +233,7 @@ __all__ = [
     "Head",
     "PassName",
     "decode_batch",
+    "decode_steps",
     "encode_batch",
     "encode_entries",
     "read_head",

@@ -14,6 +14,7 @@ from changecapture.core.clock import LATEST_STAMP, check_stamp
 from changecapture.core.wire import LARGEST, check_name, check_number, check_text
 
 KEY_LENGTH = 512
+_UNSEEN = f'"{UNSEEN}"'
 TABLE_LENGTH = 128
 
 
@@ -27,10 +28,10 @@ def encode_entries(entries: Iterable[Entry]) -> Iterable[str]:
         )
 
 
-def decode_alike(text: str) -> list[Entry] | None:
-    """Return the entries of a text of nothing else; None when each is to be looked at by itself."""
-    lines = text.split("\n")
-    if len(lines) % 2 or "\\u" in text or f'"{UNSEEN}"' in text:
+def decode_alike(lines: Sequence[str]) -> list[Entry] | None:
+    """Return the entries of some lines of nothing else; None when each is to be looked at by itself."""
+    text = "\n".join(lines)
+    if len(lines) % 2 or "\\u" in text or _UNSEEN in text:
         return None
     try:
         heads, columns = list(map(_read_whole, lines[::2])), list(map(_read_whole, lines[1::2]))

@@ -63,8 +63,11 @@ def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Capture
             again += referring(store, table, item.key, named[item.key])
             for other in renamed(store, table, item.key, named[item.old_key]):
                 found = changes.setdefault(other.row, other)
-                found.captured_at, found.whole = item.captured_at, found.whole or other.whole
-                if other.alive:
+                found.captured_at = max(found.captured_at, item.captured_at)
+                if (
+                    other.alive
+                ):  # it is here now: it may be by a name that another, or it, has left in this pass
+                    found.local_key, found.whole, found.alive = other.local_key, True, True
                     again += referring(store, other.table, other.local_key, other.row.key)
         else:
             columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}

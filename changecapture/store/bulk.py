@@ -17,6 +17,18 @@ T = TypeVar("T")
 class BulkSession(Session):
     """A session that reads and writes tables of ours by many keys at once."""
 
+    def _spell(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
+        """Return rows of a table of ours as lines: as they are sent to the database."""
+        raise NotImplementedError
+
+    def _load_lines(self, table: str, columns: Sequence[str], lines: Sequence[Any]) -> None:
+        """Append many lines to a table of ours, the fastest way there is."""
+        raise NotImplementedError
+
+    def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Append many rows to a table of ours."""
+        self._load_lines(table, columns, self._spell(rows))
+
     def _upsert(
         self, table: str, keys: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]
     ) -> None:

@@ -16,6 +16,7 @@ from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.change import Captured, Entry, Row, Version
 from changecapture.core.codec import PassName
 from changecapture.core.merge import Conflict
+from changecapture.core.spare import Spare
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import Component, Vector
 from changecapture.mapping.model import Lens
@@ -46,6 +47,8 @@ class Store(Protocol):
     """What stands between the application's tables and the log, None where they travel themselves."""
     ranks: dict[str, int]
     """Table name to its place, parents first."""
+    spare: Spare
+    """What is done while the database works."""
 
     # Transactions
     def close(self) -> None:
@@ -270,8 +273,12 @@ class Store(Protocol):
     def append_entries(self, entries: Sequence[Entry], *, applied: bool) -> None:
         """Append to the changelog; raise DataError for what every peer would refuse."""
 
-    def append_first(self, entries: Sequence[Entry]) -> None:
-        """Append the first entries of living rows, and keep what is known of the rows by them alone."""
+    def spell_entries(self, entries: Sequence[Entry]) -> None:
+        """Make ready how these entries will be appended, if they are applied; without the database."""
+
+    def append_first(self, entries: Sequence[Entry], seen: Sequence[int] | None = None) -> None:
+        """Append the first entries of living rows, and keep what is known of the rows by them alone;
+        ``seen``: the hashes of their names, where they are known."""
 
     def append_next(self, entries: Sequence[Entry], seen: Sequence[int]) -> None:
         """Append entries of known, living rows, one of each, and keep what is known of the rows by them;

@@ -6,7 +6,7 @@ of many), ``_load`` (append many) and ``_upsert`` (insert or update).
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 from uuid import uuid4
@@ -295,12 +295,18 @@ class LogStore(AliasStore):
                 why = f"{entry.stamp} is not between 1970 and 2200"
                 raise DataError(f"no peer would take a change of {entry.key} with such a stamp", why=why)
         token = self._go_on()
-        self._load(
-            "changelog",
-            ENTRY_COLUMNS,
-            ((*fields, int(applied)) for fields in map(_FIELDS, entries)),
-        )
+        ready = applied and all(entry.line is not None for entry in entries)
+        lines = [entry.line for entry in entries] if ready else self._spell_entries(entries, applied)
+        self._load_lines("changelog", ENTRY_COLUMNS, lines)
         self._stretch = token, self.last_position()
+
+    def _spell_entries(self, entries: Iterable[Entry], applied: bool) -> list[Any]:
+        return self._spell((*fields, int(applied)) for fields in map(_FIELDS, entries))
+
+    def spell_entries(self, entries: Sequence[Entry]) -> None:
+        """Make ready how these entries will be appended, if they are applied; without the database."""
+        for entry, line in zip(entries, self._spell_entries(entries, True), strict=True):
+            entry.line = line
 
     def _go_on(self) -> str:
         """Return what names the stretch of the log that is written now: begin one, unless the last is of this
@@ -331,13 +337,16 @@ class LogStore(AliasStore):
         )
         self.execute(f"DELETE FROM {self.prefix}stretch WHERE begins_after < %s", (rows[0][0] or 0,))
 
-    def append_first(self, entries: Sequence[Entry]) -> None:
-        """Append the first entries of living rows, and keep what is known of the rows by them alone."""
+    def append_first(self, entries: Sequence[Entry], seen: Sequence[int] | None = None) -> None:
+        """Append the first entries of living rows, and keep what is known of the rows by them alone;
+        ``seen``: the hashes of their names, where they are known."""
+        if seen is None:
+            seen = [hash_name(entry.origin, entry.epoch, entry.number) for entry in entries]
         self.append_entries(entries, applied=True)
         self._load(
             "row_version",
             VERSION_COLUMNS,
-            [(e.table, e.key, e.stamp, e.origin, 1, hash_name(e.origin, e.epoch, e.number)) for e in entries],
+            [(e.table, e.key, e.stamp, e.origin, 1, now) for e, now in zip(entries, seen, strict=True)],
         )
 
     def append_next(self, entries: Sequence[Entry], seen: Sequence[int]) -> None:

@@ -148,11 +148,12 @@ class MemoryStore(SqlStore):
     def _among(self, expression: str, wanted: Collection[Any], type_: str) -> tuple[str, list[Any]]:
         return f"{expression} IN ({', '.join(['%s'] * len(wanted))})", list(wanted)
 
-    def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    def _spell(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
+        return list(rows)
+
+    def _load_lines(self, table: str, columns: Sequence[str], lines: Sequence[Any]) -> None:
         places = ", ".join(["%s"] * len(columns))
-        self.execute_many(
-            f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES ({places})", list(rows)
-        )
+        self.execute_many(f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES ({places})", lines)
 
     def _upsert(
         self, table: str, keys: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]

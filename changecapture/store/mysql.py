@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import compress
+from socket import socket
 from typing import Any
 
 import pymysql
@@ -17,6 +18,7 @@ from changecapture.config import DatabaseURL, refuse_options
 from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.change import Captured, Entry, Row, Version
 from changecapture.core.codec import KEY_LENGTH
+from changecapture.core.spare import Spare
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.dialect import mysql as dialect
@@ -34,7 +36,7 @@ from changecapture.store.literals import (
     write_records,
 )
 from changecapture.store.log import ENTRY_HEAD
-from changecapture.store.session import LOCK_SECONDS
+from changecapture.store.session import LOCK_SECONDS, is_ready
 from changecapture.store.sqlstore import SqlStore
 
 RIGHTS = "correct the URL, or grant it: changecapture doctor URL --role NAME, as an administrator, prints how"
@@ -63,6 +65,20 @@ DRIFT_ERRORS = (1054, 1146, 1305, 1360)
 RIGHT_ERRORS = (1044, 1045, 1049, 1142, 1143, 1227, 1370, 1419)
 
 
+class _Connection(pymysql.connections.Connection):
+    """A connection that uses its time."""
+
+    def __init__(self, spare: Spare, **options: Any) -> None:
+        self._spare = spare
+        self._sock: socket
+        super().__init__(**options)
+
+    def _read_query_result(self, unbuffered: bool = False) -> Any:
+        while self._spare and not is_ready(self._sock.fileno(), reads=True):
+            self._spare.step()
+        return super()._read_query_result(unbuffered)  # type: ignore[misc]
+
+
 class MySQLStore(SqlStore):
     """See interface.py."""
 
@@ -82,7 +98,8 @@ class MySQLStore(SqlStore):
         options: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
         options |= {name: int(text) if text.isdigit() else text for name, text in url.options}
         try:
-            connection = pymysql.connect(
+            connection = _Connection(
+                self.spare,
                 host=url.host,
                 port=url.port,
                 user=url.user or None,
@@ -210,11 +227,12 @@ class MySQLStore(SqlStore):
             return "FALSE", []
         return f"{expression} IN %s", [Many(wanted)]
 
-    def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    def _spell(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
+        return list(write_records(rows))
+
+    def _load_lines(self, table: str, columns: Sequence[str], lines: Sequence[Any]) -> None:
         try:
-            self._insert(
-                f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES", write_records(rows)
-            )
+            self._insert(f"INSERT INTO {self.prefix}{table} ({', '.join(columns)}) VALUES", lines)
         except DataError as error:
             if error.reason != "large":
                 raise

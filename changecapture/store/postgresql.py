@@ -8,16 +8,19 @@ from json import dumps
 from typing import Any
 
 import psycopg
+from psycopg.abc import RV, PQGen
+from psycopg.waiting import Wait
 
 from changecapture.catalogue import read_catalogue
 from changecapture.config import DatabaseURL, refuse_options
 from changecapture.core.catalogue import Catalogue, Engine
+from changecapture.core.spare import Spare
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.dialect import postgresql as dialect
 from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
-from changecapture.store.columns import Column, Spelled, is_constant, write_lines, write_objects
+from changecapture.store.columns import ROWS, Column, Spelled, is_constant, write_lines, write_objects
 from changecapture.store.log import VERSION_COLUMNS
-from changecapture.store.session import LOCK_SECONDS
+from changecapture.store.session import LOCK_SECONDS, is_ready
 from changecapture.store.sqlstore import SqlStore
 
 WRITERS_LOCK = 0x5A4A_4E43_4841_4E47
@@ -31,6 +34,29 @@ RIGHTS = "use the owner, or grant it: changecapture doctor URL --role NAME, as a
 CONNECT_SECONDS = 10
 LIMITS = "('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')"
 """Of time; not every version has each."""
+
+
+class _Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that uses its time."""
+
+    spare: Spare | None = None
+
+    def wait(self, gen: PQGen[RV], *rest: Any, **named: Any) -> RV:
+        """Wait as every connection does, once there is nothing else to do."""
+        return super().wait(gen if self.spare is None else self._use(gen, self.spare), *rest, **named)
+
+    def _use(self, gen: PQGen[RV], spare: Spare) -> PQGen[RV]:
+        """Go through what the driver waits for: each time the server is given time first."""
+        try:
+            awaited = next(gen)
+            while True:
+                reads, writes = bool(awaited & Wait.R), bool(awaited & Wait.W)
+                while spare and not is_ready(self.pgconn.socket, reads=reads, writes=writes):
+                    spare.step()
+                awaited = gen.send((yield awaited))
+        except StopIteration as end:
+            outcome: RV = end.value
+            return outcome
 
 
 class PostgresStore(SqlStore):
@@ -52,7 +78,7 @@ class PostgresStore(SqlStore):
         options = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "changecapture"}
         options.update(url.options)
         try:
-            connection = psycopg.connect(
+            connection = _Connection.connect(
                 host=url.host,
                 port=url.port,
                 user=url.user or None,
@@ -74,6 +100,7 @@ class PostgresStore(SqlStore):
         # left alone the planner sorts the whole changelog for each batch, and prepared plans stay bad.
         connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off")
         connection.prepare_threshold = None
+        connection.spare = self.spare
         return connection
 
     def _map_error(self, error: Exception) -> Exception:
@@ -153,18 +180,21 @@ class PostgresStore(SqlStore):
     def _among(self, expression: str, wanted: Collection[Any], type_: str) -> tuple[str, list[Any]]:
         return f"{expression} = ANY(%s::{type_}[])", [_array(wanted)]
 
-    def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        self._copy(f"{self.prefix}{table} ({', '.join(columns)})", list(zip(*rows, strict=True)))
+    def _spell(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
+        return _write_all(list(zip(*rows, strict=True)))
 
-    def _copy(self, target: str, columns: Sequence[Column]) -> None:
+    def _load_lines(self, table: str, columns: Sequence[str], lines: Sequence[Any]) -> None:
+        self._copy(f"{self.prefix}{table} ({', '.join(columns)})", lines)
+
+    def _copy(self, target: str, lines: Sequence[str]) -> None:
         """Raises DataError (value) when the database takes fewer rows than there are."""
-        if not columns:
+        if not lines:
             return
         with self.cursor() as cursor:
             with cursor.copy(f"COPY {target} FROM STDIN".encode()) as copy:
-                for lines in write_lines(columns, _spell, between="\t", around=("", "\n")):
-                    copy.write("".join(lines).encode())
-            _check_taken(cursor.rowcount, len(columns[0]))
+                for start in range(0, len(lines), ROWS):
+                    copy.write("".join(lines[start : start + ROWS]).encode())
+            _check_taken(cursor.rowcount, len(lines))
 
     def _upsert(
         self, table: str, keys: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]
@@ -239,7 +269,7 @@ class PostgresStore(SqlStore):
         constants = _constants(table)
         targets = ", ".join(self._quote(name) for name in (*names, *constants))
         ends = [[value] * len(columns[0]) for value in constants.values()]
-        self._copy(f"{self._quote(table.name)} ({targets})", [*columns, *ends])
+        self._copy(f"{self._quote(table.name)} ({targets})", _write_all([*columns, *ends]))
 
     def _insert_sql(self, table: SyncedTable, names: Sequence[str]) -> str:
         known = _columns(table)
@@ -285,6 +315,12 @@ class PostgresStore(SqlStore):
             (write_objects([*names, *places], [*columns, *locators]),),
         )
         _check_taken(taken, len(set(local_keys)))
+
+
+def _write_all(columns: Sequence[Column]) -> list[str]:
+    """Return rows that are given column by column as lines of COPY."""
+    parts = write_lines(columns, _spell, between="\t", around=("", "\n"))
+    return [line for lines in parts for line in lines]
 
 
 def _check_taken(taken: int, given: int) -> None:

@@ -5,12 +5,14 @@ the lock can be taken before the snapshot and given back after the commit.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import select
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from changecapture.config import DatabaseURL
 from changecapture.core.catalogue import Catalogue, Engine
+from changecapture.core.spare import Spare
 from changecapture.errors import ChangeCaptureError, RetryLater
 
 _BARE_PERCENT = re.compile("%(?!s)")
@@ -28,6 +30,8 @@ class Session:
     def __init__(self, url: DatabaseURL) -> None:
         """Connect; raise ConfigError or RetryLater."""
         self.url = url
+        self.spare = Spare()
+        """What is done while the database works."""
         self._lock_depth = 0
         self._open_transaction = False
         self._savepoints = 0
@@ -70,10 +74,6 @@ class Session:
 
     def _among(self, expression: str, wanted: Collection[Any], type_: str) -> tuple[str, list[Any]]:
         """Return a condition, and its parameters, that is true when the expression is in ``wanted``."""
-        raise NotImplementedError
-
-    def _load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Append many rows to a table of ours, the fastest way there is."""
         raise NotImplementedError
 
     def _check_answer(self, cursor: Any) -> None:
@@ -208,6 +208,13 @@ class Session:
             action()
         except ChangeCaptureError:
             self._open_transaction = False
+
+
+def is_ready(descriptor: int, *, reads: bool, writes: bool = False) -> bool:
+    """Return whether a socket can be read from, or written to, at once."""
+    poll = select.poll()
+    poll.register(descriptor, (select.POLLIN if reads else 0) | (select.POLLOUT if writes else 0))
+    return bool(poll.poll(0))
 
 
 def _template(sql: str, parameters: object) -> str:

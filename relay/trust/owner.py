@@ -32,8 +32,8 @@ def check_owner(directory: Path, site: Site, held: Vector) -> None:
         raise ConfigError(
             f"the key in {directory} is of site {former}, and this database is site {site.origin} now",
             why="site renew has made it a site of its own, and its original may have the same key",
-            mend=f"stop the relay, rename {directory} to {directory.name}.former, start the relay: it makes a "
-            "new key; then pair it anew: changecapture-relay pair",
+            mend=f"stop the relay, rename {directory} to {directory.name}.former, start the relay: it makes "
+            "a new key; then pair it anew: changecapture-relay pair",
         )
     write_private(path, json.dumps(owner).encode())
 

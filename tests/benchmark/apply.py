@@ -7,7 +7,6 @@ kind. Figures are medians of rounds: raw loading into an empty twin, in seconds,
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from statistics import median
 
 from changecapture.core.codec import Batch, decode_batch, encode_batch
@@ -15,7 +14,7 @@ from changecapture.memory import spare_collector
 from changecapture.publish import publish
 from changecapture.store import open_store
 from changecapture.store.interface import Store
-from changecapture.sync import Answer, answer, next_request, receive
+from changecapture.sync import Answer, PullRequest, answer, expect, follow_request, next_request, receive
 from relay.messages import read_payload, write_answer
 from tests.benchmark.application import Application
 from tests.benchmark.figure import Figure
@@ -72,11 +71,11 @@ def collect(left: Store, right: Store) -> Sequence[Answer]:
     """Publish what is captured, and return it as the batches that another site gets."""
     while publish(left):
         pass
-    request = next_request(right, left.read_site().origin)
+    request: PullRequest | None = next_request(right, left.read_site().origin)
     found: list[Answer] = []
-    while not found or not found[-1].last:
+    while request is not None:
         found.append(answer(left, request))
-        request = replace(request, epoch=found[-1].epoch, after=found[-1].position, end=found[-1].end)
+        request = follow_request(request, found[-1].payload)
     return found
 
 
@@ -84,8 +83,9 @@ def take(left: Store, right: Store, batches: Sequence[Answer]) -> float:
     """Return the seconds from payload to commit."""
     peer = left.read_site().origin
     before = time.monotonic()
-    for batch in batches:
-        receive(right, peer, batch.payload)
+    coming = [expect(right, batch.payload) for batch in batches]
+    for batch in coming:
+        receive(right, peer, batch)
     return time.monotonic() - before
 
 

@@ -29,7 +29,7 @@ BOUND_S = 60.0
 
 
 class Cloned:
-    """Site 0, its clone, and site 1 that both may call, and that calls site 0 where the clone is not called."""
+    """Site 0, its clone, and site 1, which both call and which calls only the former."""
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import pytest
 
 from changecapture.core.change import ALIVE, Entry, Row, Version
 from changecapture.core.merge import Cell, Conflict
+from changecapture.core.spare import Task
 from changecapture.core.table import SyncedTable
 from changecapture.core.vector import digest_vector, dump_vector
 from changecapture.errors import DataError, RetryLater
@@ -61,6 +62,23 @@ def local_key(store, key, name="parent"):
 
 class Undone(Exception):
     """What a test rolls a transaction back with."""
+
+
+# Spare time
+
+
+def test_spare_work_is_done_while_the_server_works(site):
+    done = []
+
+    def work():
+        for number in range(3):
+            done.append(number)
+            yield
+
+    site.store.spare.add(Task(work()))
+    nap = "SELECT pg_sleep(0.05)" if site.store.engine == "postgresql" else "SELECT SLEEP(0.05)"
+    site.store.query(nap)
+    assert done == [0, 1, 2]
 
 
 # Transactions

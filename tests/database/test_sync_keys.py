@@ -97,3 +97,15 @@ def test_r20_row_named_through_another_by_a_key_that_changed_is_gone_by_its_form
     assert_in_step(here, there)
     assert there.fetch(SHOWN)[0] == ("aa", "d", None, "v")
     assert there.parked() == {}
+
+
+def test_r20_rows_named_through_others_by_keys_that_were_swapped_live_on(chains):
+    here, there = chains
+    here.run("INSERT INTO detail VALUES (2, 'e'); INSERT INTO remark VALUES (2, 's')")
+    exchange(here, there)
+    for old, new in (("a", "between"), ("b", "a"), ("between", "b")):
+        here.run(f"UPDATE person SET uuid = '{new}' WHERE uuid = '{old}'")
+    exchange(here, there)
+    assert_in_step(here, there)
+    assert there.fetch(SHOWN) == here.fetch(SHOWN) == [("a", "e", "s", None), ("b", "d", "r", "v")]
+    assert there.parked() == {}

@@ -14,7 +14,8 @@ from tests.property.machine.families import FamilyMachine
 from tests.property.machine.lives import LivesMachine
 from tests.property.machine.people import PEOPLE, PROFILE, PeopleMachine
 from tests.property.machine.seeds import SeedsMachine
-from tests.support import family, seeds
+from tests.property.machine.statements import StatementsMachine
+from tests.support import family, seeds, statements
 from tests.support.databases import run_script
 from tests.support.memory import MemorySite
 from tests.support.sites import AnySite, Site
@@ -74,6 +75,10 @@ def test_sites_with_families_end_equal_in_memory():
     run_machine(FamilyMachine, memory_sites(family.TABLES, "generic"), examples=100, steps=30)
 
 
+def test_sites_whose_databases_do_more_than_is_written_end_equal_in_memory():
+    run_machine(StatementsMachine, memory_sites(statements.TABLES, "generic"), examples=60, steps=25)
+
+
 def test_sites_that_seed_the_same_end_equal_in_memory():
     run_machine(SeedsMachine, memory_sites(seeds.TABLES, seeds.PROFILE), examples=60, steps=30)
 
@@ -91,7 +96,11 @@ def test_sites_with_people_and_items_end_equal(real_sites, flagged):
 
 
 def test_sites_with_families_end_equal(real_sites):
-    run_machine(FamilyMachine, real_sites(family.TABLES, "generic"), examples=8, steps=20)
+    run_machine(FamilyMachine, real_sites(family.TABLES, "generic"), examples=4, steps=20)
+
+
+def test_sites_whose_databases_do_more_than_is_written_end_equal(real_sites):
+    run_machine(StatementsMachine, real_sites(statements.TABLES, "generic"), examples=4, steps=20)
 
 
 @pytest.mark.long
@@ -132,3 +141,13 @@ def test_sites_with_people_and_items_end_equal_for_a_long_time(real_sites, flagg
 @pytest.mark.long
 def test_sites_with_families_end_equal_for_a_long_time(real_sites):
     run_machine(FamilyMachine, real_sites(family.TABLES, "generic"), examples=150, steps=40)
+
+
+@pytest.mark.long
+def test_sites_whose_databases_do_more_than_is_written_end_equal_in_memory_for_a_long_time():
+    run_machine(StatementsMachine, memory_sites(statements.TABLES, "generic"), examples=3000, steps=50)
+
+
+@pytest.mark.long
+def test_sites_whose_databases_do_more_than_is_written_end_equal_for_a_long_time(real_sites):
+    run_machine(StatementsMachine, real_sites(statements.TABLES, "generic"), examples=150, steps=40)

@@ -248,6 +248,9 @@ class FakeConnection:
             self.site.taken += len(content["entries"])
         return Received(len(new), len(new), 0, content["last"], len(content["entries"]), len(new))
 
+    def expect(self, payload: bytes) -> None:
+        pass
+
     def compact(self, keep: int) -> Step | None:
         self.site.check()
         return None

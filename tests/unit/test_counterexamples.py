@@ -779,6 +779,29 @@ def test_r20_row_named_by_a_changed_key_that_is_deleted_as_well_is_gone_everywhe
         assert site.parked() == {}
 
 
+def test_r20_row_whose_name_another_or_itself_had_before_in_the_pass_lives_on(families):
+    """Two parents swap their keys, a third gets its own back: what they name is left behind by no name that
+    a row has now."""
+    a, b, *_ = families
+    for key in "pqr":
+        a.family.add_parent(key)
+    a.family.add_child("k", "p")
+    for key in "pqr":
+        a.family.add_link(key, "k", f"of {key}")
+    meet(a, b)
+    renames = (("p", "between"), ("q", "p"), ("between", "q"), ("r", "between"), ("between", "r"))
+    for old, new in renames:
+        a.family("UPDATE parent SET uuid = %s WHERE uuid = %s", new, old)
+    meet(a, b)
+    linked = "SELECT p.uuid, l.note FROM link l JOIN parent p ON p.id = l.parent_id ORDER BY 1"
+    for site in (a, b):
+        assert site.family.rows(linked) == [("p", "of q"), ("q", "of p"), ("r", "of r")]
+        assert site.parked() == {}
+        assert site.fetch("SELECT count(*) FROM {p}row_version WHERE table_name = 'link' AND alive = 1") == [
+            (3,)
+        ]
+
+
 def test_r20_key_that_changed_before_it_was_published_is_read_late(families):
     a, b, *_ = families
     a.family.add_parent("p", "Ana")

@@ -87,6 +87,7 @@ class ScriptedDatabase:
         self.connection = site.open()
         self.fails: Exception | None = None
         self.receiving: list[Any] = []
+        self.expected: list[bytes] = []
         self.met: list[tuple[str, int]] = []
         self.copies: list[str] = []
 
@@ -103,6 +104,9 @@ class ScriptedDatabase:
 
     async def next_request(self, peer: str, terms: Terms) -> Any:
         return self.connection.next_request(peer)
+
+    def expect(self, payload: bytes) -> None:
+        self.expected.append(payload)
 
     async def receive(self, peer: str, payload: bytes, terms: Terms) -> Received:
         self.receiving.append(payload)
@@ -377,6 +381,7 @@ def test_next_payload_is_asked_for_while_one_is_received():
     assert f.other.calls == ["hello", "pull", "pull"]
     coming.callback(pages[1])
     assert database.receiving == [pages[0]], "one payload at a time is received"
+    assert database.expected == [pages[1]], "the next is read meanwhile"
     f.other.outcomes["pull"] = [pages[2]]
     database.outcomes[0].callback(Received(10, 10, 0, False))
     assert database.receiving == pages[:2]

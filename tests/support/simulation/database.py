@@ -70,6 +70,10 @@ class SimWorker:
             self._idle = written, outcome
         return succeed(outcome)
 
+    def tell(self, act: Callable[[DatabaseConnection], None]) -> None:
+        """Let the connection know something at once."""
+        act(self._connection)
+
     async def _work(self, job: Callable[[DatabaseConnection], T]) -> T:
         world = self._host.world
         await pause(world.clock, world.rng.uniform(0.0, LONGEST_JOB_S))

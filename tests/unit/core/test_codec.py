@@ -29,7 +29,7 @@ column_values = (
     | st.builds(lambda text: {"base64": text}, any_text)
     | st.lists(any_text, max_size=2)
 )
-columns = st.dictionaries(any_text, column_values, max_size=4)
+columns = st.dictionaries(any_text.filter(lambda name: name[:1] != "@"), column_values, max_size=4)
 vectors = st.dictionaries(st.tuples(words, numbers, words), numbers, max_size=3)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
