@@ -69,7 +69,7 @@ def check_table(place: str, types: Mapping[str, type], table: Any) -> Mapping[st
         # Not isinstance: true is an int.
         if type(value) is not wanted:
             raise ConfigError(f"{place} {setting} must be {SPELLED[wanted]}")
-        if wanted is str and "\0" in value:
+        if isinstance(value, str) and "\0" in value:
             raise ConfigError(f"{place} {setting} holds a NUL character", mend="take it out")
     return table
 

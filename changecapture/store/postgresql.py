@@ -32,7 +32,10 @@ ROW_WAIT_MS = 200
 DIRECT_TYPES = ("character", "numeric", "timestamp", "time", "interval", "bit")
 RIGHTS = "use the owner, or grant it: changecapture doctor URL --role NAME, as an administrator, prints how"
 CONNECT_SECONDS = 10
-LIMITS = "('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')"
+LIMITS = (
+    "('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout', "
+    "'idle_session_timeout')"
+)
 """Of time; not every version has each."""
 
 
