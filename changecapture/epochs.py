@@ -18,16 +18,16 @@ CHANCE = 2**32
 
 def begin_epoch(store: Store, rng: Random | None = None) -> int:
     """Give names in a new epoch from now on; return it. The writers' lock must be held."""
-    epoch = new_epoch(store, rng)
-    store.begin_epoch(store.read_site().origin, epoch)
+    origin = store.read_site().origin
+    epoch = new_epoch(store, origin, rng)
+    store.begin_epoch(origin, epoch)
     return epoch
 
 
-def new_epoch(store: Store, rng: Random | None = None) -> int:
-    """Return an epoch of this site that no life of it has had."""
-    site = store.read_site()
-    known = [epoch for origin, epoch, _ in store.read_vector() if origin == site.origin]
-    return max(site.epoch, *known, 1) + 1 + (rng or SystemRandom()).randrange(CHANCE)
+def new_epoch(store: Store, origin: str, rng: Random | None = None) -> int:
+    """Return an epoch of an origin, this site or what it was a copy of, that no life of it has had."""
+    known = [c[1] for c in store.read_vector() if c[0] == origin]
+    return max(store.read_site().epoch, *known, 1) + 1 + (rng or SystemRandom()).randrange(CHANCE)
 
 
 def renew(store: Store, origin: str | None = None) -> str:

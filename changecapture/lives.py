@@ -13,7 +13,7 @@ taken back: who holds the old entries as well sees the same values with the same
 anew is noted (``contested``), so that it happens once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from random import Random
@@ -189,11 +189,21 @@ def _add_seen(store: Store, entries: Iterable[Entry]) -> None:
 def claim_target(store: Store, target: Vector) -> None:
     """Raise the vector to the target of a pull; of former epochs of this site that came back with it, to all
     that is held: what they mean here is claimed again."""
-    site, held = store.read_site(), store.read_vector()
+    held = store.read_vector()
     store.write_vector(target)
-    own = {c[1] for c, n in target.items() if c[0] == site.origin and n > held.get(c, 0)}
-    for epoch in own - {site.epoch}:
-        store.claim_epoch(site.origin, epoch)
+    raised = {c[:2] for c, n in target.items() if n > held.get(c, 0)}
+    for origin, epoch in _find_former(store, raised):
+        store.claim_epoch(origin, epoch)
+
+
+def _find_former(store: Store, epochs: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+    """Return those (origin, epoch) in which this database gave names that it gives no more: former epochs of
+    this site, and those of the site that it was a copy of in which names were given twice."""
+    if not epochs:
+        return set()
+    site, contested = store.read_site(), store.read_contested_epochs()
+    former = {pair for pair in epochs if pair[0] == site.origin or pair in contested}
+    return former - {(site.origin, site.epoch)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,12 +216,12 @@ class Renamed:
 
 
 def rename_contested(store: Store, batch: Batch, rng: Random | None = None) -> Renamed:
-    """Give entries that mean something else under their names here, names of this site, new names.
+    """Give entries that mean something else under their names here, names of this database, new names.
 
     What was given a new name before is left out. The writers' lock must be held.
     """
-    site = store.read_site()
-    ours = [e for e in batch.entries if e.origin == site.origin and e.epoch != site.epoch]
+    former = _find_former(store, {(e.origin, e.epoch) for e in batch.entries})
+    ours = [e for e in batch.entries if (e.origin, e.epoch) in former]
     known = store.find_names({(e.origin, e.epoch, e.number) for e in ours}) if ours else set()
     there = {name: digest_entry(entry) for name, entry in store.read_named(known).items()}
     anew: list[Entry] = []
@@ -224,7 +234,11 @@ def rename_contested(store: Store, batch: Batch, rng: Random | None = None) -> R
                 anew.append(entry)
     if not dropped:
         return Renamed(batch, {}, {})
-    named, contexts = _name_apart(store, site.origin, anew, batch, rng)
+    named: list[Entry] = []
+    contexts: dict[PassName, Vector] = {}
+    for origin in sorted({entry.origin for entry in anew}):
+        more = _name_apart(store, origin, [e for e in anew if e.origin == origin], batch, rng)
+        named, contexts = named + more[0], contexts | more[1]
     digests = {name: digest_vector(context) for name, context in contexts.items()}
     kept = [entry for entry in batch.entries if id(entry) not in dropped]
     entire = replace(
@@ -241,11 +255,9 @@ def _name_apart(
     store: Store, origin: str, entries: Sequence[Entry], batch: Batch, rng: Random | None
 ) -> tuple[list[Entry], dict[PassName, Vector]]:
     """Give entries names in an epoch of their own: the life that wrote them has seen none of this one."""
-    if not entries:
-        return [], {}
     vector = store.read_vector()
     epochs = {entry.epoch for entry in entries}
     prefix = {c: n for c, n in vector.items() if c[0] == origin and c[1] in epochs}
     contexts = {name: batch.contexts[digest] for name, digest in batch.passes.items()}
     ordered = sorted(entries, key=lambda e: (e.epoch, e.number))
-    return _rename(ordered, contexts, prefix, new_epoch(store, rng), 0, 0)
+    return _rename(ordered, contexts, prefix, new_epoch(store, origin, rng), 0, 0)

@@ -85,8 +85,8 @@ MUTATIONS = (
     Mutation(
         "what was replaced knowingly is older",
         MERGE,
-        "            if any(\n",
-        "            if False and any(\n",
+        "            if _is_replaced(lost.entry, cells, latest, contexts):",
+        "            if False:",
     ),
     Mutation("R9: the fast path asks what was seen", MERGE, "entry.base_seen != seen or ", ""),
     Mutation("the fast path asks the stamp", MERGE, " or entry.stamp <= stamp", ""),

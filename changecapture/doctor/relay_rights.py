@@ -69,6 +69,7 @@ def list_relay_rights(subject: Subject) -> list[Right]:
     own = {f"{store.prefix}{name}": rights for name, rights in OWN.items()}
     own[f"{store.prefix}{DIALECTS[store.engine].VERSION_TABLE}"] = ("SELECT",)
     if store.engine == "mysql":
+        own["changecapture"] = ("SELECT",)  # whether a dump is being put back
         own = {f"{schema}.{quote(name)}": rights for name, rights in own.items()}
     found = [Right("USAGE", "SCHEMA", name) for name in ("changecapture", schema)]
     if store.engine == "mysql":

@@ -79,8 +79,11 @@ def _begin(item: Captured) -> str:
 
 
 def _is_refused(item: Captured, later: Captured | None, standing: Collection[tuple[int, str]]) -> bool:
-    """Return whether a row has kept its key: the next that happened to it found it there, or it stands."""
-    if later is not None:
-        return _begin(later) == item.old_key and later.operation not in (INSERT, BACKFILL)
+    """Return whether a row has kept its key: the next that happened to it found it there, or it stands.
+
+    Not where one stands under the new key: what happened at the old one may be another's, that came there.
+    """
     here, there = ((item.table_id, key) in standing for key in (item.old_key, item.key))
-    return here and not there
+    if there or later is None:
+        return here and not there
+    return _begin(later) == item.old_key and later.operation not in (INSERT, BACKFILL)

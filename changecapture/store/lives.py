@@ -87,6 +87,11 @@ class LifeStore(JournalStore):
         )
         return {(int(number), str(digest)) for number, digest in rows}
 
+    def read_contested_epochs(self) -> set[tuple[str, int]]:
+        """Return (origin, epoch) of names that were given twice by this database."""
+        rows = self.query(f"SELECT DISTINCT origin, epoch FROM {self.prefix}contested")
+        return {(str(origin), int(epoch)) for origin, epoch in rows}
+
     def write_contested(self, digests: Mapping[PassName, str]) -> None:
         """Note what was published anew."""
         rows = [(*name, digest) for name, digest in digests.items()]

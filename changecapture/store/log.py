@@ -93,7 +93,8 @@ class LogStore(AliasStore):
 
     def read_vector(self) -> dict[Component, int]:
         """Return what this site holds."""
-        rows = self.query(f"SELECT origin, epoch, scope, number FROM {self.prefix}vector")
+        # One that came down to nothing (lower_vector) says nothing.
+        rows = self.query(f"SELECT origin, epoch, scope, number FROM {self.prefix}vector WHERE number > 0")
         return {(origin, epoch, scope): number for origin, epoch, scope, number in rows}
 
     def write_vector(self, raised: Vector) -> None:

@@ -63,6 +63,8 @@ BUSY_ERRORS = (1205, 1213, 3572, 1969, 3024)
 GONE_ERRORS = (1053, 2003, 2006, 2013, 2055, 1040, 1203, 1927, 0)
 DRIFT_ERRORS = (1054, 1146, 1305, 1360)
 RIGHT_ERRORS = (1044, 1045, 1049, 1142, 1143, 1227, 1370, 1419)
+WHOLE = "SELECT `state` FROM changecapture"
+"""Asked in every transaction: see ``_check_whole``."""
 
 
 class _Connection(pymysql.connections.Connection):
@@ -212,12 +214,26 @@ class MySQLStore(SqlStore):
     def _begin_snapshot(self) -> None:
         self.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         self.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        self._check_whole()
 
     def _begin_applying(self) -> None:
         self._found_places: dict[str, tuple[str, dict[str, str]]] = {}
         wait = 0 if self.mariadb else 1
         self.execute(f"SET @changecapture_applying = 1, SESSION innodb_lock_wait_timeout = {wait}")
         self.execute("START TRANSACTION")
+        self._check_whole()
+
+    def _check_whole(self) -> None:
+        """Raise RetryLater while a dump is being put back (triggers/mysql/schema.sql).
+
+        One that begins now waits for the end of the transaction before it comes to any table of ours.
+        """
+        if self.query(WHOLE) != [("whole",)]:
+            raise RetryLater(
+                "a backup is being put back",
+                why="the view changecapture, which a dump brings last, is not there yet",
+                mend="nothing while that goes on; else: changecapture install URL",
+            )
 
     def _end_applying(self) -> None:
         self.execute(f"SET @changecapture_applying = NULL, SESSION innodb_lock_wait_timeout = {WAIT_SECONDS}")

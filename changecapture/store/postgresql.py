@@ -117,7 +117,7 @@ class PostgresStore(SqlStore):
         if state[:2] in ("42", "3F") and "function" in (error.diag.context or ""):
             # Ours do nothing while we apply: a trigger of the application lacks something.
             return DataError("a trigger of the application fails", reason="value", why=text)
-        if state in ("42P01", "42703", "3F000", "42883"):
+        if state in ("42P01", "42P10", "42703", "3F000", "42883"):
             mend = "run: changecapture install URL"
             return DriftError("the database is not as installed", why=text, mend=mend)
         if state == "42501" and "row-level security" in text:

@@ -386,6 +386,19 @@ def test_key_that_update_ignore_did_not_write_changes_nothing_anywhere(new_site,
     assert_in_step(here, there)
 
 
+def test_key_that_was_written_is_not_taken_back_for_what_another_did_at_the_former_one(new_site):
+    """Keys move on by one, and the row that came to a key is written there: the one that left has left."""
+    here, there = new_site("mariadb", "family"), new_site("postgresql", "family")
+    here.family("INSERT INTO word (text, note) VALUES ('w1', 'one'), ('w2', 'two')")
+    exchange(here, there)
+    moved = "CASE text WHEN 'w2' THEN 'w3' ELSE 'w2' END"
+    here.family(f"UPDATE word SET text = {moved} ORDER BY text DESC")
+    here.family("UPDATE word SET note = 'written' WHERE text = 'w2'")
+    exchange(here, there)
+    assert there.family.rows("SELECT text, note FROM word ORDER BY 1") == [("w2", "written"), ("w3", "two")]
+    assert_in_step(here, there)
+
+
 def test_delete_that_is_refused_announces_nothing(estates):
     estates.do("INSERT INTO lease (id, uuid, camp_id) VALUES (1, 'lease 1', 1)")
     estates.exchange()

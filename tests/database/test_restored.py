@@ -1,19 +1,22 @@
 """A backup of the whole database, by the server's own program, comes back with capture working."""
 
 import re
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pymysql
 import pytest
 
-from tests.support import estate
-from tests.support.backups import dump
+from changecapture.errors import ChangeCaptureError
+from tests.support import estate, family
+from tests.support.backups import clear, dump
 from tests.support.commands import run_command
-from tests.support.databases import fetch, name_of, run_script
+from tests.support.databases import dialect_of, fetch, name_of, run_script
 from tests.support.dumps import dump_installation, run_script_file
 from tests.support.family import Family
 from tests.support.servers import MariaDBServer
 from tests.support.sites import Site, assert_in_step, exchange
+
+KINDS = {"postgresql": "postgresql", "mysql": "mariadb"}
 
 
 def write(url):
@@ -65,6 +68,39 @@ def test_database_that_is_restored_in_its_place_captures_and_ships_what_was_wait
         assert_in_step(site, peer)
         assert peer.fetch("SELECT count(*) FROM camp WHERE title = 'late'") == [(0,)]
         assert ("bb", "B") in peer.fetch("SELECT * FROM zone")
+
+
+def test_nothing_is_lost_of_what_arrives_while_a_dump_is_being_put_back(server, new_tables):
+    """The relay goes on meanwhile: nothing is read or written before all is there."""
+    kind = KINDS[server.dialect]
+    home, peer = new_tables(kind, family.script(kind)), new_tables("postgresql", family.script("postgresql"))
+    home.family("INSERT INTO word (text, note) VALUES ('old', '')")
+    exchange(home, peer)
+    backup = dump(home.url)
+    peer.family("INSERT INTO word (text, note) VALUES ('since', '')")
+    exchange(home, peer)
+    home.close()
+    clear(home.url)
+    arrived: list[int] = []
+    for number, part in enumerate(parts_of(home.url, backup)):
+        run_script_file(home.url, part)
+        peer.family("INSERT INTO word (text, note) VALUES (%s, '')", f"part {number}")
+        with suppress(ChangeCaptureError):
+            exchange(home, peer)
+            arrived.append(number)
+        home.close()
+    assert arrived == [number], "only when all is there"
+    assert_in_step(home, peer, whole=False)
+    assert len(home.family.rows("SELECT text FROM word")) == number + 3
+
+
+def parts_of(url, backup):
+    """Return a dump as scripts that run one after the other, some tables in each."""
+    begins = "Data for Name: " if dialect_of(url) == "postgresql" else "Table structure for table "
+    backup = re.sub(r"(?m)^\\(un)?restrict .*\n", "", backup)
+    first, *tables = re.split(rf"(?m)^--\n(?=-- {begins})", backup)
+    settings = first.partition("\n--\n-- Name: ")[0] if begins.startswith("Data") else first
+    return [first, *(settings + "".join(tables[n : n + 5]) for n in range(0, len(tables), 5))]
 
 
 def test_database_that_is_restored_under_another_name_is_made_whole_by_doctor(filled, server, new_database):

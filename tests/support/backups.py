@@ -75,10 +75,15 @@ def put_back(site: AnySite, backup: Any) -> None:
         return
     assert isinstance(site, Site)
     site.close()
-    if dialect_of(site.url) == "postgresql":
-        run_script(site.url, "DROP SCHEMA changecapture CASCADE; DROP SCHEMA public CASCADE")
-        run_script(site.url, "CREATE SCHEMA public")
+    clear(site.url)
     run_script_file(site.url, backup)
+
+
+def clear(url: str) -> None:
+    """Make room for a backup: PostgreSQL's drops nothing."""
+    if dialect_of(url) == "postgresql":
+        run_script(url, "DROP SCHEMA changecapture CASCADE; DROP SCHEMA public CASCADE")
+        run_script(url, "CREATE SCHEMA public")
 
 
 def reread(memo: Any) -> Memo:

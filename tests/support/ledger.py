@@ -89,7 +89,7 @@ class Ledger:
         anywhere: set[Lost] = set().union(*kept)
         for site in sites:
             names = _read_names(site, "1 = 1")
-            assert names <= self.made.keys(), "entries that no application wrote"
+            assert names <= self.made.keys(), f"entries that no application wrote: {names - self.made.keys()}"
             assert not whole or names == self.made.keys(), "entries that are lost"
             self._take_stamps(site)
         self._lower_given_up(sites)

@@ -17,7 +17,10 @@ from changecapture.compact import compact
 from changecapture.core.change import ALIVE, Row
 from changecapture.core.clock import LATEST_STAMP
 from changecapture.core.scopes import Scopes, Terms
+from changecapture.epochs import renew
 from changecapture.errors import PeerError, RetryLater
+from changecapture.greeting import greet
+from changecapture.greeting import meet as meet_greeting
 from changecapture.lives import heal, sample_entries
 from changecapture.publish import publish
 from changecapture.publish.home import LARGEST_ROW
@@ -394,6 +397,43 @@ def test_r10_pass_that_was_published_again_with_one_change_in_its_midst_is_told_
     send(a, b)
     meet(a, b)
     assert items(a) == items(b) == {**dict.fromkeys("iklm", "waits"), "j": "second life"}
+
+
+def test_r10_copy_that_healed_and_was_renewed_still_gets_what_its_contested_names_mean_elsewhere(people):
+    """What waits is published in both lives, and the original had changed one row before; the copy is made a
+    site of its own before it has pulled what the names mean to others. Those lie too far back to be sampled
+    when it meets the original, which would else publish them anew."""
+    a, b, c, _ = people
+    for code in "ij":
+        a.family("INSERT INTO item (code, a) VALUES (%s, 'waits')", code)
+    put_back(c, a.store.dump(), None)
+    write_item(a, "changed at home", "j")
+    a.family("DELETE FROM item WHERE code = 'i'")
+    write_item(a, "home", "h")
+    for number in range(300):
+        a.family("INSERT INTO item (code, a) VALUES (%s, 'later')", str(number))
+    send(a, b)
+    write_item(c, "copy", "k")
+    meet_greeting(c.store, greet(b.store, "a"))
+    renew(c.store, "c")
+    meet(a, b, c)
+    assert items(a) == items(b) == items(c)
+    assert {"j": "changed at home", "h": "home", "k": "copy"}.items() <= items(c).items()
+
+
+def test_r10_names_that_nobody_has_any_more_are_claimed_no_more(people):
+    """b had the first change in another sense, and is lost: a says nothing of that epoch, like everyone."""
+    a, b, c, _ = people
+    backup = a.store.dump()
+    write_item(a, "first life")
+    send(a, b)
+    put_back(a, backup, None)
+    write_item(a, "second life", "j")
+    meet_greeting(a.store, greet(b.store, "a"))
+    b.clean()
+    meet(a, b, c)
+    assert items(a) == items(b) == items(c) == {"j": "second life"}
+    assert a.store.read_vector() == b.store.read_vector() == c.store.read_vector()
 
 
 def test_r10_log_that_was_put_back_and_filled_again_is_not_taken_for_the_one_it_was(people):

@@ -65,6 +65,10 @@ FROZEN = {
     "0009/mysql.up.sql": "206c8f278fba3ec51e384443a3273c449ca2144460bcf9ff1fc18e938e4300c2",
     "0009/postgresql.down.sql": "5cf77cced0e530a591ddc3a40044b2e7113871cfa882048164f8a9add56f3f61",
     "0009/postgresql.up.sql": "3793d87db602dde9fa0166cc23c0f2b5fd5f5110a6ff55a01029aff5622b2ac9",
+    "0010/mysql.down.sql": "c1c1368ef30ea85fccd5045e18ddd25ddaa3e13bc4ab1574a2d41264b91c70e0",
+    "0010/mysql.up.sql": "e4a4249fa7a45c85cc46b7b315e1c346696517e392a8dfd6de72b47e016dcf84",
+    "0010/postgresql.down.sql": "9f865b6668445c618ea7897ab41d57623b27dc2fbd9b7cd0ed7ca6c34bf70e88",
+    "0010/postgresql.up.sql": "723e6fb9771f88e907a5635beed212be7fc1ab1ee689e7e013ec057d844d14d1",
 }
 GOLDEN_TABLES = {"pr_person": 1, "gis_location": 2, "pr_pentity": 3}
 

@@ -19,7 +19,7 @@ VERBS = {
     rf"UPDATE {TABLE}": {"UPDATE"},
     rf"DELETE FROM {TABLE}": {"DELETE"},
     rf"STRAIGHT_JOIN {TABLE} AS c": {"DELETE"},
-    r'_load\(\s*"(\w+)"': {"INSERT"},
+    r'_load(?:_lines)?\(\s*"(\w+)"': {"INSERT"},
     r'_upsert\(\s*"(\w+)"': {"INSERT", "UPDATE"},
 }
 

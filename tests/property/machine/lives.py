@@ -7,7 +7,8 @@ from hypothesis.stateful import rule
 
 from changecapture.epochs import renew
 from changecapture.errors import PeerError
-from tests.property.machine.base import places
+from changecapture.greeting import greet, meet
+from tests.property.machine.base import COUNT, places
 from tests.property.machine.people import PeopleMachine
 from tests.support.backups import back_up, put_back
 from tests.support.ledger import LogLedger
@@ -40,9 +41,10 @@ class LivesMachine(PeopleMachine):
             self.replace(place, backup, upgraded, memo)
             self.restored.add(place)
 
-    @rule(source=places, to=places)
-    def clone(self, source, to):
-        """A site is lost, and set up anew from a copy of another, which is made a site of its own.
+    @rule(source=places, to=places, lived=st.booleans())
+    def clone(self, source, to, lived):
+        """A site is lost, and set up anew from a copy of another, which is made a site of its own; ``lived``:
+        after it has published under the name of the other, and a third has told it that it should not.
 
         Not one that gave names in two lives: nobody could tell any more what it meant by them.
         """
@@ -50,6 +52,11 @@ class LivesMachine(PeopleMachine):
         if source != to and to not in self.restored and left.store.engine == right.store.engine:
             self.copies += 1
             self.replace(to, back_up(left), source in self.upgraded, KeptMemo())
+            if lived:
+                self.write_item(to, "i1", "a", f"copy {self.copies}")
+                self.publish(to)
+                third = self.sites[COUNT - source - to]
+                meet(right.store, greet(third.store, left.origin))
             renew(right.store, f"copy{self.copies}")
             self.backups.pop(to, None)
 

@@ -5,6 +5,7 @@ the merge concludes from contexts can be compared with what was so. Domains are 
 """
 
 from dataclasses import dataclass, field
+from time import process_time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -251,6 +252,21 @@ def test_no_concurrent_loser_goes_unrecorded_whatever_the_batches(history, data)
     everything = frozenset(e.name for e in held)
     at_once = find_conflicts(held, everything, history.contexts)
     assert {(c.column, c.lost.entry.name) for c in at_once} <= recorded
+
+
+def test_row_that_was_written_thousands_of_times_is_merged_in_a_time_that_grows_as_its_entries_do():
+    """Each of them asked each other took a minute, in which the row was locked for its application."""
+    text = '{"@alive":true,"x":%d,"y":%d}'
+    often = [Entry("a", 1, n, n, n, 0, SCOPE, "t", "k", text % (n, n)) for n in range(1, 3001)]
+    once = Entry("b", 1, 1, 1, 3001, 0, SCOPE, "t", "k", text % (0, 0))
+    contexts = {("a", 1, n): {} for n in range(1, 3001)} | {("b", 1, 1): {("a", 1, SCOPE): 1}}
+    began = process_time()
+    decision = settle(None, [*often, once], frozenset([once.name]), contexts)
+    assert process_time() - began < 5
+    assert {(c.column, c.lost.entry.name) for c in decision.conflicts} == {
+        ("x", often[-1].name),
+        ("y", often[-1].name),
+    }
 
 
 def two_sites():

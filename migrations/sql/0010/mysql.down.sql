@@ -1,0 +1,4 @@
+-- Takes away what mysql.up.sql made.
+
+-- statement: whole
+DROP VIEW IF EXISTS changecapture

@@ -1,0 +1,1 @@
+-- Nothing: its dumps make our keys last, and until then nothing can be written.
