@@ -65,7 +65,8 @@ class PullRequest:
     another ``mark``, the name of the stretch of its log in which the last pull ended. ``end`` is 0 to begin
     a pull. ``limit`` and ``size`` bound the answer: entries, and characters of their columns (one entry may
     have more). ``scopes``: the only ones that are asked for, and that the positions hold for. ``heard``: what
-    the receiver knows that the sender holds, and waits for from others (``Answer.offer``).
+    the receiver knows that the sender holds, and waits for from others (``Answer.offer``). ``run``: of the
+    program that asks (``relay.runs``).
     """
 
     site: str
@@ -79,6 +80,7 @@ class PullRequest:
     mark: str = ""
     scopes: str = ""
     heard: str = "{}"
+    run: str = ""
 
     def to_json(self) -> str:
         """Return JSON text; ``from_json`` is its inverse."""

@@ -301,6 +301,15 @@ class MySQLStore(SqlStore):
         )
         return dict(_read_version(text) for (text,) in self._of_rows(select, rows))
 
+    def _packed(self, columns: Sequence[str]) -> str:
+        """Return columns as one text: see read_entries."""
+        return f"CONCAT_WS('\\0', {', '.join(columns)})"
+
+    def _unpack(self, row: Sequence[Any]) -> Sequence[Any]:
+        """Return the values of columns that were selected as one text."""
+        text: str = row[0]
+        return text.split("\0")
+
     def _select_keys(
         self, statement: str, names: tuple[str, str], table: str, keys: Sequence[str]
     ) -> tuple[str, list[Any]]:
