@@ -40,6 +40,8 @@ FIRST_REOPEN_S = 0.5
 LONGEST_REOPEN_S = 15.0
 STOP_S = 10.0
 """How long a stop waits for the job that runs; what it leaves undone the database rolls back."""
+REPEATED = ("publish", "receive", "retry")
+"""Verbs that are tried again until they succeed: what keeps one of them from it is over when it does."""
 AGAIN_S = 3600.0
 """What a person should know of others is said again after so long, when it still holds."""
 
@@ -185,7 +187,7 @@ class Database:
         self._said: dict[str, float] = {}
         self._told = ""
         self._refused = ""
-        """Which verb the database would not write for; "" when it writes."""
+        """Which verb the database cannot do now, though it does others; "" when it can."""
 
     @property
     def away(self) -> str:
@@ -302,6 +304,8 @@ class Database:
         except RetryLater as error:
             raise DatabaseAway(str(error)) from error
         except ChangeCaptureError as error:
+            if verb in REPEATED:
+                self._refused = verb
             self._tell("warning", f"the database: {error}")
             raise DatabaseAway(str(error)) from error
         except Exception as error:
