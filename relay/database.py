@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from changecapture.compact import Step
 from changecapture.core.scopes import Scopes, Terms
 from changecapture.core.vector import Vector
-from changecapture.errors import ChangeCaptureError, DriftError, PeerError, RetryLater, Unwritable
+from changecapture.errors import ChangeCaptureError, PeerError, RetryLater, Unwritable
 from changecapture.greeting import Greeting, Measured
 from changecapture.status import Status
 from changecapture.store.records import Instance
@@ -40,6 +40,8 @@ FIRST_REOPEN_S = 0.5
 LONGEST_REOPEN_S = 15.0
 STOP_S = 10.0
 """How long a stop waits for the job that runs; what it leaves undone the database rolls back."""
+REPEATED = ("publish", "receive", "retry")
+"""Verbs that are tried again until they succeed: what keeps one of them from it is over when it does."""
 AGAIN_S = 3600.0
 """What a person should know of others is said again after so long, when it still holds."""
 
@@ -184,8 +186,8 @@ class Database:
         self._log = log
         self._said: dict[str, float] = {}
         self._told = ""
-        self._refused, self._drifted = "", False
-        """Which verb the database failed in: only its success says that all is well again; "" for any."""
+        self._refused = ""
+        """Which verb the database cannot do now, though it does others; "" when it can."""
 
     @property
     def away(self) -> str:
@@ -237,10 +239,7 @@ class Database:
 
     async def look_for_drift(self) -> str:
         """See Connection.look_for_drift."""
-        drift = await self._do("look_for_drift", self._reader.call(lambda c: c.look_for_drift()))
-        if not drift and self._drifted:
-            self._refused, self._drifted = "", False
-        return drift
+        return await self._do("look_for_drift", self._reader.call(lambda c: c.look_for_drift()))
 
     async def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """See Connection.next_request."""
@@ -304,11 +303,9 @@ class Database:
             raise
         except RetryLater as error:
             raise DatabaseAway(str(error)) from error
-        except DriftError as error:
-            self._refused, self._drifted = verb, True
-            self._tell("warning", f"the database: {error}", error.what)
-            raise DatabaseAway(str(error)) from error
         except ChangeCaptureError as error:
+            if verb in REPEATED:
+                self._refused = verb
             self._tell("warning", f"the database: {error}")
             raise DatabaseAway(str(error)) from error
         except Exception as error:

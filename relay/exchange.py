@@ -13,11 +13,10 @@ from typing import Any, Protocol
 
 from changecapture import clients, publish, sync
 from changecapture.apply import retry
+from changecapture.coming import Coming
 from changecapture.compact import Step, compact
 from changecapture.config import DatabaseURL, parse_url
-from changecapture.core.codec import Batch
 from changecapture.core.scopes import Scopes, Terms
-from changecapture.core.spare import Task
 from changecapture.core.vector import Vector, dump_vector, load_vector
 from changecapture.drift import describe_drift
 from changecapture.errors import ChangeCaptureError, ConfigError, NotInstalled
@@ -164,7 +163,7 @@ class DatabaseConnection:
         self._prune_at = 0
         self._last_told = (0, 0)
         self._steps: Iterator[Step] | None = None
-        self._expected: dict[bytes, Task[Batch]] = {}
+        self._expected: dict[bytes, Coming] = {}
 
     def close(self) -> None:
         """See Connection."""

@@ -69,8 +69,6 @@ def check_table(place: str, types: Mapping[str, type], table: Any) -> Mapping[st
         # Not isinstance: true is an int.
         if type(value) is not wanted:
             raise ConfigError(f"{place} {setting} must be {SPELLED[wanted]}")
-        if isinstance(value, str) and "\0" in value:
-            raise ConfigError(f"{place} {setting} holds a NUL character", mend="take it out")
     return table
 
 
@@ -94,6 +92,16 @@ def read_line(site: Mapping[str, Any], setting: str) -> str:
             f"[site] {setting} cannot be used", why=f"it must be at most {FIELD_LIMIT} printable characters"
         )
     return line
+
+
+def read_state(table: Mapping[str, Any], place: str, default: str) -> str:
+    """Return the name of the state directory."""
+    state = str(table.get("state", default))
+    if not state or not state.isprintable():
+        raise ConfigError(
+            f"{place} state cannot be used", why="it must be printable characters, the name of a directory"
+        )
+    return state
 
 
 def read_url(database: Mapping[str, Any], environ: Mapping[str, str]) -> str:

@@ -212,6 +212,8 @@ class Session:
 
 def is_ready(descriptor: int, *, reads: bool, writes: bool = False) -> bool:
     """Return whether a socket can be read from, or written to, at once."""
+    if not hasattr(select, "poll"):  # on Windows
+        return any(select.select([descriptor] if reads else [], [descriptor] if writes else [], [], 0))
     poll = select.poll()
     poll.register(descriptor, (select.POLLIN if reads else 0) | (select.POLLOUT if writes else 0))
     return bool(poll.poll(0))

@@ -19,6 +19,7 @@ SETTINGS = {
         "client_encoding = 'LATIN1'",
         "idle_session_timeout = 20000",
         "statement_timeout = 20000",
+        "jit = on",
         "DateStyle = 'German'",
         "bytea_output = 'escape'",
     ],
@@ -64,4 +65,5 @@ def test_rows_go_both_ways_whatever_is_set_for_everybody(server, new_tables):
         assert exchange(site, peer) == 120
         if site.dialect == "postgresql":
             assert site.store.query(TIMEOUTS) == []
+            assert site.store.query("SHOW jit") == [("off",)]
     assert_in_step(site, peer)

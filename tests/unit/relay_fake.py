@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from changecapture.compact import Step
 from changecapture.core.codec import PROTOCOL
 from changecapture.core.scopes import Terms, load_scopes
-from changecapture.errors import DriftError, PeerError, RetryLater
+from changecapture.errors import PeerError, RetryLater
 from changecapture.greeting import Greeting, Measured
 from changecapture.store.records import Instance
 from changecapture.sync import PullRequest, Received
@@ -114,8 +114,6 @@ class FakeSite:
     asked: list[str] = field(default_factory=list)
     """The modules of each request."""
     away: bool = False
-    drift: str = ""
-    """What keeps it from publishing."""
     unfinished: str = ""
     opened: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -189,8 +187,6 @@ class FakeConnection:
 
     def publish(self) -> int:
         self.site.check()
-        if self.site.drift:
-            raise DriftError(self.site.drift)
         with self.site.lock:
             batch, self.site.captured = self.site.captured[:PAGE], self.site.captured[PAGE:]
             number = self.site.vector.get(self.site.id, 0)
