@@ -72,6 +72,15 @@ class Author:
         ]
         self.number = self.entries[-1].number if self.entries else self.number
 
+    def write_first(self, rows: Iterable[tuple[Row, str, int, str]]) -> None:
+        """Write rows of any tables that nobody has heard of: row, scope, stamp and canonical columns."""
+        origin, epoch, pass_number = self.origin, self.epoch, self.pass_number
+        self.entries += [
+            Entry(origin, epoch, number, pass_number, stamp, 0, scope, table, key, columns)
+            for number, ((table, key), scope, stamp, columns) in enumerate(rows, self.number + 1)
+        ]
+        self.number = self.entries[-1].number if self.entries else self.number
+
     def said(self, row: Row) -> Sequence[Entry]:
         """Return what ``say`` has written of a row."""
         return self._said[row]

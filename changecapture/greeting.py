@@ -28,6 +28,8 @@ MOST_SAMPLES = 2 * NEAR
 """Of one epoch, those that are looked at."""
 LIVES = 8
 """Epochs of a peer that are remembered."""
+TOLD_US = 3_600_000_000
+"""How long it is told that a peer had a copy alive beside it, after that was last seen."""
 
 Digests = dict[str, dict[int, Samples]]
 """Origin to epoch to samples."""
@@ -38,7 +40,7 @@ class Greeting:
     """What a site says of itself. ``clock``: microseconds since 1970 UTC.
 
     ``digests``: what it holds under the names of each origin and epoch (JSON). ``copied``: whether it saw two
-    lives of the addressee go on beside each other.
+    lives of the addressee go on beside each other. ``run``: of the program that greets (``relay.runs``).
     """
 
     site: str
@@ -50,6 +52,7 @@ class Greeting:
     """Digest of the tables and columns that it syncs (core.table.digest_shape)."""
     digests: str = "{}"
     copied: bool = False
+    run: str = ""
 
     def to_json(self) -> str:
         """Return JSON text; ``from_json`` is its inverse."""
@@ -79,6 +82,7 @@ def greet(store: Store, to: str = "") -> Greeting:
     for (origin, epoch, _), number in vector.items():
         last[origin, epoch] = max(number, last.get((origin, epoch), 0))
     digests: dict[str, dict[int, Samples]] = {}
+    clock = store.read_clock()
     for origin, epoch in sorted(last, key=lambda pair: pair[0] != to)[:MOST_EPOCHS]:
         samples = sample_entries(store, origin, epoch, last[origin, epoch], deep=origin == to)
         digests.setdefault(origin, {})[epoch] = samples[:MOST_SAMPLES]
@@ -86,10 +90,10 @@ def greet(store: Store, to: str = "") -> Greeting:
         site.origin,
         site.epoch,
         dump_vector(vector),
-        store.read_clock(),
+        clock,
         shape=digest_shape(store.tables.values()),
         digests=json.dumps(digests),
-        copied=bool(to) and store.read_met(to).copied_at is not None,
+        copied=bool(to) and _is_recent(store.read_met(to).copied_at, clock),
     )
 
 
@@ -116,7 +120,7 @@ def meet(
     if theirs.copied:
         told.append(_meet_copy(store))
     after = _note_life(met, theirs.epoch, now)
-    if after.copied_at is not None and met.copied_at is None:
+    if _is_recent(after.copied_at, now) and not _is_recent(met.copied_at, now):
         told.append(_say_copied(theirs.site))
     told += _find_strange(store, digests, {own.origin, theirs.site})
     if measured is not None:
@@ -124,6 +128,19 @@ def meet(
         after = replace(after, clock_offset=offset, clock_error=measured.took // 2, clock_at=now)
     store.write_met(after)
     return told + _look_at_clock(store, after, fresh=measured is not None)
+
+
+def note_copy(store: Store, whose: str) -> str:
+    """Take note that two machines are alive beside each other that are both this site, or both a peer;
+    return what a person should know."""
+    if whose == store.read_site().origin:
+        return _meet_copy(store)
+    store.write_met(replace(store.read_met(whose), copied_at=store.read_clock()))
+    return _say_copied(whose)
+
+
+def _is_recent(at: int | None, now: int) -> bool:
+    return at is not None and now - at < TOLD_US
 
 
 def _note_life(met: Met, epoch: int, now: int) -> Met:
@@ -217,5 +234,5 @@ def read_fields(text: str, kind: type) -> dict[str, Any]:
     return {name: data[name] for name in given}
 
 
-_DEFAULTED = frozenset({"shape", "digests", "copied", "mark"})
+_DEFAULTED = frozenset({"shape", "digests", "copied", "mark", "run"})
 """Fields that an older version does not send."""

@@ -16,6 +16,8 @@ from changecapture.store.review import Missed
 from changecapture.store.sqlstore import SqlStore
 
 LAST_EXCHANGES = 10
+COPIED_US = 24 * 3_600_000_000
+"""A copy that was not met for so long is no longer told of: it is gone, or has become a site of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class PeerStatus:
     """When this site last had all that the peer sends; 0: never known."""
     sent_all_at: int = 0
     """When the peer last had all that this site sends; 0: never known."""
+    copied_at: int | None = None
+    """When it was last seen, lately, that a copy of it is alive beside it."""
 
     @property
     def in_step(self) -> bool:
@@ -105,7 +109,7 @@ class Status:
     exchanges: tuple[Exchanged, ...]
     """The last ones that carried entries or failed, the latest first."""
     copied_at: int | None = None
-    """When a copy of this database was last met alive beside it."""
+    """When a copy of this database was last met alive beside it, lately."""
     mapping: str | None = None
     """What tables of the application travel as rows of others, by the mapping's title; None: none do."""
     mapped_tables: int = 0
@@ -142,14 +146,14 @@ def read_status(store: SqlStore, *, counted: bool = True) -> Status:
     with store.snapshot():
         site = store.read_site()
         tables, to_backfill = store.count_tables()
-        vector, lens = store.read_vector(), store.read_mapping()
+        vector, lens, now = store.read_vector(), store.read_mapping(), store.read_clock()
         return Status(
             database=str(store.url),
             site=site.origin,
             epoch=site.epoch,
             profile=site.profile,
             installed_at=site.installed_at,
-            now=store.read_clock(),
+            now=now,
             tables=tables,
             to_backfill=to_backfill,
             captured=store.count_captured(),
@@ -161,10 +165,10 @@ def read_status(store: SqlStore, *, counted: bool = True) -> Status:
             waiting=store.count_waiting(),
             conflicts=sum(store.count_conflicts_by_table().values()),
             deleted_rows=store.count_images() if counted else 0,
-            peers=_read_peers(store),
+            peers=_read_peers(store, now),
             instances=_read_instances(store),
             exchanges=tuple(store.read_exchanges(LAST_EXCHANGES)),
-            copied_at=store.read_copied(),
+            copied_at=_only_late(store.read_copied(), now),
             mapping=None if lens is None else lens.title,
             mapped_tables=0 if lens is None else len(lens.local_tables),
             shortened=store.count_shortened(),
@@ -172,7 +176,11 @@ def read_status(store: SqlStore, *, counted: bool = True) -> Status:
         )
 
 
-def _read_peers(store: SqlStore) -> tuple[PeerStatus, ...]:
+def _only_late(copied_at: int | None, now: int) -> int | None:
+    return copied_at if copied_at is not None and now - copied_at < COPIED_US else None
+
+
+def _read_peers(store: SqlStore, now: int) -> tuple[PeerStatus, ...]:
     standings, pulls = store.read_in_step(), store.read_pulls()
     found = []
     for site in dict.fromkeys([*(pull.peer for pull in pulls), *standings]):
@@ -192,6 +200,7 @@ def _read_peers(store: SqlStore) -> tuple[PeerStatus, ...]:
                 waiting=store.count_after(standing.sent_position, site) if standing.sent_at else 0,
                 received_all_at=standing.received_at,
                 sent_all_at=standing.sent_at,
+                copied_at=_only_late(met.copied_at, now),
             )
         )
     return tuple(found)

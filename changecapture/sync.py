@@ -12,22 +12,20 @@ nothing of it is taken, and the next request says where to go on.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from changecapture.apply import Applied, apply_entries, prepare
+from changecapture.apply import Applied, apply_entries
+from changecapture.coming import Coming, Part
 from changecapture.core.change import Entry
 from changecapture.core.codec import (
     PROTOCOL,
     Batch,
     Head,
-    decode_batch,
-    decode_steps,
     encode_batch,
     read_head,
 )
 from changecapture.core.scopes import Scopes, Terms, load_scopes, name_progress
-from changecapture.core.spare import Task
 from changecapture.core.vector import (
     Vector,
     covers_name,
@@ -57,8 +55,6 @@ NO_TERMS = Terms()
 """Nothing is held back."""
 BUNDLE = "/bundle"
 """Ends the name of a pull that comes in a file (``relay.bundle``): its progress is its own."""
-APPLY_ENTRIES = 2000
-"""Entries that one apply transaction takes: it must stay below 200 ms or so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +65,8 @@ class PullRequest:
     another ``mark``, the name of the stretch of its log in which the last pull ended. ``end`` is 0 to begin
     a pull. ``limit`` and ``size`` bound the answer: entries, and characters of their columns (one entry may
     have more). ``scopes``: the only ones that are asked for, and that the positions hold for. ``heard``: what
-    the receiver knows that the sender holds, and waits for from others (``Answer.offer``).
+    the receiver knows that the sender holds, and waits for from others (``Answer.offer``). ``run``: of the
+    program that asks (``relay.runs``).
     """
 
     site: str
@@ -83,6 +80,7 @@ class PullRequest:
     mark: str = ""
     scopes: str = ""
     heard: str = "{}"
+    run: str = ""
 
     def to_json(self) -> str:
         """Return JSON text; ``from_json`` is its inverse."""
@@ -263,12 +261,13 @@ def _has_news(store: Store, since: Vector, scopes: Scopes, after: int, end: int)
 
 
 def receive(
-    store: Store, peer: str, payload: bytes | Task[Batch], terms: Terms = NO_TERMS, way: str = ""
+    store: Store, peer: str, payload: bytes | Coming, terms: Terms = NO_TERMS, way: str = ""
 ) -> Received:
     """Apply a batch of a peer; raise PeerError when it is malformed or does not fit what is here.
 
-    ``payload``: also as what decodes it (``expect``). ``way``: '' over the network, else BUNDLE."""
-    batch = decode_batch(payload) if isinstance(payload, bytes) else payload.finish()
+    ``payload``: also as it was expected (``expect``). ``way``: '' over the network, else BUNDLE."""
+    coming = Coming(store, payload) if isinstance(payload, bytes) else payload
+    batch = coming.read()
     head = batch.head
     if head.scopes != terms.asked:
         raise OutOfStep("the batch is of other modules than those that may be exchanged now")
@@ -294,14 +293,14 @@ def receive(
     _check_scopes(store, batch, terms)
     _check_room(store, batch, terms)
     with store.lock():
-        return _apply(store, rename_contested(store, batch), progress, met)
+        return _apply(store, coming, rename_contested(store, batch), progress, met)
 
 
-def expect(store: Store, payload: bytes) -> Task[Batch]:
-    """Have a batch decoded while the database works at what comes before it."""
-    task = Task(decode_steps(payload))
-    store.spare.add(task)
-    return task
+def expect(store: Store, payload: bytes) -> Coming:
+    """Have a payload worked at while the database works at what comes before it."""
+    coming = Coming(store, payload)
+    store.spare.add(coming)
+    return coming
 
 
 def _check_scopes(store: Store, batch: Batch, terms: Terms) -> None:
@@ -349,7 +348,7 @@ def _check_own(store: Store, batch: Batch) -> None:
         )
 
 
-def _apply(store: Store, renamed: Renamed, progress: Progress, met: Met) -> Received:
+def _apply(store: Store, coming: Coming, renamed: Renamed, progress: Progress, met: Met) -> Received:
     batch = renamed.batch
     head, entries = batch.head, list(batch.entries)
     place = progress.epoch, progress.position, progress.end
@@ -378,28 +377,26 @@ def _apply(store: Store, renamed: Renamed, progress: Progress, met: Met) -> Rece
     if not entries and head.last and idle:
         return Received(0, 0, 0, True)
     brought = _count_new(store, target) if head.last else 0
-    total = _apply_parts(store, batch, record)
+    total = _apply_parts(store, batch, coming.divide(batch.entries), record)
     return Received(total.entries, total.applied, total.parked, head.last, len(entries), brought)
 
 
-def _apply_parts(store: Store, batch: Batch, record: Callable[[], None]) -> Applied:
+def _apply_parts(store: Store, batch: Batch, parts: Sequence[Part], record: Callable[[], None]) -> Applied:
     """Apply a batch, a part at a time; while the database works at one, the next are made ready."""
-    entries = batch.entries
-    parts = [entries[i : i + APPLY_ENTRIES] for i in range(0, len(entries), APPLY_ENTRIES)] or [()]
-    ready = [Task(prepare(store, part)) for part in parts]
+    ready = [part.ready for part in parts]
     store.spare.put_first(ready)
     done: list[Applied] = []
     try:
-        for part, task in zip(parts, ready, strict=True):
+        for part in parts:
             first, last = not done, len(done) == len(parts) - 1
             done.append(
                 apply_entries(
                     store,
-                    part,
+                    part.entries,
                     batch.passes if first else {},
                     batch.contexts if first else {},
                     record if last else lambda: None,
-                    task,
+                    part.ready,
                 )
             )
     finally:

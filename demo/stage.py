@@ -63,7 +63,7 @@ class Stage:
         finally:
             pairing.close()
         for site, other in ((shower, typer), (typer, shower)):
-            site.relay.wait_for(f"in step with {other.name}", self._patience)
+            site.relay.wait_for(f"up to date with {other.name}", self._patience)
 
     def close(self) -> None:
         """End everything."""

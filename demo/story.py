@@ -193,7 +193,7 @@ class Story:
         heard = [len(site.relay.lines) for site in self._stage.sites]
         camp.relay.start()
         for site, after in zip(self._stage.sites, heard, strict=True):
-            site.relay.wait_for("in step with", self._patience, after)
+            site.relay.wait_for("up to date with", self._patience, after)
         self._stage.settle()
         for site in self._stage.sites:
             screen.site(site.name, "received")

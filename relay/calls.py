@@ -1,6 +1,7 @@
 """What a paired device may ask of this site: hello, pull, push and poke."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from changecapture.core.scopes import Terms
@@ -15,6 +16,7 @@ from relay.exchange import Answer
 from relay.journal import Journal
 from relay.pace import Pace
 from relay.polls import Outcome, Poll, Polls
+from relay.runs import MOST, Runs
 from relay.verify import Verifier
 
 LONGEST_HOLD_S = 60
@@ -22,6 +24,10 @@ LONGEST_HOLD_S = 60
 
 class Bindings(Protocol):
     """Knows which device speaks for which site (``relay.trust.peers``)."""
+
+    @property
+    def own(self) -> str:
+        """Return this device."""
 
     def claim(self, device: str, site: str) -> None:
         """Bind a site to a device; raise PeerError when it is another's."""
@@ -60,9 +66,11 @@ class Calls:
         received: Callable[[str, Received], None],
         journal: Journal,
         clock: Clock,
+        runs: Runs | None = None,
     ) -> None:
         """``card`` is this site's, for people; ``heard`` is told the site that called us, ``received`` what
-        it pushed; ``pulled`` tells whether we pull from that site ourselves."""
+        it pushed; ``pulled`` tells whether we pull from that site ourselves; ``runs``: of all devices, if
+        they are told by others too."""
         self._database = database
         self._polls = polls
         self._pace = pace
@@ -74,26 +82,42 @@ class Calls:
         self._received = received
         self._journal = journal
         self._clock = clock
-        self._greeted: set[str] = set()
+        self._runs = runs or Runs(clock)
+        self._greeted: dict[str, list[str]] = {}
+        """Devices that have greeted, each with the runs that did."""
         self.verifier: Verifier | None = None
 
     def greet_anew(self, device: str | None = None) -> None:
         """Answer a device, or all, nothing more before it has greeted: there is something new to tell."""
-        self._greeted = set() if device is None else self._greeted - {device}
+        self._greeted = {d: runs for d, runs in self._greeted.items() if device not in (None, d)}
         self._polls.let_go()
 
     async def hello(self, device: str, greeting: str, card: str, manners: str) -> list[str]:
         """Exchange greetings."""
         theirs = self._database.exchange.read_greeting(greeting)
         told = read_card(card)
+        if device == self._bindings.own:
+            return await self._greet_own(theirs.run)
+        self._runs.heard(device, theirs.run)
         await self._pace.turn(device, self._database.meet(theirs))
+        if self._runs.are_beside(device):
+            await self._pace.turn(device, self._database.note_copy(theirs.site))
         own = await self._pace.turn(device, self._database.greet(theirs.site))
         site = self._bound(device, theirs.site, own.site)
         self._manners.read(device, manners)
-        self._greeted.add(device)
+        known = [run for run in self._greeted.get(device, []) if run != theirs.run]
+        self._greeted[device] = [*known, theirs.run][-MOST:]
         self._journal.met(site, told, theirs.shape)
         self._heard(site)
         return [own.to_json(), self._card, self._manners.write(device)]
+
+    async def _greet_own(self, run: str) -> list[str]:
+        """Answer who has our own key: this program itself, or that of a copy of this machine."""
+        own = await self._database.greet()
+        if run != self._database.run:
+            self._runs.saw_copy(self._bindings.own)
+            await self._database.note_copy(own.site)
+        return [replace(own, vector="{}", digests="{}").to_json(), self._card, ""]
 
     async def poke(self, device: str, site: str) -> bool:
         """Hear that a site has news."""
@@ -141,7 +165,10 @@ class Calls:
         """Answer with what a site lacks; hold the answer until there is something."""
         messages.check_exchange(exchange)
         request = self._database.exchange.read_request(text)
-        poll = self._polls.open(self._met(device, request.site))
+        self._runs.heard(device, request.run)
+        if self._runs.is_due(device):
+            self.greet_anew(device)
+        poll = self._polls.open(self._met(device, request.site, request.run))
         try:
             said = await self._answer_at_once(device, request, exchange, poll, wait_s)
             if said is None:
@@ -208,9 +235,10 @@ class Calls:
         )
         return answer.payload
 
-    def _met(self, device: str, site: str) -> str:
-        """Return the site that a device speaks for; raise GreetAnew when it has not greeted yet."""
-        if device not in self._greeted:
+    def _met(self, device: str, site: str, run: str | None = None) -> str:
+        """Return the site that a device speaks for; raise GreetAnew when it, or that run of it, has not
+        greeted yet."""
+        if device not in self._greeted or run not in (None, *self._greeted[device]):
             raise messages.GreetAnew("greet first")
         return self._bound(device, site)
 

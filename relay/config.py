@@ -90,6 +90,7 @@ from relay.settings import (
     read_name,
     read_peer,
     read_service,
+    read_state,
     read_table,
     read_url,
 )
@@ -232,7 +233,7 @@ def _make_site(
     return RelayConfig(
         name=read_name(site),
         url=read_url(one, environ) if database else "",
-        state=path.parent / site.get("state", path.with_suffix(".state").name),
+        state=path.parent / read_state(site, "[site]", path.with_suffix(".state").name),
         host=host,
         port=check_port("[listen]", listen.get("port", PORT)),
         discovery=discovery.get("enabled", True),

@@ -15,7 +15,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -33,12 +33,17 @@ from relay.clock import Reactor, Timer, cancel
 from relay.exchange import Answer, Connection, Exchange
 from relay.journal import Ended, Stepped
 from relay.log import Log
+from relay.runs import new_run
 
 T = TypeVar("T")
 FIRST_REOPEN_S = 0.5
 LONGEST_REOPEN_S = 15.0
 STOP_S = 10.0
 """How long a stop waits for the job that runs; what it leaves undone the database rolls back."""
+REPEATED = ("publish", "receive", "retry")
+"""Verbs that are tried again until they succeed: what keeps one of them from it is over when it does."""
+AGAIN_S = 3600.0
+"""What a person should know of others is said again after so long, when it still holds."""
 
 
 class DatabaseAway(RetryLater):
@@ -175,10 +180,14 @@ class Database:
         self.exchange = exchange
         self._writer = Worker("database writer", exchange.open, reactor)
         self._reader = Worker("database reader", exchange.open, reactor)
+        self.run = new_run()
+        """What this run of the relay is called (``relay.runs``)."""
+        self._reactor = reactor
         self._log = log
+        self._said: dict[str, float] = {}
         self._told = ""
         self._refused = ""
-        """Which verb the database would not write for; "" when it writes."""
+        """Which verb the database cannot do now, though it does others; "" when it can."""
 
     @property
     def away(self) -> str:
@@ -216,12 +225,17 @@ class Database:
 
     async def greet(self, to: str = "") -> Greeting:
         """See Connection.greet."""
-        return await self._do("greet", self._reader.call(lambda c: c.greet(to)))
+        greeting = await self._do("greet", self._reader.call(lambda c: c.greet(to)))
+        return replace(greeting, run=self.run)
 
     async def meet(self, theirs: Greeting, measured: Measured | None = None) -> None:
         """See Connection.meet; what a person should know is logged."""
         for line in await self._do("meet", self._writer.call(lambda c: c.meet(theirs, measured))):
-            self._log.warning(line)
+            self._warn(line)
+
+    async def note_copy(self, whose: str) -> None:
+        """See Connection.note_copy; what a person should know is logged."""
+        self._warn(await self._do("note_copy", self._writer.call(lambda c: c.note_copy(whose))))
 
     async def look_for_drift(self) -> str:
         """See Connection.look_for_drift."""
@@ -231,7 +245,8 @@ class Database:
         """See Connection.next_request."""
         # By the writer: after what is being received, which its vector then says. Asked before, a peer would
         # send what is here a moment later.
-        return await self._do("next_request", self._writer.call(lambda c: c.next_request(peer, terms)))
+        request = await self._do("next_request", self._writer.call(lambda c: c.next_request(peer, terms)))
+        return replace(request, run=self.run)
 
     async def answer(self, request: PullRequest, terms: Terms) -> Answer:
         """See Connection.answer."""
@@ -289,6 +304,8 @@ class Database:
         except RetryLater as error:
             raise DatabaseAway(str(error)) from error
         except ChangeCaptureError as error:
+            if verb in REPEATED:
+                self._refused = verb
             self._tell("warning", f"the database: {error}")
             raise DatabaseAway(str(error)) from error
         except Exception as error:
@@ -311,6 +328,14 @@ class Database:
         elif self._told:
             self._log.info("the database is back")
             self._told = self._refused = ""
+
+    def _warn(self, line: str) -> None:
+        """Say what a person should know of others, unless it was said lately."""
+        now = self._reactor.seconds()
+        self._said = {text: at for text, at in self._said.items() if now < at + AGAIN_S}
+        if line not in self._said:
+            self._said[line] = now
+            self._log.warning(line)
 
     def _tell(self, level: Literal["info", "warning"], text: str, about: str = "") -> None:
         """Say it once, until something else is to be said; ``about``: what it is, however it is worded."""

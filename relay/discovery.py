@@ -281,9 +281,14 @@ class Discovery:
         if not DEVICE.fullmatch(device):
             self._tell(f"an announcement without a device id is ignored: {name}")
             return
-        if device == self._device or not info.port:
-            return
         hosts = [normal_host(host) for host in info.parsed_scoped_addresses()[:MAX_ADDRESSES]]
+        if device == self._device:
+            # Who announces this device where this machine is not has a copy of its key.
+            own = {host.partition("%")[0] for host in self._announced}
+            hosts = [host for host in hosts if host.partition("%")[0] not in own]
+        if not hosts or not info.port:
+            self._found.forget(name)
+            return
         self._found.announce(name, [Address(host, info.port) for host in hosts], device)
 
     def _tell(self, text: str) -> None:

@@ -37,6 +37,8 @@ class Greeted:
     protocol: int
     alike: bool = True
     """Whether it syncs the same tables and columns."""
+    copied: bool = False
+    """Whether it is a copy of this machine."""
 
 
 @dataclass(frozen=True, slots=True)

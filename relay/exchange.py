@@ -8,19 +8,19 @@ real one; tests bring their own.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 
 from changecapture import clients, publish, sync
 from changecapture.apply import retry
+from changecapture.coming import Coming
 from changecapture.compact import Step, compact
 from changecapture.config import DatabaseURL, parse_url
-from changecapture.core.codec import Batch
 from changecapture.core.scopes import Scopes, Terms
-from changecapture.core.spare import Task
 from changecapture.core.vector import Vector, dump_vector, load_vector
 from changecapture.drift import describe_drift
 from changecapture.errors import ChangeCaptureError, ConfigError, NotInstalled
-from changecapture.greeting import Greeting, Measured, greet, meet
+from changecapture.greeting import Greeting, Measured, greet, meet, note_copy
 from changecapture.memo import Memo, find_memo
 from changecapture.status import Status, read_status
 from changecapture.store import open_store
@@ -29,6 +29,7 @@ from changecapture.store.sqlstore import SqlStore
 from changecapture.sync import PullRequest, Received
 from relay.config import RelayConfig
 from relay.journal import Ended, Stepped
+from relay.trust.owner import check_owner
 
 PRUNE_US = 3_600_000_000
 
@@ -82,6 +83,9 @@ class Connection(Protocol):
 
     def meet(self, theirs: Greeting, measured: Measured | None) -> list[str]:
         """Take note of a peer's greeting; return what a person should know."""
+
+    def note_copy(self, whose: str) -> str:
+        """Take note that a copy of a site is alive beside it; return what a person should know."""
 
     def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """Return what to ask the peer for, of what may be exchanged with it."""
@@ -159,7 +163,7 @@ class DatabaseConnection:
         self._prune_at = 0
         self._last_told = (0, 0)
         self._steps: Iterator[Step] | None = None
-        self._expected: dict[bytes, Task[Batch]] = {}
+        self._expected: dict[bytes, Coming] = {}
 
     def close(self) -> None:
         """See Connection."""
@@ -180,6 +184,10 @@ class DatabaseConnection:
     def meet(self, theirs: Greeting, measured: Measured | None) -> list[str]:
         """See Connection."""
         return meet(self._store, theirs, measured)
+
+    def note_copy(self, whose: str) -> str:
+        """See Connection."""
+        return note_copy(self._store, whose)
 
     def next_request(self, peer: str, terms: Terms) -> PullRequest:
         """See Connection."""
@@ -300,6 +308,7 @@ class DatabaseExchange:
     def __init__(self, url: str | DatabaseURL, state: Path | None = None) -> None:
         """Nothing is opened yet. ``state``: where the memo is kept, None: where this user keeps such."""
         self._url, self._state = url, state
+        self._opening = Lock()
 
     def open(self) -> DatabaseConnection:
         """See Exchange."""
@@ -310,6 +319,9 @@ class DatabaseExchange:
         except NotInstalled as error:
             raise _explain(error, memo) from error
         try:
+            if self._state is not None:
+                with self._opening:
+                    check_owner(self._state, store.read_site(), store.read_vector())
             store.show_relay()
         except ChangeCaptureError:
             store.close()

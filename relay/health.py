@@ -72,8 +72,10 @@ HELP = {
     "waiting": "References that wait for their row",
     "conflicts": "Values that lost and that nobody has looked at",
     "missed": "Failures of capture, which reconcile has to find",
+    "copied": "1 when a copy of the database or of the machine was met alive beside it within a day",
     "peer_lag_seconds": "Since the last contact with a peer",
     "peer_skew_seconds": "How far the clock of a peer is ahead of ours",
+    "peer_copied": "1 when a copy of a peer was seen alive beside it within a day",
     "peer_received_entries": "Entries received of a peer since it was met first",
     "traffic_entries_total": "Entries exchanged with a peer since the start, by direction",
     "traffic_bytes_total": "Bytes of payload exchanged with a peer since the start, by direction",
@@ -119,12 +121,14 @@ def measure(
         yield Sample("waiting", status.waiting, site)
         yield Sample("conflicts", status.conflicts, site)
         yield Sample("missed", sum(missed.count for missed in status.missed), site)
+        yield Sample("copied", float(status.copied_at is not None), site)
         for reason in status.parked or {"": 0}:
             yield Sample("parked", status.parked.get(reason, 0), (*site, ("reason", reason)))
         for peer in status.peers:
             labels = (*site, ("peer", peer.site), ("name", called.get(peer.site, "")))
             yield Sample("peer_lag_seconds", max(0, status.now - peer.contact_at) / US, labels)
             yield Sample("peer_received_entries", peer.received, labels)
+            yield Sample("peer_copied", float(peer.copied_at is not None), labels)
             if peer.clock_offset is not None:
                 yield Sample("peer_skew_seconds", peer.clock_offset / US, labels)
     for (peer_site, direction), sum_ in traffic.items():

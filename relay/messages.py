@@ -15,7 +15,8 @@
 
 Greetings and cards (``relay.card``) are JSON; an introduction is a signed text, or empty. ``site`` is the
 caller's. ``exchange`` is a uuid for the journals of both ends; the payload of a push may be empty. Who is
-not paired may call pair and confirm only, and only while a code is shown. 64-bit numbers stand inside
+not paired may call pair and confirm only, and only while a code is shown; who has our own key may greet, so
+that a copy of this machine is noticed (``relay.runs``). 64-bit numbers stand inside
 the JSON texts (XML-RPC has 32 bits).
 
 Everything here comes from outside: a document type is refused (entities could expand it without

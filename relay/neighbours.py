@@ -35,7 +35,8 @@ class Neighbours:
     """All announcements, by their names."""
 
     def __init__(self, *, own: str, is_paired: Callable[[str], bool]) -> None:
-        """``own``: this device, which is not its own neighbour."""
+        """``own``: this device, which is not its own neighbour: whoever announces it is called all the same,
+        to learn whether that is a copy of this machine."""
         self._own = own
         self._is_paired = is_paired
         self._known: dict[str, Neighbour] = {}
@@ -49,7 +50,7 @@ class Neighbours:
 
     def announce(self, source: str, addresses: Iterable[Address], device: str) -> None:
         """Take an announcement, in place of the one of that name before."""
-        if device == self._own or not self._has_room(source, device):
+        if not self._has_room(source, device):
             return
         self._known[source] = Neighbour(device, tuple(addresses))
         self._hand_on(source)
@@ -69,6 +70,8 @@ class Neighbours:
         """Return the addresses of each device."""
         found: dict[str, tuple[Address, ...]] = {}
         for neighbour in self._known.values():
+            if neighbour.device == self._own:
+                continue
             found[neighbour.device] = (*found.get(neighbour.device, ()), *neighbour.addresses)
         return found
 
@@ -87,7 +90,7 @@ class Neighbours:
         if self._callers is None:
             return
         neighbour = self._known[source]
-        if self._is_paired(neighbour.device):
+        if neighbour.device == self._own or self._is_paired(neighbour.device):
             self._callers.announce(source, neighbour.addresses, neighbour.device)
         else:
             self._callers.forget(source)

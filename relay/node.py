@@ -22,6 +22,7 @@ from relay.meter import Meter
 from relay.neighbours import Neighbours
 from relay.pace import Pace
 from relay.resource import Api, Server
+from relay.runs import Runs
 from relay.trust.code import number_of, read_code
 from relay.trust.desk import Desk
 from relay.trust.hello import Hello
@@ -53,8 +54,9 @@ class Node:
         self.tokens = Tokens(directory)
         self.pace = Pace(reactor)
         self.meter = Meter()
+        self.runs = Runs(reactor)
         self.client = Client(
-            reactor, identity=self.identity, is_paired=self.peers.is_paired, meter=self.meter
+            reactor, identity=self.identity, is_paired=self.peers.may_greet, meter=self.meter
         )
         self.desk = Desk(own=self.identity.device, name=config.name, peers=self.peers, clock=reactor)
         self.neighbours = Neighbours(own=self.identity.device, is_paired=self.peers.is_paired)

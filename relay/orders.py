@@ -59,15 +59,17 @@ class Orders:
     async def list_peers(self, _: Said) -> AsyncIterator[Said]:
         """Tell who is paired, and who is not but within reach."""
         near = self._node.neighbours.all()
-        peers = self._node.peers
+        peers, runs = self._node.peers, self._node.runs
         yield {
             "done": {
                 "device": self._node.identity.device[:SHORT],
+                "copied": runs.are_beside(self._node.identity.device),
                 "peers": [
                     {
                         **_describe(peer),
                         "addresses": [str(a) for a in near.get(peer.device, ())],
                         "wire": asdict(self._node.meter.of(peer.device)),
+                        "copied": runs.are_beside(peer.device),
                     }
                     for peer in peers.all()
                 ],

@@ -121,13 +121,13 @@ class Api(Resource):
             return messages.write_fault(messages.BROKEN, "a mistake at this site, see its log")
 
     def _may_call(self, device: str) -> bool:
-        return self._peers.is_paired(device) or self._desk.is_open
+        return self._peers.may_greet(device) or self._desk.is_open
 
     def _find(self, device: str, method: str) -> Any:
         """Return what answers a method, if this device may call it."""
         if method in messages.PAIRING:
             return getattr(self._desk, method)
-        if not self._peers.is_paired(device):
+        if not (self._peers.may_greet if method == "hello" else self._peers.is_paired)(device):
             raise PeerError("this device is not paired")
         if self.calls is None:
             raise RetryLater("there is no site here yet")
@@ -177,7 +177,7 @@ class Server:
         quiet: Any = _QuietSite
         site = quiet(root, requestFactory=BoundedRequest, timeout=IDLE_CONNECTION_S, reactor=reactor)
         self.door = Door(
-            site, is_paired=peers.is_paired, pairs=lambda: desk.is_open, clock=reactor, meter=meter
+            site, is_paired=peers.may_greet, pairs=lambda: desk.is_open, clock=reactor, meter=meter
         )
         self._step = Step(self.door, Contexts(identity, self.door.accepts), reactor)
         self._reactor = reactor

@@ -110,6 +110,7 @@ class SiteService(Service):
             received=self._received,
             journal=self._journal,
             clock=reactor,
+            runs=self.node.runs,
         )
         self._verifier = self._calls.verifier = Verifier(config, reactor)
         self.node.peers.on_change(self._changed)
@@ -242,6 +243,7 @@ class SiteService(Service):
             leaders=roster,
             timing=self._timing,
             clock=self._reactor,
+            runs=self.node.runs,
         )
         pusher = Pusher(
             address,

@@ -126,6 +126,12 @@ class Session:
 
     def _greeted(self, event: Greeted, now: float) -> Commands:
         self.site, self._name = event.site, event.name
+        if event.copied:
+            return self._refuse(
+                f"a copy of this machine answers at {self._address}: "
+                "run changecapture site renew in one of the two, and start its relay again",
+                now,
+            )
         if event.site == self._own_site:
             return self._refuse(f"{self._address} is this site itself: not a peer", now)
         if event.protocol != self._protocol:
@@ -168,7 +174,7 @@ class Session:
             source = self._name or self._address
             reports = (Report(describe(source, event.entries, event.applied, event.parked)),)
         if event.last:
-            reports += self._tell(f"in step with {self.label}")
+            reports += self._tell(f"up to date with {self.label}")
         return reports + self._next(event.last, progress=event.entries > 0, now=now)
 
     def _ask_anew(self, at_once: bool, now: float) -> Commands:

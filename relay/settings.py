@@ -94,6 +94,16 @@ def read_line(site: Mapping[str, Any], setting: str) -> str:
     return line
 
 
+def read_state(table: Mapping[str, Any], place: str, default: str) -> str:
+    """Return the name of the state directory."""
+    state = str(table.get("state", default))
+    if not state or not state.isprintable():
+        raise ConfigError(
+            f"{place} state cannot be used", why="it must be printable characters, the name of a directory"
+        )
+    return state
+
+
 def read_url(database: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """Return the database URL, ``env:NAME`` resolved."""
     if ("url" in database) == ("url_env" in database):

@@ -9,7 +9,7 @@ from changecapture.config import parse_url
 from changecapture.errors import ConfigError
 from relay.address import Address
 from relay.messages import NAME_LIMIT
-from relay.settings import FILE_NAME, LOCAL, ONE_OF_MANY, PORT, check_port, check_table, read_url
+from relay.settings import FILE_NAME, LOCAL, ONE_OF_MANY, PORT, check_port, check_table, read_state, read_url
 
 if TYPE_CHECKING:
     from relay.config import RelayConfig
@@ -38,7 +38,7 @@ def make_many(
                 base,
                 name=name,
                 url=read_url(one, environ) if database else "",
-                state=path.parent / one.get("state", f"{name}.state"),
+                state=path.parent / read_state(one, f"[[database]] {name}", f"{name}.state"),
                 port=check_port(f"[[database]] {name}", port),
                 clients=None
                 if clients_port is None

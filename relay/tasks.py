@@ -11,8 +11,8 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from changecapture.errors import OutOfStep, RetryLater
-from changecapture.greeting import Measured
+from changecapture.errors import OutOfStep, PeerError, RetryLater
+from changecapture.greeting import Greeting, Measured
 from changecapture.sync import PullRequest
 from relay import events as states
 from relay.address import Address
@@ -25,6 +25,7 @@ from relay.journal import Journal, new_exchange
 from relay.load import Load, Timing
 from relay.messages import check_site, read_offer
 from relay.pulls import Pulls
+from relay.runs import Runs
 from relay.trust.identity import SHORT
 from relay.trust.peers import Peers
 from relay.watch import Watch
@@ -63,8 +64,10 @@ class Tasks:
         leaders: Leaders,
         timing: Timing,
         clock: Clock,
+        runs: Runs | None = None,
     ) -> None:
-        """``card`` and ``own_site`` are this site's; ``device`` is who was announced here, if anyone was."""
+        """``card`` and ``own_site`` are this site's; ``device`` is who was announced here, if anyone was;
+        ``runs``: of all devices, if they are told by others too."""
         self.address = address
         self.announced = device
         self.device = device
@@ -89,6 +92,7 @@ class Tasks:
         self._ahead: Deferred[bytes] | None = None
         """The payload after the one that is being received."""
         self._load = Load(timing.aim_s)
+        self._runs = runs or Runs(clock)
 
     @property
     def known(self) -> str:
@@ -107,7 +111,7 @@ class Tasks:
         own = await self._database.greet(known or "")
         device = self.device = self.announced or await self._find_device()
         if device == self._peers.own:
-            return states.Greeted(own.site, self._card.name, own.protocol)
+            return await self._greet_own(own)
         if not self._peers.is_paired(device):
             return states.Stranger(device[:SHORT])
         manners = self._manners.write(device)
@@ -124,6 +128,9 @@ class Tasks:
         greeting = self._database.exchange.read_greeting(text)
         site = check_site(greeting.site)
         await self._database.meet(greeting, Measured(own.clock, took))
+        self._runs.heard(device, greeting.run, began)
+        if self._runs.are_beside(device):
+            await self._database.note_copy(site)
         if site != own.site:
             self._peers.claim(device, site)
             self._manners.read(device, told)
@@ -133,6 +140,22 @@ class Tasks:
         self._journal.met(site, card, greeting.shape)
         self._pulls.greeted(site, self._database.exchange.read_vector(greeting.vector))
         return states.Greeted(site, card.name, greeting.protocol, alike=greeting.shape == own.shape)
+
+    async def _greet_own(self, own: Greeting) -> states.Event:
+        """Greet who has our own key: this program itself, or that of a copy of this machine."""
+        bare = replace(own, vector="{}", digests="{}").to_json()
+        try:
+            text, _, _ = await self._client.hello(
+                self.address, self._peers.own, bare, self._card.to_json(), ""
+            )
+            run = self._database.exchange.read_greeting(text).run
+        except (PeerError, RetryLater):
+            run = own.run  # it is of an earlier version, or does not know yet who it is: to be asked again
+        copied = run != own.run
+        if copied:
+            self._runs.saw_copy(self._peers.own)
+            await self._database.note_copy(own.site)
+        return states.Greeted(own.site, self._card.name, own.protocol, copied=copied)
 
     async def _find_device(self) -> str:
         """Return who was here last if it is to be spoken to, else who is here now."""

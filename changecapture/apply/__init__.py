@@ -44,7 +44,17 @@ from changecapture.store.interface import Store
 
 RETRY_LIMIT = 500
 
-__all__ = ["Applied", "apply_entries", "apply_own", "drain", "find_blocking", "join", "prepare", "retry"]
+__all__ = [
+    "Applied",
+    "Prepared",
+    "apply_entries",
+    "apply_own",
+    "drain",
+    "find_blocking",
+    "join",
+    "prepare",
+    "retry",
+]
 
 
 @dataclass(frozen=True, slots=True)

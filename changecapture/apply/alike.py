@@ -43,6 +43,8 @@ class Alike:
     """Of the entries' names: what each adds to ``seen`` of its row."""
     columns: Mapping[str, Column] | None
     """What they come to here, by local name, references still keys; None when a value needs a closer look."""
+    lines: Sequence[Any] | None
+    """How they are inserted, the key last, where all are new and nothing has to be asked for."""
 
     def where(self, wanted: Sequence[bool]) -> "Alike":
         """Return those that are wanted."""
@@ -55,6 +57,7 @@ class Alike:
             list(compress(self.rows, wanted)),
             list(compress(self.hashes, wanted)),
             self.columns and {name: list(compress(c, wanted)) for name, c in self.columns.items()},
+            self.lines and list(compress(self.lines, wanted)),
         )
 
 
@@ -92,10 +95,26 @@ def prepare(store: Store, entries: Sequence[Entry]) -> Steps[Prepared]:
         columns = yield from _fit_columns(store, table, names, group)
         rows = list(map(Row, repeat(wire), [entry.key for entry in group]))
         hashes = [hash_name(entry.origin, entry.epoch, entry.number) for entry in group]
-        alike.append(Alike(table, names, group, rows, hashes, columns))
+        yield
+        lines = _spell_new(store, table, group, columns)
+        alike.append(Alike(table, names, group, rows, hashes, columns, lines))
         yield
     living = all(LIVES in entry.columns for entry in entries)
     return Prepared(entries, tables, alike, others, living)
+
+
+def _spell_new(
+    store: Store, table: SyncedTable, entries: Sequence[Entry], columns: Mapping[str, Column] | None
+) -> Sequence[Any] | None:
+    """Return how new rows are inserted; None where some are not, or something has to be asked for."""
+    refer = any(column.reference is not None for column in table.columns)
+    if columns is None or refer or any(entry.base_seen for entry in entries):
+        return None
+    try:
+        named = name_columns(store, table, [entry.key for entry in entries])
+    except Unfit:
+        return None
+    return store.spell_rows(table, [*columns.values(), *named.values()])
 
 
 def _suits(table: SyncedTable) -> bool:

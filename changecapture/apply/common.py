@@ -4,7 +4,7 @@ As ``show`` decides, along the same two paths: where each author saw what is her
 else, and where the existence of a thing stirs, all entries do.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from changecapture.apply.decided import settle_conflicts
 from changecapture.apply.things import stirs
@@ -21,24 +21,25 @@ def merge_common(
     lens: Lens,
     merging: Mapping[Row, Sequence[Entry]],
     versions: Mapping[Row, Version],
+    dead: Collection[Row],
 ) -> None:
-    """Merge entries into common rows. ``versions``: what is known of these, and of their records."""
+    """Merge entries into common rows. ``versions``: what is known of these; ``dead``: which rows of their
+    things are deleted."""
     works = [_work_of(lens, row, more) for row, more in merging.items()]
     kin = {work.row: [Row(table, work.row.key) for table in lens.kin(work.row.table)] for work in works}
-    kindred = {row for rows in kin.values() for row in rows} - versions.keys()
-    versions = {**versions, **store.read_versions(kindred)} if kindred else versions
     slow: list[Work] = []
     stirred: set[Row] = set()
     for work in works:
         work.version = versions.get(work.row)
-        dead = any(row in versions and not versions[row].alive for row in kin[work.row])
-        if dead or stirs(work):
+        if any(row in dead for row in kin[work.row]) or stirs(work):
             stirred.update(kin[work.row])
             slow.append(work)
         elif not follows(work.version, work.fresh):
             slow.append(work)
         else:
             work.decision = extend(work.version, work.fresh)
+    if kindred := stirred - versions.keys():
+        versions = {**versions, **store.read_versions(kindred)}
     # What is one thing with a row whose existence stirs comes or goes with it.
     for row in sorted((stirred & versions.keys()) - merging.keys()):
         work = _work_of(lens, row, ())

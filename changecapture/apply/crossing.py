@@ -30,7 +30,7 @@ from changecapture.bridge import (
 )
 from changecapture.core.change import Entry, Row, Version
 from changecapture.core.merge import Decision, merge_entries, read_columns
-from changecapture.mapping.difference import Known, merge_known, read_parts
+from changecapture.mapping.difference import Known, extend_known, merge_known, read_parts
 from changecapture.mapping.lens import Parts, put
 from changecapture.mapping.model import Lens, Record
 from changecapture.mapping.narrow import concerned, narrow
@@ -57,12 +57,14 @@ class Crossing:
         self._records = {s: lens.records[s.kind] for s in [*subjects, *waiting]}
         # A row that moves to another record was the old one's until it is merged: only then is that kept.
         self._rows = find_common_rows(store, self._records)
-        self._versions = store.read_versions({*self._every_row(), *merging})
-        self._records |= _narrow_written(self._records, self._versions, subjects, merging, waiting)
+        self._read_versions(merging)
+        self._records |= _narrow_written(
+            self._records, self._versions, self._dead, subjects, merging, waiting
+        )
         self._works: dict[Subject, dict[str, Work]] = {}
         if self._hold():
             self._rows = find_common_rows(store, self._records)
-            self._versions = store.read_versions({*self._every_row(), *merging})
+            self._read_versions(merging)
         busy = {s.key for s, ws in self._works.items() if any(w.parked is not None for w in ws.values())}
         self.held = {row for row in merging if busy and busy & {row.key, *hangs[row]}}
         self._free = {s: record for s, record in self._records.items() if s.key not in busy}
@@ -72,11 +74,19 @@ class Crossing:
         self._rows = {s: common_rows(r, s.key, self._rows[s]) for s, r in self._records.items()}
         self._add_hanging(hanging_now)
         self._widths = read_widths(store, lens)
-        own = {row for subject in self._free for row in self._rows[subject] if row in self._versions}
+        own = {row for subject in self._free for row in self._rows[subject]}
         self._entries = store.read_said(own)
 
-    def _every_row(self) -> Iterable[Row]:
-        return (row for rows in self._rows.values() for row in rows)
+    def _read_versions(self, merging: Collection[Row]) -> None:
+        """Read what is known of the rows that are merged and of the roots of the records, and which rows of
+        their things are dead."""
+        roots = {s: r.root.table for s, r in self._records.items()}
+        known = {row for s, rows in self._rows.items() for row in rows if row.table == roots[s]}
+        self._versions = self.store.read_versions({*merging, *known})
+        things = {Row(part.table, s.key) for s, r in self._records.items() for part in r.thing}
+        things |= {Row(table, row.key) for row in merging for table in self.lens.kin(row.table)}
+        self._dead = self.store.find_dead(things - self._versions.keys())
+        self._dead |= {row for row, version in self._versions.items() if not version.alive}
 
     def _add_hanging(self, hung: Mapping[Row, str]) -> None:
         """Let rows belong to the records that they hang on after the entries, too."""
@@ -128,11 +138,13 @@ class Crossing:
         the rows of which some are in the log already."""
         merged = {row: merge_known(found) for row, found in self._entries.items() if found}
         self._before = self._put_all(merged)
-        merge_common(self.store, self.lens, self._merging, self._versions)
+        joined = self.store.read_members(merged)
+        merge_common(self.store, self.lens, self._merging, self._versions, self._dead)
         self.store.write_parked({row: (BUSY, "the application holds the record") for row in self.held})
         self.store.mark_applied([row for row in waited if row not in self.held])
         for row, found in self._merging.items():
-            merged[row] = merge_known([*self._entries.get(row, ()), *found])
+            later = extend_known(merged[row], found) if row in merged and row not in joined else None
+            merged[row] = later or merge_known([*self._entries.get(row, ()), *found])
         self._after = self._put_all(merged)
 
     def show(self) -> int:
@@ -176,6 +188,7 @@ class Crossing:
                 full = whole[part.name] or {}
                 shortened.update(((work.row, c), full[c]) for c, v in (columns or {}).items() if full[c] != v)
                 alive = columns is not None
+                work.again = anew  # else the columns that are not written wait on for what they refer to
                 work.decision = Decision(decided, alive, True, Version(0, "", alive, 0))
                 writing[work.row] = work
         self.store.write_shortened(list(writing), shortened)
@@ -185,7 +198,8 @@ class Crossing:
 
 def _narrow_written(
     records: Mapping[Subject, Record],
-    versions: Mapping[Row, Version],
+    versions: Collection[Row],
+    dead: Collection[Row],
     subjects: Mapping[Subject, Iterable[Row]],
     merging: Merging,
     whole: Collection[Subject],
@@ -195,7 +209,7 @@ def _narrow_written(
     things = {s: [Row(p.table, s.key) for p in r.thing] for s, r in records.items() if r.thing}
     found: dict[Subject, Record] = {}
     for subject, rows in things.items():
-        if subject in whole or not all(row in versions and versions[row].alive for row in rows):
+        if subject in whole or rows[0] not in versions or any(row in dead for row in rows):
             continue
         own = subjects[subject]
         if not all(row in merging for row in own):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from changecapture.apply.crossing import Crossing
 from changecapture.apply.mapped_new import write_new
 from changecapture.apply.mapped_write import finish_works
+from changecapture.apply.trees import prune_mapped
 from changecapture.apply.work import Work
 from changecapture.core.change import Entry, Row
 from changecapture.mapping.model import Lens
@@ -66,6 +67,7 @@ def _show_known(store: Store, lens: Lens, entries: Sequence[Entry]) -> Shown:
     store.append_entries([e for e in entries if e.row not in held], applied=True)
     store.append_entries([e for e in entries if e.row in held], applied=False)
     parked = crossing.show()
+    prune_mapped(store, lens, crossing.works, entries)
     _wake(store, lens, crossing.works)
     return Shown(sum(1 for e in entries if e.row not in held), len(held) + parked)
 
@@ -83,6 +85,7 @@ def retry_mapped(store: Store, rows: Sequence[Row]) -> list[Row]:
         crossing.merge(waited)
         store.forget_parked([row for row in common if row not in crossing.held])
         crossing.show()
+        prune_mapped(store, lens, crossing.works, ())
         _wake(store, lens, crossing.works)
     return [row for row in rows if row.table not in {*lens.common_tables, *lens.local_tables}]
 

@@ -55,7 +55,8 @@ def finish_works(store: Store, works: Sequence[Work], stuck: set[Row]) -> int:
     shown = [work for work in works if work.parked is None]
     store.forget_images([work.row for work in shown if work.decision and work.decision.alive])
     store.forget_parked([work.row for work in shown if work.row in stuck])
-    store.write_waiting({work.row: work.waiting for work in shown})
+    store.write_waiting({work.row: work.waiting for work in shown if work.again})
+    store.add_waiting({work.row: work.waiting for work in shown if work.waiting and not work.again})
     refused = [work for work in works if work.parked is not None]
     store.write_parked({work.row: work.parked for work in refused if work.parked is not None})
     store.add_waiting({work.row: work.waiting for work in refused if work.waiting})

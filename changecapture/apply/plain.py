@@ -218,7 +218,7 @@ def _insert(store: Store, group: Group, alike: Alike) -> list[bool]:
     if any(here):
         part = [column if all(here) else list(compress(column, here)) for column in columns.values()]
         with store.savepoint():
-            store.insert_columns(group.table, list(columns), part)
+            store.insert_columns(group.table, list(columns), part, alike.lines if all(here) else None)
     return here
 
 

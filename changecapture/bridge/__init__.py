@@ -1,11 +1,14 @@
 """The bridge between the log, which has common rows, and the application's tables, which have others.
 
 ``subject``: which rows of the application a record has. ``known``: which common rows it is made of.
-``changes``: what the application did, as changes of common rows. ``widths``: what is cut short here.
+``changes``: what the application did, as changes of common rows (``crossed``); ``edits``: the same
+of the plainest. ``widths``: what is cut short here.
 ``tables``: which tables are on the wire.
 """
 
-from changecapture.bridge.changes import Crossed, find_changes, keep_crossed
+from changecapture.bridge.changes import find_changes, keep_crossed
+from changecapture.bridge.crossed import Crossed
+from changecapture.bridge.edits import Edit, find_edits
 from changecapture.bridge.known import common_rows, find_common_rows, know, read_applied
 from changecapture.bridge.subject import (
     Subject,
@@ -21,6 +24,7 @@ from changecapture.bridge.widths import Widths, as_shown, read_widths
 
 __all__ = [
     "Crossed",
+    "Edit",
     "Subject",
     "Widths",
     "as_shown",
@@ -30,6 +34,7 @@ __all__ = [
     "exchanged_tables",
     "find_changes",
     "find_common_rows",
+    "find_edits",
     "find_subjects",
     "hanging",
     "keep_crossed",

@@ -6,10 +6,12 @@ that differ become entries. So an edit is shipped once, and what only looks diff
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from changecapture.bridge.crossed import Crossed, ReadLocal
 from changecapture.bridge.known import common_rows, find_common_rows, know, read_known
 from changecapture.bridge.subject import Subject, hanging, local_parts, record_rows
 from changecapture.bridge.widths import Widths, as_shown, read_widths
@@ -20,20 +22,6 @@ from changecapture.mapping.model import Lens, Record
 from changecapture.mapping.narrow import narrow
 from changecapture.store.interface import Store
 
-ReadLocal = Callable[[Store, Collection[Row]], Mapping[Row, dict[str, Any]]]
-"""Reads rows of the application as they are now: wire names, canonical values, references as keys."""
-
-
-class Crossed(NamedTuple):
-    """What the application did to a common row of a record, when, and what is known of the row. ``due``: rows
-    of the application that are to be shown now, since what they show has come back with the record."""
-
-    subject: Subject
-    difference: Difference
-    at: int
-    version: Version | None
-    due: tuple[Row, ...] = ()
-
 
 def find_changes(
     store: Store,
@@ -43,9 +31,11 @@ def find_changes(
     *,
     whole: bool = False,
     made: Collection[Row] = (),
+    changed: Mapping[Row, Collection[str]] = MappingProxyType({}),
 ) -> list[Crossed]:
     """Return what the application did to common rows. ``dirty``: {row of the application: when}; ``made``:
-    those that it inserted. Nothing is written: who publishes it keeps it (``keep_crossed``).
+    those that it inserted or deleted; ``changed``: the columns that it changed of others. Nothing is
+    written: who publishes it keeps it (``keep_crossed``).
 
     Of a record that is known, and is here, only what these rows concern is looked at; all if ``whole``.
     """
@@ -67,6 +57,7 @@ def find_changes(
         records, rows, read_known(store, versions.keys() & {r for own in rows.values() for r in own})
     )
     parked = store.read_parked({row for places in local.values() for row, _ in places.values()}) - set(made)
+    waiting = store.read_waiting({row for places in local.values() for row, _ in places.values()})
     widths = read_widths(store, lens)
     found: list[tuple[Subject, Difference]] = []
     due: dict[Subject, tuple[Row, ...]] = {}
@@ -75,7 +66,14 @@ def find_changes(
         unshown = {name for name, (row, _) in local[subject].items() if row in parked} if parked else set()
         record, facts = records[subject], known[subject]
         if facts or unshown or record.mixed:
-            changes = compare(widths, record, subject.key, facts, now, unshown, _datetime(at))
+            written = {name: changed[row] for name, (row, _) in local[subject].items() if row in changed}
+            loose = {
+                name: waiting[row] - set(changed.get(row, ()))
+                for name, (row, _) in local[subject].items()
+                if row in waiting
+            }
+            hidden = Hidden(unshown, written, loose)
+            changes = compare(widths, record, subject.key, facts, now, hidden, _datetime(at))
         else:
             changes = tell_new(record, subject.key, get(record, now), _datetime(at))
         found += ((subject, change) for change in changes)
@@ -125,13 +123,36 @@ def _read_records(
     }
 
 
+class Hidden(NamedTuple):
+    """Where the application's rows do not show what they are to: parts that are ``unshown``, of which it has
+    ``written`` some columns since, and ``loose`` columns that wait for the rows which they name."""
+
+    unshown: Collection[str] = ()
+    written: Mapping[str, Collection[str]] = MappingProxyType({})
+    loose: Mapping[str, Collection[str]] = MappingProxyType({})
+
+    def uncover(self, now: Parts, shown: Parts) -> Parts:
+        """Return the rows as they were, had they shown all before the application wrote."""
+        found = dict(now)
+        for name in self.unshown:
+            here, columns = now.get(name), self.written.get(name, ())
+            found[name] = shown[name]
+            if here is not None and columns:
+                found[name] = {**(shown[name] or {}), **{c: here[c] for c in columns if c in here}}
+        for name, columns in self.loose.items():
+            row, whole = found.get(name), shown.get(name)
+            if row is not None and whole is not None:
+                found[name] = {**row, **{c: whole.get(c) for c in columns if row.get(c) is None}}
+        return found
+
+
 def compare(
     widths: Widths,
     record: Record,
     key: str,
     known: Mapping[tuple[str, str], Known],
     now: Parts,
-    unshown: set[str],
+    hidden: Hidden,
     at: str,
 ) -> Iterable[Difference]:
     parts = read_parts(record, key, known)
@@ -139,10 +160,11 @@ def compare(
         # It is made here now, perhaps again: what hangs on it counts as shown where no row says otherwise.
         alone: Parts = {**parts, record.root.name: get(record, now)[record.root.name]}
         shown = as_shown(widths, record, put(record, alone))
-        unshown = {name for name, columns in now.items() if columns is None} | unshown
+        absent = {name for name, columns in now.items() if columns is None}
+        hidden = hidden._replace(unshown=absent.union(hidden.unshown))
     else:
         shown = as_shown(widths, record, put(record, parts))
-    actual = get(record, {**now, **{name: shown[name] for name in unshown}} if unshown else now)
+    actual = get(record, hidden.uncover(now, shown))
     expected = get(record, shown)
     if not _needed(record, actual):
         actual = dict.fromkeys(record.tables)

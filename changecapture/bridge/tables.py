@@ -1,9 +1,12 @@
 """The tables of a site with a mapping: those on the wire, and those that only stand here."""
 
+from functools import cache
+
 from changecapture.core.table import Identity, SyncedTable
 from changecapture.store.interface import Store
 
 
+@cache
 def common_table(name: str, scope: str) -> SyncedTable:
     """Return what stands for a common table where the application has none: entries need its name."""
     return SyncedTable(name, scope, (), Identity("natural"), ())

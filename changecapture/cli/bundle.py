@@ -137,6 +137,7 @@ def opened(config_file: Path, site: str | None) -> Iterator["Site"]:
     from relay.bundle.keep import Keep
     from relay.config import read_config
     from relay.trust.identity import load_identity
+    from relay.trust.owner import check_owner
     from relay.trust.peers import Peers
     from relay.trust.state import open_state
 
@@ -148,6 +149,7 @@ def opened(config_file: Path, site: str | None) -> Iterator["Site"]:
     with keep.held():
         store = open_store(url, memo=find_memo(url, config.state))
         try:
+            check_owner(config.state, store.read_site(), store.read_vector())
             yield Site(store, identity, peers, keep)
         finally:
             store.close()

@@ -31,7 +31,7 @@ def renew(url: str | None, yes: bool, as_json: bool) -> None:
     """Give a copy of a database a name of its own, so that original and copy are two sites.
 
     To be run in one of the two, best in the copy, and its relay to be started again. All that it holds stays;
-    what it writes from now on is its own. Peers know it as a new site.
+    what it writes from now on is its own. Peers know it as a new site, with a new key: it is paired anew.
     """
     from changecapture.epochs import renew as give_name
 
@@ -41,7 +41,11 @@ def renew(url: str | None, yes: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"site": origin}))
         return
-    click.echo(f"this is site {origin} from now on; start its relay again")
+    click.echo(f"this is site {origin} from now on")
+    click.echo(
+        "its relay needs a key of its own: stop it, rename its state directory (relay.state), start the "
+        "relay again, and pair it: changecapture-relay pair"
+    )
 
 
 def _confirm(store: "SqlStore", yes: bool) -> None:

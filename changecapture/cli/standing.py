@@ -67,8 +67,10 @@ def _find_own(status: "Status", drift: str) -> Iterator[str]:
 
 def _find_waiting(status: "Status", names: Mapping[str, str]) -> Iterator[str]:
     for peer in status.peers:
+        name = names.get(peer.site, peer.site)
+        if peer.copied_at is not None:
+            yield f"a copy of {name} is alive beside it"
         if peer.waiting:
-            name = names.get(peer.site, peer.site)
             yield f"{_count_waiting(peer)} for {name} since {_ago(status, peer.sent_all_at)}"
 
 

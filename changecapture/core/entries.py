@@ -11,7 +11,7 @@ from typing import Any
 
 from changecapture.core.change import ALIVE, UNSEEN, Entry
 from changecapture.core.clock import LATEST_STAMP, check_stamp
-from changecapture.core.wire import LARGEST, check_name, check_number, check_text
+from changecapture.core.wire import LARGEST, are_texts, check_name, check_number, check_text
 
 KEY_LENGTH = 512
 _UNSEEN = f'"{UNSEEN}"'
@@ -40,7 +40,7 @@ def decode_alike(lines: Sequence[str]) -> list[Entry] | None:
         origins, epochs, numbers, passes, stamps, seens, scopes, tables, keys = zip(*heads, strict=True)
         for origin, scope, table in set(zip(origins, scopes, tables, strict=True)):
             check_name(origin), check_name(scope), check_name(table, TABLE_LENGTH)
-        if not all(map(_are_numbers, (epochs, numbers, passes, stamps))) or not _are_keys(keys):
+        if not all(map(_are_numbers, (epochs, numbers, passes, stamps))) or not are_texts(keys, KEY_LENGTH):
             return None
         if min(stamps) < 1 or max(stamps) > LATEST_STAMP:
             return None
@@ -63,15 +63,6 @@ def _read_whole(line: str) -> Any:
 def _are_numbers(values: Sequence[Any]) -> bool:
     """Return whether ``check_number`` takes all of them."""
     return set(map(type, values)) == {int} and min(values) >= 0 and max(values) <= LARGEST
-
-
-def _are_keys(keys: Sequence[Any]) -> bool:
-    """Return whether ``check_text`` takes all of them."""
-    if set(map(type, keys)) != {str} or not all(keys) or max(map(len, keys)) > KEY_LENGTH:
-        return False
-    together = "".join(keys)
-    together.encode()
-    return "\0" not in together
 
 
 def decode_entry(item: Sequence[Any], text: str, columns: Any) -> Entry:

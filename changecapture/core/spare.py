@@ -44,6 +44,11 @@ class Task(Generic[T]):
             self._error = error
         return True
 
+    @property
+    def failed(self) -> bool:
+        """Return whether a step raised something."""
+        return self._error is not None
+
     def finish(self) -> T:
         """Do what is left to do; return the outcome, or raise what a step raised."""
         while self.step():

@@ -1,5 +1,6 @@
 """Texts and numbers as they may stand on the wire: bounded, and storable by every database."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,19 @@ def check_text(value: Any, length: int = NAME_LENGTH) -> str:
     if not value.isascii():
         value.encode()
     return value
+
+
+def are_texts(values: Sequence[Any], length: int) -> bool:
+    """Return whether ``check_text`` takes all of these, at least one."""
+    if set(map(type, values)) != {str} or not all(values) or max(map(len, values)) > length:
+        return False
+    together = "".join(values)
+    if not together.isascii():
+        try:
+            together.encode()
+        except UnicodeEncodeError:
+            return False
+    return "\0" not in together
 
 
 check_name = lru_cache(maxsize=4096)(check_text)

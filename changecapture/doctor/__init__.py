@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from changecapture.core.catalogue import Engine
-from changecapture.doctor import given, mysql, postgresql, relay_rights, server, site
+from changecapture.doctor import given, home, mysql, postgresql, relay_rights, server, site
 from changecapture.doctor.subject import Problem, State, Subject, unseen
 from changecapture.errors import ConfigError, DriftError
 from changecapture.status import Status, read_status
@@ -46,6 +46,7 @@ CHECKS: Mapping[Engine, Mapping[str, Check]] = {
         "parked": site.check_parked,
         "names": site.check_names,
         "given names": given.check_given_names,
+        "home": home.check_home,
         "shortened": site.check_shortened,
         "relay's rights": relay_rights.check_relay_rights,
         "relay's settings": postgresql.check_relay_settings,
@@ -68,6 +69,7 @@ CHECKS: Mapping[Engine, Mapping[str, Check]] = {
         "parked": site.check_parked,
         "names": site.check_names,
         "given names": given.check_given_names,
+        "home": home.check_home,
         "shortened": site.check_shortened,
         "relay's rights": relay_rights.check_relay_rights,
         "server": mysql.check_server,

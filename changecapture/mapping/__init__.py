@@ -33,7 +33,8 @@ def read_text(name: str) -> str:
         return Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"the mapping {name} cannot be read", why=why, mend="correct the path") from error
+        mend = "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else "correct the path"
+        raise ConfigError(f"the mapping {name} cannot be read", why=why, mend=mend) from error
 
 
 @cache

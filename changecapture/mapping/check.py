@@ -27,12 +27,12 @@ def check_mapping(mapping: Lens, text: str, catalogue: Catalogue) -> list[Findin
     return [
         finding
         for number, record in enumerate(mapping.records)
-        for finding in _check_record(lines, number, record, catalogue, local)
+        for finding in _check_record(lines, number, record, mapping.title, catalogue, local)
     ]
 
 
 def _check_record(
-    lines: Lines, number: int, record: Record, catalogue: Catalogue, local: bool
+    lines: Lines, number: int, record: Record, title: str, catalogue: Catalogue, local: bool
 ) -> Iterator[Finding]:
     kind = "local" if local else "common"
     tables: dict[str, str] = {}
@@ -51,9 +51,15 @@ def _check_record(
                     yield Finding(lines.find((number, kind, n), key), f"{part.table} has no column {column}")
     for n, pair in enumerate(record.pairs):
         for place in (pair.local,) if local else (*pair.common, *pair.copies):
-            yield from _check_place(lines, (number, "column", n), kind, place, tables, catalogue)
+            if not _is_ours(title, place):
+                yield from _check_place(lines, (number, "column", n), kind, place, tables, catalogue)
     for carried in record.carried if local else ():
         yield from _check_place(lines, (number, "", 0), "carried", carried, tables, catalogue)
+
+
+def _is_ours(title: str, place: Place) -> bool:
+    """Return whether a common column is none of Eden's: it travels under the mapping's name."""
+    return place.column.startswith((f"{title}:", f"{title}_"))
 
 
 def _named(part: Local | Common) -> Iterator[tuple[str, Sequence[str]]]:
@@ -74,6 +80,5 @@ def _check_place(
     catalogue: Catalogue,
 ) -> Iterator[Finding]:
     name = next((name for name in catalogue.tables if name.lower() == tables[place.part]), None)
-    ours = ":" in place.column or place.column.startswith("vesuvius_")
-    if name is not None and catalogue.tables[name].column(place.column) is None and not ours:
+    if name is not None and catalogue.tables[name].column(place.column) is None:
         yield Finding(lines.find(where, key), f"{name} has no column {place.column}")

@@ -55,6 +55,23 @@ def merge_known(entries: Sequence[Entry]) -> Known:
     return Known(word, values, orders)
 
 
+def extend_known(known: Known, entries: Sequence[Entry]) -> Known | None:
+    """Return what a row that lives under one key is merged to with entries later than all that is known of
+    it; None where they are not, or say that it does not live."""
+    last = max(known.orders.values(), default=known.word[0])
+    word, values, orders = known.word, dict(known.values), dict(known.orders)
+    for entry in entries:
+        order, columns = entry.order, read_columns(entry)
+        if order < last or order < word[0] or not columns.get(ALIVE) or UNSEEN in columns:
+            return None
+        last, word = order, (order, True)
+        values.update(columns)
+        del values[ALIVE]
+        orders.update(dict.fromkeys(columns, order))
+        del orders[ALIVE]
+    return Known(word, values, orders)
+
+
 def _know_one(entry: Entry) -> Known:
     order = entry.order
     values = dict(read_columns(entry))

@@ -7,9 +7,10 @@ root. *Local* rows are the application's, *common* rows Eden's. Nothing here loo
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -259,11 +260,32 @@ class Record:
         """Return what ``concerned`` found, by the columns asked for."""
         return {}
 
+    def travels_as(self, part: str, column: str) -> str | None:
+        """Return the column of the root that a local column alone decides, or is carried in; None where it
+        is none."""
+        for item in self.carried:
+            if item[:2] == (part, column):
+                return item.name
+        for pair in self.pairs:
+            if pair.local == (part, column) and not pair.composed and pair.common[0].part == self.root.name:
+                return pair.common[0].column
+        return None
+
+    @cached_property
+    def sayings(self) -> dict[frozenset[tuple[str, str]], object]:
+        """Return what edits of the application's columns say (bridge.edits), by the columns asked for."""
+        return {}
+
+    @cached_property
+    def skipped(self) -> re.Pattern[str]:
+        """Return what the keys of ``skip``, or their first items, match."""
+        return re.compile("|".join(map(translate, self.skip)) if self.skip else r"(?!)")
+
     def stays(self, key: str) -> bool:
         """Return whether the record with that key stays at home, or no common row could stand for it."""
         root = self.root
-        name = str(read_key(key, len(root.parent))[0])
-        if any(fnmatchcase(name, pattern) for pattern in self.skip):
+        name = str(read_key(key, len(root.parent))[0]) if root.parent else key
+        if self.skipped.match(name):
             return True
         return bool(root.parent) and root.parent_columns(key) is None
 

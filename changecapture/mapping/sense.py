@@ -75,6 +75,8 @@ def _check_pair(where: tuple[int, str, int], pair: Pair) -> Iterator[Problem]:
         yield where, ways[1], f"'{ways[0]}' and '{ways[1]}' stand together", "keep one"
     if pair.unit and not pair.number:
         yield where, "unit", "'unit' without 'number'", "write number = true, or leave it out"
+    if pair.whole is not None and (not pair.composed or pair.whole not in pair.common):
+        yield where, "whole", f"'whole' names {pair.whole.column!r}", "name one of several common columns"
     if pair.composed and ways:
         yield where, ways[0], f"'{ways[0]}' of what several columns compose", "name one common column"
 

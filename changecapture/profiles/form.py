@@ -22,7 +22,7 @@ RECORDS: dict[str, tuple[Keys, Keys]] = {
 }
 
 LISTS: dict[str, tuple[Keys, Keys]] = {
-    "table": ({"tables": list, "sync": bool, "why": str}, {"module": str}),
+    "table": ({"tables": list, "sync": bool, "why": str}, {"module": str, "counted": bool}),
     "column": (
         {"columns": list, "why": str},
         {"travels": bool, "fill": str, "quiet": bool, "time_zone": str},

@@ -26,6 +26,8 @@ class TableRule:
     why: str
     module: str | None = None
     """Their module, when it is not the profile's: see Profile.module."""
+    counted: bool = False
+    """Whether they are left out because the site counts their rows, and nothing else names them."""
 
 
 @dataclass(frozen=True, slots=True)

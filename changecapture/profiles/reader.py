@@ -73,7 +73,10 @@ def _read_rules(profile: Profile, data: Record) -> Profile:
     return replace(
         profile,
         tables=tuple(
-            TableRule(tuple(r["tables"]), r["sync"], _line(r["why"]), r.get("module")) for r in rules("table")
+            TableRule(
+                tuple(r["tables"]), r["sync"], _line(r["why"]), r.get("module"), r.get("counted", False)
+            )
+            for r in rules("table")
         ),
         columns=tuple(_read_column_rule(r) for r in rules("column")),
         keys=tuple(KeyRule(tuple(r["tables"]), tuple(r["columns"]), _line(r["why"])) for r in rules("key")),

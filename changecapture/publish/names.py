@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.table import SyncedTable
-from changecapture.core.wire import check_text
+from changecapture.core.wire import are_texts
 from changecapture.store.interface import Store
 
 
@@ -23,7 +23,4 @@ def name_new(table: SyncedTable, local_keys: Collection[str]) -> list[str]:
     keys = [items[place] for items in json.loads(f"[{','.join(local_keys)}]")]
     if len(set(keys)) < len(keys) or not set(table.identity.missing).isdisjoint(keys):
         return []
-    try:
-        return [check_text(key, KEY_LENGTH) for key in keys]
-    except ValueError:
-        return []
+    return keys if are_texts(keys, KEY_LENGTH) else []

@@ -86,6 +86,14 @@ class BulkSession(Session):
                     condition, parameters = self._among(names[1], part, "text")
                     self.execute(f"{statement} {names[0]} = %s AND {condition}", [table, *parameters])
 
+    def _packed(self, columns: Sequence[str]) -> str:
+        """Return columns, none of which is NULL or holds a NUL character, as they are best selected."""
+        return ", ".join(columns)
+
+    def _unpack(self, row: Sequence[Any]) -> Sequence[Any]:
+        """Return the values of columns that were selected ``_packed``, numbers perhaps as texts."""
+        return row
+
     def _select_keys(
         self, statement: str, names: tuple[str, str], table: str, keys: Sequence[str]
     ) -> tuple[str, list[Any]]:

@@ -156,10 +156,18 @@ class Store(Protocol):
     def insert_rows(self, table: SyncedTable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows; columns that a row leaves out get their default, the flag says live."""
 
+    def spell_rows(self, table: SyncedTable, columns: Sequence[Sequence[Any]]) -> Sequence[Any] | None:
+        """Return how rows will be inserted, where a store can make that ready; without the database."""
+
     def insert_columns(
-        self, table: SyncedTable, names: Sequence[str], columns: Sequence[Sequence[Any]]
+        self,
+        table: SyncedTable,
+        names: Sequence[str],
+        columns: Sequence[Sequence[Any]],
+        lines: Sequence[Any] | None = None,
     ) -> None:
-        """Insert rows that are given column by column, at least one of each."""
+        """Insert rows that are given column by column, at least one of each; ``lines``: what ``spell_rows``
+        has made of them."""
 
     def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Insert rows of a table whose keys are ours, {key: row}, and keep which row has which key."""

@@ -31,31 +31,33 @@ class MappedStore(ShelfStore):
         found: dict[str, list[Row]] = defaultdict(list)
         for part in chunks(set(records)):
             condition, parameters = self._among("record", part, "text")
-            sql = f"SELECT record, table_name, row_key FROM {self.prefix}mapped_row WHERE {condition}"
-            for record, table, key in self.query(sql, parameters):
+            columns = self._packed(("record", "table_name", "row_key"))
+            sql = f"SELECT {columns} FROM {self.prefix}mapped_row WHERE {condition}"
+            for record, table, key in map(self._unpack, self.query(sql, parameters)):
                 found[record].append(Row(table, key))
         return found
 
-    def read_said(self, rows: Collection[Row]) -> dict[Row, list[Entry]]:
+    def read_said(self, asked: Collection[Row]) -> dict[Row, list[Entry]]:
         """Return the applied entries of common rows, as far as merging them needs: no pass, base or scope."""
         found: dict[Row, list[Entry]] = defaultdict(list)
-        places = self._spread(rows) if rows else {}
-        select = (
-            "SELECT table_name, row_key, stamp, origin, epoch, number, columns "
-            f"FROM {self.prefix}changelog WHERE applied = 1 AND"
-        )
-        for table, key, stamp, origin, epoch, number, columns in self._of_rows(select, places):
-            row = Row(table, key)
-            parsed = json.loads(columns)
-            found[places[row]].append(
-                Entry(origin, epoch, number, 0, stamp, 0, "", table, key, columns, parsed)
-            )
+        places = self._spread(asked) if asked else {}
+        head = self._packed(("table_name", "row_key", "stamp", "origin", "epoch", "number"))
+        select = f"SELECT columns, {head} FROM {self.prefix}changelog WHERE applied = 1 AND"
+        rows = list(self._of_rows(select, places))
+        every = json.loads(f"[{','.join([columns for columns, *_ in rows])}]")
+        for (columns, *rest), parsed in zip(rows, every, strict=True):
+            table, key, stamp, origin, epoch, number = self._unpack(rest)
+            name = origin, int(epoch), int(number)
+            entry = Entry(*name, 0, int(stamp), 0, "", table, key, columns, parsed)
+            found[places[Row(table, key)]].append(entry)
         return found
 
     def read_records(self, rows: Collection[Row]) -> dict[Row, str]:
         """Return the key of the record that each common row hangs on."""
-        select = f"SELECT table_name, row_key, record FROM {self.prefix}mapped_row WHERE"
-        return {Row(table, key): record for table, key, record in self._of_rows(select, rows)}
+        columns = self._packed(("table_name", "row_key", "record"))
+        select = f"SELECT {columns} FROM {self.prefix}mapped_row WHERE"
+        found = map(self._unpack, self._of_rows(select, rows))
+        return {Row(table, key): record for table, key, record in found}
 
     def write_mapped(self, records: Mapping[Row, str]) -> None:
         """Keep which record common rows hang on."""

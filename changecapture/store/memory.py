@@ -217,8 +217,14 @@ class MemoryStore(SqlStore):
         for row in rows:
             self._insert_row(table, row)
 
-    def insert_columns(self, table: SyncedTable, names: Sequence[str], columns: Sequence[Column]) -> None:
-        """Insert rows that are given column by column, at least one of each."""
+    def insert_columns(
+        self,
+        table: SyncedTable,
+        names: Sequence[str],
+        columns: Sequence[Column],
+        lines: Sequence[Any] | None = None,
+    ) -> None:
+        """Insert rows that are given column by column, at least one of each; ``lines``: see spell_rows."""
         self.insert_rows(table, [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)])
 
     def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:

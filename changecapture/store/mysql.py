@@ -301,6 +301,15 @@ class MySQLStore(SqlStore):
         )
         return dict(_read_version(text) for (text,) in self._of_rows(select, rows))
 
+    def _packed(self, columns: Sequence[str]) -> str:
+        """Return columns as one text: see read_entries."""
+        return f"CONCAT_WS('\\0', {', '.join(columns)})"
+
+    def _unpack(self, row: Sequence[Any]) -> Sequence[Any]:
+        """Return the values of columns that were selected as one text."""
+        text: str = row[0]
+        return text.split("\0")
+
     def _select_keys(
         self, statement: str, names: tuple[str, str], table: str, keys: Sequence[str]
     ) -> tuple[str, list[Any]]:
@@ -379,22 +388,26 @@ class MySQLStore(SqlStore):
             shapes[tuple(row)].append(row)
         for names, group in shapes.items():
             values = [row.values() for row in group]
-            self._insert_columns(table, names, list(zip(*values, strict=True)), len(group))
+            columns = list(zip(*values, strict=True))
+            self._insert_lines(table, names, _write_filled(table, columns, len(group)))
 
-    def insert_columns(self, table: SyncedTable, names: Sequence[str], columns: Sequence[Column]) -> None:
-        """Insert rows that are given column by column, at least one of each."""
-        self._insert_columns(table, names, columns, len(columns[0]))
+    def spell_rows(self, table: SyncedTable, columns: Sequence[Column]) -> list[str]:
+        """Return how rows will be inserted; without the database."""
+        return _write_filled(table, columns, len(columns[0]))
 
-    def _insert_columns(
-        self, table: SyncedTable, names: Sequence[str], columns: Sequence[Column], count: int
+    def insert_columns(
+        self,
+        table: SyncedTable,
+        names: Sequence[str],
+        columns: Sequence[Column],
+        lines: Sequence[Any] | None = None,
     ) -> None:
-        constants = dict(table.fill)
-        if table.deleted_flag is not None:
-            constants[table.deleted_flag.column] = table.deleted_flag.live
-        targets = ", ".join(self._quote(name) for name in (*names, *constants))
-        filled = [*columns, *([value] * count for value in constants.values())]
-        records = write_columns(filled) if filled else ["()"] * count
-        self._insert(f"INSERT INTO {self._quote(table.name)} ({targets}) VALUES", records)
+        """Insert rows that are given column by column, at least one of each; ``lines``: see spell_rows."""
+        self._insert_lines(table, names, lines or self.spell_rows(table, columns))
+
+    def _insert_lines(self, table: SyncedTable, names: Sequence[str], lines: Iterable[str]) -> None:
+        targets = ", ".join(self._quote(name) for name in (*names, *_constants(table)))
+        self._insert(f"INSERT INTO {self._quote(table.name)} ({targets}) VALUES", lines)
 
     def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Insert rows of a table whose keys are ours, and keep which row has which key."""
@@ -513,6 +526,19 @@ def _read_entry(head: str, columns: str) -> tuple[int, Entry]:
 def _read_version(text: str) -> tuple[Row, Version]:
     table, key, stamp, origin, alive, seen = text.split("\0")
     return Row(table, key), Version(int(stamp), origin, alive == "1", int(seen))
+
+
+def _constants(table: SyncedTable) -> dict[str, str]:
+    """Return what every inserted row of a table gets beside what travels."""
+    constants = dict(table.fill)
+    if table.deleted_flag is not None:
+        constants[table.deleted_flag.column] = table.deleted_flag.live
+    return constants
+
+
+def _write_filled(table: SyncedTable, columns: Sequence[Column], count: int) -> list[str]:
+    filled = [*columns, *([value] * count for value in _constants(table).values())]
+    return list(write_columns(filled)) if filled else ["()"] * count
 
 
 def _columns(table: SyncedTable) -> dict[str, SyncedColumn]:

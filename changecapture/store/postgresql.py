@@ -264,12 +264,20 @@ class PostgresStore(SqlStore):
         for names, group in shapes.items():
             self.insert_columns(table, names, list(zip(*(row.values() for row in group), strict=True)))
 
-    def insert_columns(self, table: SyncedTable, names: Sequence[str], columns: Sequence[Column]) -> None:
-        """Insert rows that are given column by column, at least one of each."""
-        constants = _constants(table)
-        targets = ", ".join(self._quote(name) for name in (*names, *constants))
-        ends = [[value] * len(columns[0]) for value in constants.values()]
-        self._copy(f"{self._quote(table.name)} ({targets})", _write_all([*columns, *ends]))
+    def spell_rows(self, table: SyncedTable, columns: Sequence[Column]) -> list[str]:
+        """Return how rows will be inserted; without the database."""
+        return _write_all([*columns, *([value] * len(columns[0]) for value in _constants(table).values())])
+
+    def insert_columns(
+        self,
+        table: SyncedTable,
+        names: Sequence[str],
+        columns: Sequence[Column],
+        lines: Sequence[Any] | None = None,
+    ) -> None:
+        """Insert rows that are given column by column, at least one of each; ``lines``: see spell_rows."""
+        targets = ", ".join(self._quote(name) for name in (*names, *_constants(table)))
+        self._copy(f"{self._quote(table.name)} ({targets})", lines or self.spell_rows(table, columns))
 
     def _insert_sql(self, table: SyncedTable, names: Sequence[str]) -> str:
         known = _columns(table)

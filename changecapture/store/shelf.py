@@ -96,6 +96,8 @@ class ShelfStore(LogStore):
     def read_waiting(self, rows: Collection[Row]) -> dict[Row, set[str]]:
         """Return the columns, by wire name, that wait for the rows that they refer to."""
         found: dict[Row, set[str]] = defaultdict(set)
+        if not rows or not self.query(f"SELECT 1 FROM {self.prefix}waiting LIMIT 1"):
+            return found
         select = f"SELECT table_name, row_key, column_name FROM {self.prefix}waiting WHERE"
         for table, key, column in self._of_rows(select, rows):
             found[Row(table, key)].add(column)

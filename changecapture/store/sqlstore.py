@@ -16,8 +16,18 @@ class SqlStore(SearchStore):
         """Insert rows; columns that a row leaves out get their default, the flag says live."""
         raise NotImplementedError
 
-    def insert_columns(self, table: SyncedTable, names: Sequence[str], columns: Sequence[Column]) -> None:
-        """Insert rows that are given column by column, at least one of each."""
+    def spell_rows(self, table: SyncedTable, columns: Sequence[Column]) -> Sequence[Any] | None:
+        """Return how rows will be inserted; without the database."""
+        return None
+
+    def insert_columns(
+        self,
+        table: SyncedTable,
+        names: Sequence[str],
+        columns: Sequence[Column],
+        lines: Sequence[Any] | None = None,
+    ) -> None:
+        """Insert rows that are given column by column, at least one of each; ``lines``: see spell_rows."""
         raise NotImplementedError
 
     def insert_given(self, table: SyncedTable, rows: Mapping[str, Mapping[str, Any]]) -> None:

@@ -10,6 +10,8 @@ from relay.cli.options import config_option, ending, example, json_option, site_
 from relay.meter import tell_size
 from relay.trust.identity import SHORT
 
+MEND = "run changecapture site renew in one of the two"
+
 
 @click.command(epilog=example("peers", "peers --json"))
 @config_option
@@ -92,6 +94,8 @@ def _order(config_file: Path, site: str | None, as_json: bool, request: dict[str
 
 def _say_peers(done: dict[str, Any]) -> None:
     click.echo(f"this is device {done['device']}")
+    if done.get("copied"):
+        click.echo(f"A COPY OF THIS MACHINE IS ALIVE BESIDE IT: {MEND}")
     click.echo("paired:" if done["peers"] else "no site is paired: changecapture-relay pair")
     for peer in done["peers"]:
         click.echo(f"  {_line(peer)}")
@@ -120,6 +124,8 @@ def _line(peer: dict[str, Any]) -> str:
             parts.append(f"{word} {peer[what]}")
     if peer.get("addresses"):
         parts.append(f"at {', '.join(peer['addresses'])}")
+    if peer.get("copied"):
+        parts.append(f"A COPY OF IT IS ALIVE BESIDE IT ({MEND})")
     wire = peer.get("wire")
     if wire and wire["connections"]:
         sent, received = tell_size(wire["sent"]), tell_size(wire["received"])

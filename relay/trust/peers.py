@@ -85,6 +85,10 @@ class Peers:
         """Return whether a device may be spoken with."""
         return device in self._paired
 
+    def may_greet(self, device: str) -> bool:
+        """Return whether a device may connect: one that is paired, or has our own key (a copy of us?)."""
+        return device == self.own or device in self._paired
+
     def put(self, peer: Paired) -> None:
         """Pair a device, or change what is kept of it."""
         if peer.device == self.own:

@@ -13,6 +13,7 @@ from statistics import median
 
 from changecapture.config import parse_url
 from changecapture.install import install
+from changecapture.memory import spare_collector
 from changecapture.publish import publish
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
@@ -80,6 +81,7 @@ class Pair:
 
 def measure(machine: Machine) -> Iterator[Figure]:
     """Yield the ratio of publishing, of applying, and of both together."""
+    spare_collector()  # as the programs do
     persons = max(50, round(PERSONS * machine.scale))
     mapped, plain = Pair(machine, "vesuvius"), Pair(machine, None)
     for number in range(ROUNDS):

@@ -60,8 +60,8 @@ def _measure_sites(machine: Machine, number: int) -> Iterator[Figure]:
 
 
 def _met(relay: Relay, relays: list[Relay]) -> bool:
-    """Return whether a relay is in step with all others."""
-    return all(relay.said(f"in step with {other.name} ") for other in relays if other is not relay)
+    """Return whether a relay is up to date with all others."""
+    return all(relay.said(f"up to date with {other.name} ") for other in relays if other is not relay)
 
 
 def _measure_changes(sites: list[Application], directory: Path, number: int) -> Iterator[Figure]:

@@ -55,7 +55,7 @@ def test_copy_gets_a_name_of_its_own_and_then_is_a_site(pair, server, new_databa
     kept = run_command("site", "renew", copied, answer="n\n")
     assert kept.status == 2 and "nothing was changed" in kept.err
     renewed = run_command("site", "renew", copied, "--yes")
-    assert renewed.status == 0 and "start its relay again" in renewed.out
+    assert renewed.status == 0 and "pair it: changecapture-relay pair" in renewed.out
     add_camps(here, 1, "original")
     add_camps(copied, 1, "copy")
     for left, right in ((here, copied), (copied, there), (here, copied)):

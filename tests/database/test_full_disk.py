@@ -82,7 +82,7 @@ def test_a_full_disk_is_said_once_and_waited_for_and_nothing_is_parked_or_lost(c
     source, camp = cramped.relays
     for relay in cramped.relays:
         relay.start()
-    camp.wait_for("in step with source", cramped.patience)
+    camp.wait_for("up to date with source", cramped.patience)
     cramped.fill()
     cramped.write(cramped.source, ROWS, "w")
     camp.wait_for(FULL, cramped.patience)

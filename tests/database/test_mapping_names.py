@@ -2,6 +2,7 @@
 
 from changecapture.doctor import make_subject
 from changecapture.doctor.given import check_given_names
+from changecapture.doctor.home import check_home
 from tests.support.sites import exchange
 from tests.support.vesuvius import Vesuvius
 
@@ -65,6 +66,15 @@ def test_seeded_people_of_two_sites_stay_apart(new_site, php, py):
     assert php.fetch("SELECT given_name FROM person_uuid WHERE p_uuid = '1'") == [("Root",)]
     assert other.fetch("SELECT given_name FROM person_uuid WHERE p_uuid = '1'") == [("Basim",)]
     assert py.fetch("SELECT count(*) FROM pr_person") == [(0,)]
+    for site in (php, other):
+        noted = [problem.what for problem in check_home(make_subject(site.store))]
+        assert noted == [
+            "person_uuid 1, 2, 3, 4: come with an installation",
+            "known by a name, not by a number: hospital.hospital_uuid (by short_name), "
+            "incident.incident_id (by shortname)",
+            "numbered by this site alone: image",
+        ]
+    assert list(check_home(make_subject(py.store))) == []
 
 
 def test_incidents_and_hospitals_are_one_by_their_short_names_whatever_their_numbers(new_site, php, py):

@@ -58,6 +58,51 @@ def test_camps_groups_and_organisations_travel_both_ways(new_site):
     assert old.parked() == {} and py.parked() == {}
 
 
+def test_places_of_phase_2_and_the_camps_there_travel_both_ways(new_site):
+    old, py, other = new_site("mariadb", "sahana2"), new_site("postgresql"), new_site("mariadb", "sahana2")
+    for site, name in ((old, "Colombo"), (other, "Galle")):
+        site.run(f"INSERT INTO location (loc_uuid, name) VALUES ('7', '{name}')")
+    old.run(
+        "INSERT INTO location (loc_uuid, parent_id, name, iso_code, description) VALUES "
+        "('ab12-l-1', NULL, 'North', 'N', 'the hills'), ('ab12-l-2', 'ab12-l-1', 'Hill Village', NULL, NULL);"
+        "INSERT INTO camp_general (c_uuid, name, location_id) VALUES ('ab12-c-1', 'School', 'ab12-l-2');"
+        "INSERT INTO camp_reg (c_uuid) VALUES ('ab12-c-1')"
+    )
+    rest(old, py, other)
+    places = (
+        "SELECT l.name, p.name, l.comments FROM gis_location l LEFT JOIN gis_location p ON p.id = l.parent "
+        "WHERE l.uuid LIKE 'ab12%%' ORDER BY 1"
+    )
+    assert py.fetch(places, []) == [("Hill Village", "North", None), ("North", None, "the hills")]
+    camps = (
+        "SELECT l.name, t.location_id = s.location_id FROM cr_shelter s JOIN org_site t "
+        "ON t.site_id = s.site_id JOIN gis_location l ON l.id = s.location_id"
+    )
+    assert py.fetch(camps) == [("Hill Village", True)]
+    py.run(
+        "UPDATE gis_location SET name = 'Upper Village' WHERE name = 'Hill Village';"
+        "INSERT INTO gis_location (uuid, name, gis_feature_type, deleted) "
+        "VALUES ('urn:uuid:l', 'Home', 1, 'F')"
+    )
+    rest(old, py, other)
+    for site in (old, other):
+        own = "Colombo" if site is old else "Galle"
+        assert site.fetch("SELECT name, parent_id, iso_code FROM location ORDER BY loc_uuid") == [
+            (own, None, None),
+            ("North", None, "N"),
+            ("Upper Village", "ab12-l-1", None),
+        ]
+        assert site.fetch("SELECT location_id FROM camp_general") == [("ab12-l-2",)]
+        assert site.parked() == {}
+    # A place that phase 2 does not know leaves what stands there empty, and stays in Eden.
+    py.run("UPDATE cr_shelter SET location_id = (SELECT id FROM gis_location WHERE uuid = 'urn:uuid:l')")
+    rest(old, py, other)
+    old.run("UPDATE camp_general SET name = '', capacity = 5; UPDATE camp_general SET name = 'Big School'")
+    rest(old, py, other)
+    assert other.fetch("SELECT name, location_id, capacity FROM camp_general") == [("Big School", None, 5)]
+    assert [name for name, _ in py.fetch(camps)] == ["Home"]
+
+
 @pytest.fixture
 def old(new_site):
     return new_site("mariadb", "sahana2")

@@ -35,7 +35,7 @@ class Camp:
         for n in numbers:
             for other in numbers:
                 if n != other:
-                    self.relays[n].wait_for(f"in step with site{other} ", self.patience)
+                    self.relays[n].wait_for(f"up to date with site{other} ", self.patience)
 
     def wait_rows(self, number: int, count: int) -> None:
         query = "SELECT count(*) FROM line"

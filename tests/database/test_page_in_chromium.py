@@ -81,7 +81,7 @@ def place(new_site, tmp_path: Path) -> Iterator[Place]:
     try:
         for relay in relays:
             relay.start()
-        relays[0].wait_for("in step with", Patience())
+        relays[0].wait_for("up to date with", Patience())
         site.family.add_parent("went", "went")
         other.family.add_parent("came", "came")
         for relay in relays:

@@ -77,7 +77,9 @@ def start(new_site: Callable[[str, str], Site], tmp_path: Path) -> Iterator[Call
                 link.target = relay.port
             for n, relay in enumerate(relays):
                 for port in peers[n]:
-                    relay.wait_for(f"in step with camp{[c.port for c in called].index(port)}", camps.patience)
+                    relay.wait_for(
+                        f"up to date with camp{[c.port for c in called].index(port)}", camps.patience
+                    )
             return camps
 
         yield begin

@@ -161,7 +161,7 @@ def test_running_peer_is_asked_through_the_relays_of_both(new_site, tmp_path: Pa
         for relay in relays:
             relay.start()
         relays[1].wait_for("received 1 change", Patience())
-        relays[0].wait_for("in step with", Patience())
+        relays[0].wait_for("up to date with", Patience())
         equal = ask(relays[0], here, "--with", "there")
         assert (equal.status, equal.err) == (0, ""), equal
         assert json.loads(equal.out)["rows"] == 1

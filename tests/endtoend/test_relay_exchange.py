@@ -401,7 +401,7 @@ class BehindNat(Relays):
         self.a.write("one")
         await self.until_equal(self.a, self.b, texts={"one"})
         self.running["b"]._roster.announce("test", [self.address(self.a)])
-        await self.until(lambda: self.told(self.b, "in step with camp a"))
+        await self.until(lambda: self.told(self.b, "up to date with camp a"))
         self.a.write("two")
         await self.until_equal(self.a, self.b, texts={"one", "two"})
         assert self.told(self.b, "received 1 change from camp a (applied 1, parked 0)") == 1

@@ -31,6 +31,7 @@ PHASE_2 = (
     "group_details",
     "camp_general",
     "camp_reg",
+    "location",
     "org_main",
     "contact",
     "identity_to_person",

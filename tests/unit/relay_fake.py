@@ -50,6 +50,9 @@ class FakePeers:
     def is_paired(self, device: str) -> bool:
         return device in self.paired
 
+    def may_greet(self, device: str) -> bool:
+        return device == self.own or device in self.paired
+
     def terms(self, device: str) -> Terms:
         return NO_TERMS
 

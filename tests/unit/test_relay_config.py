@@ -67,6 +67,8 @@ def test_the_password_does_not_show():
         ({"site": {}}, "[site] name is missing"),
         ({"site": {"name": 3}}, "[site] name must be a text"),
         ({"site": {"name": "a\nb"}}, "[site] name cannot be used"),
+        ({"site": {"name": "n", "state": "a\0b"}}, "[site] state cannot be used"),
+        ({"site": {"name": "n", "state": ""}}, "[site] state cannot be used"),
         ({"site": "north"}, "[site] must be a table"),
         ({"database": {}}, "[database] needs one of url and url_env"),
         ({"database": DATABASE | {"url_env": "X"}}, "[database] needs one of"),

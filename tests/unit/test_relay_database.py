@@ -8,7 +8,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
-from changecapture.errors import ConfigError, PeerError, RetryLater
+from changecapture.errors import ConfigError, DriftError, PeerError, RetryLater
 from relay.database import Database, DatabaseAway, Worker
 from tests.unit.relay_fake import NO_TERMS, FakeLog, FakeReactor, FakeSite, site_id
 
@@ -147,6 +147,13 @@ class ReopenTest(TestCase):
         assert self.tries == 1
 
 
+class Gone(list[str]):
+    """Changes that cannot be published."""
+
+    def __getitem__(self, _: Any) -> Any:
+        raise DriftError("a column is gone")
+
+
 class DatabaseTest(TestCase):
     timeout = 30
 
@@ -200,6 +207,16 @@ class DatabaseTest(TestCase):
         assert self.database.away == ""
         told = [text.removeprefix("waiting for ") for _, text in self.log.lines]
         assert told == ["the database: not installed", "the database: 1 of 3 tables", "the database is back"]
+
+    async def test_what_keeps_one_verb_from_its_work_is_over_when_that_verb_succeeds(self):
+        self.site.captured = Gone()
+        for _ in range(3):
+            await self.fails(self.database.publish(), DatabaseAway)
+            await self.database.modules()
+        assert self.log.lines == [("warning", "the database: a column is gone")]
+        self.site.captured = []
+        await self.database.publish()
+        assert self.log.lines[1:] == [("info", "the database is back")]
 
     async def test_nonsense_stays_the_peers_fault(self):
         await self.fails(self.database.receive(site_id("b"), b"nonsense", NO_TERMS), PeerError)

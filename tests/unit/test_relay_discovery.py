@@ -132,8 +132,17 @@ def test_another_site_is_found():
 
 def test_our_own_announcement_is_ignored_under_whatever_name():
     f = Fixture().start()
-    f.announce(of(A))
+    f.announce(of(A, *f.network.opened[0].parsed_addresses()))
     assert f.roster.named == {}
+
+
+def test_who_announces_our_device_where_this_machine_is_not_is_handed_on():
+    f = Fixture().start()
+    own = f.network.opened[0].parsed_addresses()
+    f.announce(of(A, *own, "192.168.1.77"))
+    assert [([a.host for a in addresses], device) for addresses, device in f.roster.named.values()] == [
+        (["192.168.1.77"], A)
+    ]
 
 
 def test_all_addresses_of_a_name_are_given():

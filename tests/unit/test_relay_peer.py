@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -20,7 +21,7 @@ from relay.events import Poked, Started, State
 from relay.load import Load, Timing
 from relay.peer import DOUBT_S, POKE_S, Peer
 from relay.pulls import AUTHOR_S, Pulls
-from relay.session import LISTEN_S, MIN_WAIT_S, Session
+from relay.session import LISTEN_S, MAX_WAIT_S, MIN_WAIT_S, Session
 from relay.tasks import Tasks
 from tests.support.journal import FakeJournal
 from tests.unit.relay_fake import FakeLog, FakeManners, FakePeers, FakeReactor, FakeSite, device_id, site_id
@@ -63,7 +64,7 @@ class ScriptedPeer:
     async def hello(
         self, address: Address, device: str, greeting: str, name: str, introduction: str
     ) -> tuple[str, str, str]:
-        assert device == DEVICE
+        assert device in (DEVICE, FakePeers.own)
         return await self._next("hello")
 
     async def pull(self, address: Address, device: str, request: str, exchange: str, wait_s: int) -> bytes:
@@ -88,6 +89,10 @@ class ScriptedDatabase:
         self.receiving: list[Any] = []
         self.expected: list[bytes] = []
         self.met: list[tuple[str, int]] = []
+        self.copies: list[str] = []
+
+    async def note_copy(self, whose: str) -> None:
+        self.copies.append(whose)
 
     async def meet(self, theirs: Greeting, measured: Measured) -> None:
         self.met.append((theirs.site, measured.took))
@@ -517,3 +522,34 @@ def test_who_cannot_be_greeted_exchanges_nothing():
     f.other.outcomes["hello"] = [RetryLater("refused")]
     f.peer.handle(Started())
     assert f.journal.failures == []
+
+
+@pytest.mark.parametrize("run, copies", [("", []), ("another", [A])])
+def test_who_answers_with_our_own_key_is_asked_whether_it_is_this_run(run, copies):
+    f = Fixture(FakePeers.own)
+    greeting = replace(FakeSite(A).open().greet(), run=run).to_json()
+    f.other.outcomes["hello"] = [(greeting, Card("us").to_json(), "")]
+    f.peer.handle(Started())
+    assert f.database.copies == copies
+    assert f.log.count("a copy of this machine answers at") == len(copies)
+    assert f.session.state is State.REFUSED and f.leaders.leading == []
+
+
+@pytest.mark.parametrize("error", [RetryLater("cut"), PeerError("not paired")])
+def test_one_that_cannot_say_which_run_it_is_is_taken_for_this_site_itself(error):
+    f = Fixture(FakePeers.own)
+    f.other.outcomes["hello"] = [error]
+    f.peer.handle(Started())
+    assert f.database.copies == [] and f.log.count("is this site itself: not a peer") == 1
+
+
+def test_a_copy_of_who_answers_is_noted():
+    f = Fixture()
+    greetings = [replace(FakeSite(B).open().greet(), run=run).to_json() for run in ("1", "2", "1")]
+    f.other.outcomes["hello"] = [(text, Card("south").to_json(), "") for text in greetings]
+    f.peer.handle(Started())
+    for copies in ([], [B]):
+        assert f.database.copies == []
+        f.peer.greet_anew()
+        f.clock.advance(MAX_WAIT_S)
+        assert f.database.copies == copies

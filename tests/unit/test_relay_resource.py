@@ -28,6 +28,7 @@ from relay.meter import Meter
 from relay.pace import BURST, Pace
 from relay.polls import Polls
 from relay.resource import Api, Server
+from relay.runs import LATE_S
 from relay.trust.desk import Desk
 from relay.trust.identity import Identity
 from tests.support.journal import FakeJournal
@@ -111,15 +112,20 @@ class DirectDatabase:
         self.connection = site.open()
         self.answers = 0
         self.met: list[str] = []
+        self.run = "own run"
+        self.copies: list[str] = []
         self.coming: Deferred[None] | None = None
         self.fails: Exception | None = None
 
     async def meet(self, theirs: Any) -> None:
         self.met.append(theirs.site)
 
+    async def note_copy(self, whose: str) -> None:
+        self.copies.append(whose)
+
     async def greet(self, to: str = "") -> Any:
         try:
-            return self.connection.greet(to)
+            return replace(self.connection.greet(to), run=self.run)
         except RetryLater as error:
             raise DatabaseAway(str(error)) from error
 
@@ -201,6 +207,52 @@ class ApiTest(SynchronousTestCase):
                     messages.read_payload(result(self.call(*call)))
             self.greet(B, DEVICE)
             messages.read_payload(result(self.call("pull", asks(B), EXCHANGE, 0)))
+
+    def test_a_copy_of_a_caller_is_noted_and_both_have_to_greet_to_be_told(self):
+        def pull(run: str) -> bytes:
+            request = replace(PullRequest(**json.loads(asks(B))), run=run).to_json()
+            return messages.read_payload(result(self.call("pull", request, EXCHANGE, 0)))
+
+        def hello(run: str) -> None:
+            greeting = replace(FakeSite(B).open().greet(""), run=run).to_json()
+            result(self.call("hello", greeting, SOUTH, ""))
+
+        for run in ("1", "2"):
+            with self.assertRaises(messages.GreetAnew):
+                pull(run)
+            hello(run)
+        self.clock.advance(LATE_S + 1)
+        pull("1")
+        assert self.database.copies == []
+        self.clock.advance(LATE_S + 1)
+        for run in ("2", "1"):
+            with self.assertRaises(messages.GreetAnew):
+                pull(run)
+        for run in ("2", "1"):
+            hello(run)
+            pull(run)
+        assert self.database.copies == [B, B]
+
+    def test_who_has_our_own_key_is_a_copy_of_us_unless_it_is_this_very_run(self):
+        own = self.peers.own
+        for site, run, copies in ((A, "own run", []), (A, "another", [A]), (B, "another", [A, A])):
+            greeting = replace(FakeSite(site).open().greet(""), run=run).to_json()
+            answer = messages.read_greeting(result(self.call("hello", greeting, SOUTH, "", device=own)))
+            assert json.loads(answer[0])["run"] == "own run" and answer[2] == ""
+            assert self.database.copies == copies
+        assert self.database.met == [B] and self.peers.sites == {B: DEVICE}
+
+    def test_who_has_our_own_key_may_greet_and_nothing_else(self):
+        own = self.peers.own
+        result(self.call("hello", self.greeting(A), SOUTH, "", device=own))
+        for call in (
+            ("pull", asks(A), EXCHANGE, 0),
+            ("poke", A),
+            ("push", A, EXCHANGE, b""),
+            ("verify", "{}"),
+        ):
+            with self.assertRaisesRegex(PeerError, "not paired"):
+                messages.read_payload(result(self.call(*call, device=own)))
 
     def test_a_poll_is_let_go_when_there_is_something_new_to_tell(self):
         pulling = self.call("pull", asks(B), EXCHANGE, 25)

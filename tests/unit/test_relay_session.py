@@ -113,7 +113,7 @@ def test_nothing_received_is_not_reported():
 def test_being_in_step_is_reported_once_and_again_after_a_failure():
     session = make_session()
     greeted(session)
-    told = Report("in step with north (127.0.0.1:1)")
+    told = Report("up to date with north (127.0.0.1:1)")
     assert told in play(session, Answered(b"x"), Received(0, 0, 0, True))
     assert told not in play(session, Answered(b"x"), Received(1, 1, 0, True))
     play(session, Failed("gone", "link"), Woken(), Greeted(PEER, "north", 1))
@@ -228,6 +228,15 @@ def test_ourselves_are_refused_and_never_asked():
     assert commands[0] == Report("127.0.0.1:1 is this site itself: not a peer", warning=True)
     assert isinstance(commands[1], Sleep)
     assert play(session, Poked(), now=1000) == ()
+
+
+def test_a_copy_of_this_machine_is_told_of_with_what_to_do_and_not_spoken_to():
+    session = make_session()
+    session.handle(Started(), 0.0)
+    (report, sleep) = session.handle(Greeted(OWN, "us", 1, copied=True), 0.0)
+    assert isinstance(report, Report) and report.warning and isinstance(sleep, Sleep)
+    assert "a copy of this machine answers at 127.0.0.1:1: run changecapture site renew" in report.text
+    assert not session.leads
 
 
 def test_another_protocol_is_refused_with_the_reason_and_tried_again_later():

@@ -34,6 +34,7 @@ class PeerView:
     waiting: int = 0
     in_step: bool = False
     in_step_at: int | None = None
+    copied_at: int | None = None
     received: int = 0
     traffic: Traffic = field(default_factory=Traffic)
     owner: str = ""
@@ -78,6 +79,7 @@ def _view_peer(sight: Sight, peer: Mapping[str, Any], speaking: Collection[str])
         waiting=met.waiting if met else 0,
         in_step=met.in_step if met else False,
         in_step_at=in_step_at or None,
+        copied_at=met.copied_at if met else None,
         received=met.received if met else 0,
         traffic=traffic,
         owner=said.owner if said else "",

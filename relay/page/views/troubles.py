@@ -45,6 +45,8 @@ def find_troubles(status: Status, peers: Collection[PeerView]) -> list[Trouble]:
 
 
 def _find_peer_troubles(now: int, peer: PeerView) -> Iterable[Trouble]:
+    if peer.copied_at is not None:
+        yield Trouble("peer copied", bad=True, name=peer.name, at=peer.copied_at)
     if peer.state == "unmet":
         yield Trouble("unmet", name=peer.name)
     if peer.waiting and peer.state != "speaking":

@@ -95,8 +95,8 @@ class SimDatabase(Database):
     """``relay.database`` with such a worker."""
 
     def __init__(self, host: "Host", log: Log) -> None:
-        no_reactor: Any = None
-        super().__init__(DatabaseExchange(""), reactor=no_reactor, log=log)
+        clock: Any = host.world.clock
+        super().__init__(DatabaseExchange(""), reactor=clock, log=log)
         self.worker = SimWorker(host)
         worker: Any = self.worker
         self._reader = self._writer = worker

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from changecapture.bridge import hanging
-from changecapture.bridge.changes import compare, tell_new
+from changecapture.bridge.changes import Hidden, compare, tell_new
 from changecapture.core.change import Order, Row
 from changecapture.mapping import load_mapping, read_text
 from changecapture.mapping.difference import UNKNOWN, Known, find_difference, read_parts
@@ -130,7 +130,7 @@ def test_a_change_that_is_put_back_is_known(parts, local):
 def test_a_person_that_nothing_is_known_of_is_told_at_once_as_by_comparing(local):
     record, at = LENS.records[0], "2026-01-01T00:00:00"
     told = list(tell_new(record, KEY, get(record, local), at))
-    assert told == list(compare({}, record, KEY, {}, local, set(), at))
+    assert told == list(compare({}, record, KEY, {}, local, Hidden(), at))
 
 
 def test_what_was_once_said_more_exactly_is_not_said_again_of_the_same_value():

@@ -46,6 +46,12 @@ def test_a_good_mapping_is_read():
             "'values' holds",
         ),
         ('  table = "person"', '  table = "person"\n  key = ["@key", "x"]', 6, "has the record's key"),
+        (
+            'common = "pr_person.last_name"',
+            'common = "pr_person.last_name"\n  whole = "pr_person.nick"',
+            11,
+            "'whole' names 'nick'",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(old, new, line, what):
