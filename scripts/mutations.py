@@ -18,6 +18,9 @@ BESIDE = tuple(
 )
 """What two sessions at once are needed for, on real servers: those of their tests that bear the number."""
 
+BULK = ("tests/property/test_plain.py",)
+"""What must notice that a row is written in bulk which needs a closer look."""
+
 
 class Mutation(NamedTuple):
     """A rule, the file that has it, a piece of its text, and the text that breaks it."""
@@ -48,6 +51,8 @@ LOG, ALIAS = "changecapture/store/log.py", "changecapture/core/alias.py"
 EPOCHS, LIVES, COMPACT, CLOCKS = (
     f"changecapture/{name}.py" for name in ("epochs", "lives", "compact", "clocks")
 )
+PLAIN, ALIKE = "changecapture/apply/plain.py", "changecapture/apply/alike.py"
+NEW_ROWS, EDITS = "changecapture/publish/plain.py", "changecapture/publish/edits.py"
 LATER = "cell.entry.order < entry.order"
 MUTATIONS = (
     Mutation("the later entry wins a column", MERGE, LATER, "entry.order < cell.entry.order"),
@@ -389,6 +394,49 @@ MUTATIONS = (
         SHOW,
         "if now.get(row) != work.version)",
         "if False)",
+    ),
+    Mutation(
+        "in bulk, what somebody has to decide is left",
+        PLAIN,
+        "    odd |= {row for _, row, *_ in store.read_open_conflicts(group.versions)}\n",
+        "",
+        BULK,
+    ),
+    Mutation("in bulk, several entries of a row are left", PLAIN, "if times > 1}", "if False}", BULK),
+    Mutation(
+        "in bulk, who had not seen all is left",
+        PLAIN,
+        "entry.base_seen == version.seen and entry.stamp",
+        "entry.stamp",
+        BULK,
+    ),
+    Mutation(
+        "in bulk, what the application touched is left",
+        PLAIN,
+        "touched = {row.key for row in plain.stirred if row.table == group.table.wire}",
+        "touched: set[str] = set()",
+    ),
+    Mutation("in bulk, absent rows first", PLAIN, "if _brings_absent(store, plain.left):", "if False:"),
+    Mutation(
+        "in bulk, what waited for a row is shown with it",
+        PLAIN,
+        "    plain.stirred.update(store.read_waiting_for([row for part in new for row in part.rows]))\n",
+        "",
+    ),
+    Mutation("in bulk, whoever names what is not here is left", ALIKE, "here[place] = False", "pass", BULK),
+    Mutation(
+        "in bulk, a row that is known is not new", NEW_ROWS, " or store.read_versions(rows) or", " or", BULK
+    ),
+    Mutation("in bulk, a row that is parked is not new", NEW_ROWS, " or store.read_parked(rows):", ":", BULK),
+    Mutation(
+        "in bulk, an edit that decides is left", EDITS, " or store.read_open_conflicts(rows):", ":", BULK
+    ),
+    Mutation(
+        "in bulk, an edit of a reference is left",
+        EDITS,
+        "unclear = {column.wire for column in table.local_references}",
+        "unclear: set[str] = set()",
+        BULK,
     ),
     Mutation("no conflict without a record", SHOW, "    store.write_conflicts([", "    list(["),
     Mutation(

@@ -130,6 +130,18 @@ class Family:
         """Write a row's note."""
         return self(f"UPDATE {table} SET note = %s WHERE uuid = %s", text, uuid)
 
+    def rename(self, table: str, uuid: str, new: str) -> int:
+        """Give a row another key."""
+        return self(f"UPDATE {table} SET uuid = %s WHERE uuid = %s", new, uuid)
+
+    def refer(self, uuid: str, column: str, parent: str) -> int:
+        """Let a column of a child name a parent."""
+        return self(
+            f"UPDATE child SET {column} = (SELECT id FROM parent WHERE uuid = %s) WHERE uuid = %s",
+            parent,
+            uuid,
+        )
+
     def delete(self, table: str, uuid: str) -> int:
         """Delete a row."""
         return self(f"DELETE FROM {table} WHERE uuid = %s", uuid)

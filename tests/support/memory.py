@@ -15,6 +15,7 @@ from typing import Any
 from changecapture.catchup import park_columns, show_carried
 from changecapture.core.table import SyncedTable
 from changecapture.dialect import memory as dialect
+from changecapture.faults import concerns_row
 from changecapture.memo import Memo, Remembered
 from changecapture.pair import Made, introduce, pull_from
 from changecapture.plan import definitions, plan
@@ -34,6 +35,36 @@ def wall_clock() -> int:
     return time_ns() // 1000
 
 
+class WatchedStore(MemoryStore):
+    """Keeps what its transactions raise that the last net may catch (``changecapture.faults``): rows that are
+    then written one by one come well out of it, and would hide a mistake of ours."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self.caught: list[Exception] = []
+        super().__init__(clock)
+
+    @contextmanager
+    def applying(self) -> Iterator[None]:
+        """Begin a transaction of the applier."""
+        with self._watching(), super().applying():
+            yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Begin a transaction of the publisher."""
+        with self._watching(), super().snapshot():
+            yield
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if concerns_row(error):
+                self.caught.append(error)
+            raise
+
+
 class MemorySite(AnySite):
     """One site; ``script`` makes its application's tables (``family.spell``)."""
 
@@ -47,7 +78,7 @@ class MemorySite(AnySite):
         origin: str | None = None,
     ) -> None:
         self._script, self._profile, self._origin = script, profile, origin
-        self._store = MemoryStore(clock)
+        self._store = WatchedStore(clock)
         self._family = Family(MemoryConnection(self._store))
         self.clean()
 
@@ -60,6 +91,10 @@ class MemorySite(AnySite):
     def family(self) -> Family:
         """The connection of the small application."""
         return self._family
+
+    def set_aside(self) -> list[tuple[Any, ...]]:
+        """Return what the last net caught, also where the rows went well one by one."""
+        return [*super().set_aside(), *((repr(error),) for error in self._store.caught)]
 
     def fetch(self, query: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """Return the rows of a query on one of our own tables, written with {p} before its name."""
