@@ -50,19 +50,33 @@ def recall(store: Store) -> None:
     To be called before anything is published, outside a transaction.
     """
     memo = store.memo
-    if memo is None:
+    if memo is None or is_remembered(store):
+        return
+    memo.read_again()
+    if is_remembered(store):
         return
     known, site = memo.remembered, store.read_site()
     if known is None:
         _begin(store)
         return
     same = (known.origin, known.epoch) == (site.origin, site.epoch)
-    if memo.trusted and same and site.last_number >= known.number:
-        return
     held = _holds(store, known) if known.number else same
     if not held and (site.last_number or known.origin == site.origin):
         begin_epoch(store)
     _begin(store)
+
+
+def is_remembered(store: Store) -> bool:
+    """Return whether the database is known to be the one that is remembered; so it is where nothing is kept
+    outside of it."""
+    memo = store.memo
+    if memo is None:
+        return True
+    known, site = memo.remembered, store.read_site()
+    if known is None or not memo.trusted:
+        return False
+    same = (known.origin, known.epoch) == (site.origin, site.epoch)
+    return same and site.last_number >= known.number
 
 
 def _begin(store: Store) -> None:

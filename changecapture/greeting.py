@@ -17,6 +17,7 @@ from changecapture.core.codec import PROTOCOL
 from changecapture.core.table import digest_shape
 from changecapture.core.vector import dump_vector
 from changecapture.core.wire import check_number, check_text
+from changecapture.epochs import is_remembered, recall
 from changecapture.errors import PeerError
 from changecapture.lives import NEAR, Samples, heal, sample_entries
 from changecapture.store.interface import Store
@@ -76,7 +77,14 @@ class Measured:
 
 
 def greet(store: Store, to: str = "") -> Greeting:
-    """Return what this site says of itself to a peer, to anyone when it is not known who answers."""
+    """Return what this site says of itself to a peer, to anyone when it is not known who answers.
+
+    A database that was put back begins its new epoch before: a peer that heard the past one again would take
+    it for a copy that is alive.
+    """
+    if not is_remembered(store):
+        with store.lock():
+            recall(store)
     site, vector = store.read_site(), store.read_vector()
     last: dict[tuple[str, int], int] = {}
     for (origin, epoch, _), number in vector.items():

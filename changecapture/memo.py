@@ -54,6 +54,10 @@ class Memo:
             self._read = True
         return self._known
 
+    def read_again(self) -> None:
+        """Read the file once more when it is asked for: another connection may have written it."""
+        self._read = False
+
     def keep(self, remembered: Remembered) -> None:
         """Write what is durable in the database by now; raise ConfigError where that is not possible."""
         self.trusted = True

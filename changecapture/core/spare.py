@@ -16,7 +16,7 @@ Steps = Generator[None, None, T]
 """A computation in steps of about a millisecond, which comes to an outcome; it may not use a database."""
 
 
-class Work(Protocol):
+class AnyTask(Protocol):
     """A task of any outcome."""
 
     def step(self) -> bool:
@@ -63,17 +63,17 @@ class Spare:
 
     def __init__(self) -> None:
         """There is nothing to do."""
-        self._tasks: deque[Work] = deque()
+        self._tasks: deque[AnyTask] = deque()
 
-    def add(self, task: Work) -> None:
+    def add(self, task: AnyTask) -> None:
         """Have something done after all else. May be called by any thread."""
         self._tasks.append(task)
 
-    def put_first(self, tasks: Iterable[Work]) -> None:
+    def put_first(self, tasks: Iterable[AnyTask]) -> None:
         """Have these done before all else."""
         self._tasks.extendleft(reversed(list(tasks)))
 
-    def drop(self, tasks: Iterable[Work]) -> None:
+    def drop(self, tasks: Iterable[AnyTask]) -> None:
         """Leave these undone, where nobody needs them any more."""
         for task in tasks:
             if task in self._tasks:

@@ -280,6 +280,25 @@ def test_malformed_digests_are_refused(home, digests):
         type(greet(home.store)).from_json(replace(greet(home.store), digests=digests).to_json())
 
 
+def test_backup_and_then_an_older_one_put_back_are_no_copy(home, peers, backups, memo):
+    """Each time the site greets before it writes anything: its greeting never tells a life that is past."""
+    peer, home.store.memo = peers[0], memo
+    write(home, "a")
+    older = backups.make(home)
+    write(home, "b")
+    newer = backups.make(home)
+    write(home, "c")
+    exchange(home, peer)
+    told = []
+    for backup, word in ((newer, "d"), (older, "e")):
+        backups.restore(home, backup, memo)
+        told += meet(peer.store, greet(home.store, peer.origin))
+        write(home, word)
+        exchange(home, peer)
+        told += meet(peer.store, greet(home.store, peer.origin))
+    assert told == [] and set(words(home)) == set(words(peer)) == set("abcde")
+
+
 def test_samples_reach_back_as_far_as_two_lives_can_part(home):
     write(home, *(f"w{n}" for n in range(300)))
     numbers = [n for n, _ in sample_entries(home.store, home.origin, 1, 300, deep=True)]
