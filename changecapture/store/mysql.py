@@ -11,7 +11,7 @@ from socket import socket
 from typing import Any
 
 import pymysql
-from pymysql.constants import CLIENT, ER
+from pymysql.constants import CLIENT
 
 from changecapture.catalogue import read_catalogue
 from changecapture.config import DatabaseURL, refuse_options
@@ -22,7 +22,7 @@ from changecapture.core.spare import Spare
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.dialect import mysql as dialect
-from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
+from changecapture.errors import ConfigError, DataError, RetryLater
 from changecapture.store.columns import Column
 from changecapture.store.literals import (
     Long,
@@ -36,10 +36,10 @@ from changecapture.store.literals import (
     write_records,
 )
 from changecapture.store.log import ENTRY_HEAD
+from changecapture.store.mysql_errors import ends_transaction, map_error
 from changecapture.store.session import LOCK_SECONDS, is_ready
 from changecapture.store.sqlstore import SqlStore
 
-RIGHTS = "correct the URL, or grant it: changecapture doctor URL --role NAME, as an administrator, prints how"
 CONNECT_SECONDS = 10
 WAIT_SECONDS = 10
 """For what others hold, except while applying: ALTER TABLE meets InnoDB's own statistics thread."""
@@ -51,18 +51,8 @@ SHORT_VALUE = 4_000
 """Characters. Rows with longer values are updated one by one."""
 TINY_VALUE = 63
 """The same where a column is a tinytext or tinyblob."""
-UNIQUE_ERRORS = (ER.DUP_ENTRY, 1586)
-REFERENCE_ERRORS = (1216, 1217, 1451, 1452)
-VALUE_ERRORS = (1048, 1264, 1265, 1292, 1364, 1366, 1406, 1411, 1416, 1425, 1644, 3819, 4025, 22001)
-COLLATION_ERRORS = (1267, 1270, 1271, 3854, 3988)
-"""A column is compared with a text that its character set cannot hold: there is no such row."""
 TOO_LONG = 1301
-READ_ONLY_ERRORS = (1290, 1792, 1836)
-FULL_ERRORS = (1021, 1026, 1114)
-BUSY_ERRORS = (1205, 1213, 3572, 1969, 3024)
-GONE_ERRORS = (1053, 2003, 2006, 2013, 2055, 1040, 1203, 1927, 0)
-DRIFT_ERRORS = (1054, 1146, 1305, 1360)
-RIGHT_ERRORS = (1044, 1045, 1049, 1142, 1143, 1227, 1370, 1419)
+"""The warning that an answer was cut."""
 WHOLE = "SELECT `state` FROM changecapture"
 """Asked in every transaction: see ``_check_whole``."""
 
@@ -142,32 +132,7 @@ class MySQLStore(SqlStore):
         return connection
 
     def _map_error(self, error: Exception) -> Exception:
-        if not isinstance(error, pymysql.MySQLError):
-            return error
-        code = error.args[0] if error.args and isinstance(error.args[0], int) else -1
-        text = " ".join(str(error.args[-1] if error.args else error).split())
-        if code in UNIQUE_ERRORS:
-            return DataError("a unique value is taken", reason="unique", why=text)
-        if code in COLLATION_ERRORS:
-            return DataError("a column's characters have no such value", reason="value", why=text)
-        if code in REFERENCE_ERRORS:
-            return DataError("a foreign key refuses", reason="foreign key", why=text)
-        if code in VALUE_ERRORS:
-            return DataError("a value does not fit", reason="value", why=text)
-        if code in DRIFT_ERRORS:
-            mend = "run: changecapture install URL"
-            return DriftError("the database is not as installed", why=text, mend=mend)
-        if code in RIGHT_ERRORS:
-            return ConfigError(f"{self.url} refuses", why=text, mend=RIGHTS)
-        if code in READ_ONLY_ERRORS:
-            return Unwritable("the database is read-only", why=text)
-        if code in FULL_ERRORS:
-            return Unwritable("the disk of the database is full", why=text)
-        if code in BUSY_ERRORS:
-            return RetryLater("the database is busy", why=text)
-        if code in GONE_ERRORS or (code == -1 and isinstance(error, pymysql.InternalError)):
-            return Gone(f"cannot reach {self.url}", why=text, mend="is the server running?")
-        return error
+        return map_error(error, self.url)
 
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> int:
         """Run a statement; return how many rows it touched. Raise DataError for one that the server does not
@@ -193,8 +158,7 @@ class MySQLStore(SqlStore):
                     )
 
     def _ends_transaction(self, error: Exception) -> bool:
-        code = error.args[0] if error.args else 0
-        return code == 1213 or (code == 1205 and self._ends_on_timeout) or code in GONE_ERRORS
+        return ends_transaction(error, on_timeout=self._ends_on_timeout)
 
     def _lock_name(self, of: str = "changecapture") -> str:
         return f"{of}:{self.url.database}"[:64]

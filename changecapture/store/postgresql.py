@@ -17,9 +17,10 @@ from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.spare import Spare
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.dialect import postgresql as dialect
-from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
+from changecapture.errors import DataError, RetryLater
 from changecapture.store.columns import ROWS, Column, Spelled, is_constant, write_lines, write_objects
 from changecapture.store.log import VERSION_COLUMNS
+from changecapture.store.postgresql_errors import map_error
 from changecapture.store.session import LOCK_SECONDS, is_ready
 from changecapture.store.sqlstore import SqlStore
 
@@ -30,7 +31,6 @@ RELAY_LOCK = WRITERS_LOCK + 1
 ROW_WAIT_MS = 200
 """At most a fifth of deadlock_timeout: it is never the application that a deadlock kills."""
 DIRECT_TYPES = ("character", "numeric", "timestamp", "time", "interval", "bit")
-RIGHTS = "use the owner, or grant it: changecapture doctor URL --role NAME, as an administrator, prints how"
 CONNECT_SECONDS = 10
 LIMITS = (
     "('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout', "
@@ -110,38 +110,7 @@ class PostgresStore(SqlStore):
         return connection
 
     def _map_error(self, error: Exception) -> Exception:
-        if not isinstance(error, psycopg.Error):
-            return error
-        state = error.sqlstate or ""
-        text = " ".join(str(error).split("\n")[0].split())
-        if state == "23505":
-            return DataError("a unique value is taken", reason="unique", why=_detail(error))
-        if state in ("23503", "23001"):
-            return DataError("a foreign key refuses", reason="foreign key", why=_detail(error))
-        if state[:2] in ("22", "23") or state == "P0001":
-            return DataError("a value does not fit", reason="value", why=text)
-        if state[:2] in ("42", "3F") and "function" in (error.diag.context or ""):
-            # Ours do nothing while we apply: a trigger of the application lacks something.
-            return DataError("a trigger of the application fails", reason="value", why=text)
-        if state in ("42P01", "42P10", "42703", "3F000", "42883"):
-            mend = "run: changecapture install URL"
-            return DriftError("the database is not as installed", why=text, mend=mend)
-        if state == "42501" and "row-level security" in text:
-            mend = f"ALTER ROLE {self._quote(self.url.user)} BYPASSRLS"
-            return ConfigError("rows are hidden by a row security policy", why=text, mend=mend)
-        if state == "42501":
-            return ConfigError(f"{self.url.user} lacks a right", why=text, mend=RIGHTS)
-        if state[:2] in ("28", "3D"):
-            return ConfigError(f"cannot connect to {self.url}", why=text, mend="correct the URL")
-        if state == "25006":
-            return Unwritable("the database is read-only", why=text)
-        if state == "53100":
-            return Unwritable("the disk of the database is full", why=text)
-        if state in ("55P03", "40001", "40P01", "57014"):
-            return RetryLater("the database is busy", why=text)
-        if isinstance(error, psycopg.OperationalError) or state[:2] in ("08", "53", "57"):
-            return _unreachable(self.url, text)
-        return error
+        return map_error(error, self.url)
 
     def _ends_transaction(self, error: Exception) -> bool:
         return self.connection.closed
@@ -434,16 +403,6 @@ def _read(column: SyncedColumn) -> str:
         # Without the length in it: a cast cuts without a word, an assignment does not.
         return f"{expression}::{_LENGTH.sub('', column.type)}"
     return expression
-
-
-def _detail(error: psycopg.Error) -> str:
-    return " ".join((error.diag.message_detail or str(error)).split())
-
-
-def _unreachable(url: DatabaseURL, why: str) -> Gone | ConfigError:
-    if "password authentication failed" in why or "does not exist" in why:
-        return ConfigError(f"cannot connect to {url}", why=why, mend="correct the URL")
-    return Gone(f"cannot reach {url}", why=why, mend="is the server running?")
 
 
 __all__ = ["PostgresStore"]

@@ -1,0 +1,57 @@
+"""What the errors of MariaDB and MySQL mean here. Twin: postgresql_errors.py."""
+
+import pymysql
+from pymysql.constants import ER
+
+from changecapture.config import DatabaseURL
+from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
+
+RIGHTS = "correct the URL, or grant it: changecapture doctor URL --role NAME, as an administrator, prints how"
+UNIQUE_ERRORS = (ER.DUP_ENTRY, 1586)
+REFERENCE_ERRORS = (1216, 1217, 1451, 1452)
+VALUE_ERRORS = (1048, 1264, 1265, 1292, 1364, 1366, 1406, 1411, 1416, 1425, 1644, 3819, 4025, 22001)
+COLLATION_ERRORS = (1267, 1270, 1271, 3854, 3988)
+"""A column is compared with a text that its character set cannot hold: there is no such row."""
+READ_ONLY_ERRORS = (1290, 1792, 1836)
+FULL_ERRORS = (1021, 1026, 1114)
+BUSY_ERRORS = (1205, 1213, 3572, 1969, 3024)
+GONE_ERRORS = (1053, 2003, 2006, 2013, 2055, 1040, 1203, 1927, 0)
+DRIFT_ERRORS = (1054, 1146, 1305, 1360)
+RIGHT_ERRORS = (1044, 1045, 1049, 1142, 1143, 1227, 1370, 1419)
+
+
+def map_error(error: Exception, url: DatabaseURL) -> Exception:
+    """Return the error of ours that a driver's error is; anything else as it is."""
+    if not isinstance(error, pymysql.MySQLError):
+        return error
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else -1
+    text = " ".join(str(error.args[-1] if error.args else error).split())
+    if code in UNIQUE_ERRORS:
+        return DataError("a unique value is taken", reason="unique", why=text)
+    if code in COLLATION_ERRORS:
+        return DataError("a column's characters have no such value", reason="value", why=text)
+    if code in REFERENCE_ERRORS:
+        return DataError("a foreign key refuses", reason="foreign key", why=text)
+    if code in VALUE_ERRORS:
+        return DataError("a value does not fit", reason="value", why=text)
+    if code in DRIFT_ERRORS:
+        mend = "run: changecapture install URL"
+        return DriftError("the database is not as installed", why=text, mend=mend)
+    if code in RIGHT_ERRORS:
+        return ConfigError(f"{url} refuses", why=text, mend=RIGHTS)
+    if code in READ_ONLY_ERRORS:
+        return Unwritable("the database is read-only", why=text)
+    if code in FULL_ERRORS:
+        return Unwritable("the disk of the database is full", why=text)
+    if code in BUSY_ERRORS:
+        return RetryLater("the database is busy", why=text)
+    if code in GONE_ERRORS or (code == -1 and isinstance(error, pymysql.InternalError)):
+        return Gone(f"cannot reach {url}", why=text, mend="is the server running?")
+    return error
+
+
+def ends_transaction(error: Exception, *, on_timeout: bool) -> bool:
+    """Return whether the server has rolled the whole transaction back, or is gone; ``on_timeout``: it does so
+    when a lock was waited for too long (innodb_rollback_on_timeout)."""
+    code = error.args[0] if error.args else 0
+    return code == 1213 or (code == 1205 and on_timeout) or code in GONE_ERRORS
