@@ -362,8 +362,8 @@ MUTATIONS = (
     Mutation(
         "R20: a new key is an insert",
         COALESCE,
-        "            change.whole, change.alive = True, True\n            again",
-        "            change.alive = True\n            again",
+        "        change.whole, change.alive = True, True\n        self._again",
+        "        change.alive = True\n        self._again",
     ),
     Mutation(
         "R20: what named the former key is left behind",
@@ -374,7 +374,7 @@ MUTATIONS = (
     Mutation(
         "R20: who refers is published again",
         COALESCE,
-        "            again += referring(store, table, item.key, named[item.key])\n",
+        "        self._again += referring(store, table, item.key, named[item.key])\n",
         "",
     ),
     Mutation(

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from changecapture.core import values
@@ -26,61 +26,84 @@ from changecapture.store.interface import Store
 def coalesce(store: Store, captured: Sequence[Captured], every: Sequence[Captured]) -> dict[Row, Change]:
     """Return the changes of a pass by row; ``every``: what it took, also of tables that a mapping has."""
     taken = take_back(store, captured)
-    captured = taken.captured
-    keys = _name_captured(store, captured)
-    wires = {table_id: store.tables[table_id].wire for table_id in keys}
-    rows = {
-        Row(wires[item.table_id], key)
-        for item in captured
-        for key in (keys[item.table_id][item.key], keys[item.table_id].get(item.old_key or ""))
-        if key is not None
-    }
-    versions = store.read_versions(rows)
-    ignoring = store.engine == "mysql"
-    refusable = {id_: find_refusable(store.tables[id_]) if ignoring else set() for id_ in keys}
-    changes: dict[Row, Change] = {}
-    again: list[Change] = []
+    gathered = _Gathered(store, taken.captured, taken.refused)
+    for item in sorted(taken.captured):
+        gathered.add(item)
+    gathered.add_referring()
+    for left in left_behind(store, every):
+        gathered.changes.setdefault(left.row, left)
+    return gathered.changes
 
-    def change_of(table_id: int, local_key: str, key: str) -> Change:
-        row = Row(wires[table_id], key)
-        change = changes.get(row)
+
+class _Gathered:
+    """The changes of a pass, as far as what was captured has been read, in the order of its ids."""
+
+    def __init__(self, store: Store, captured: Sequence[Captured], refused: Collection[int]) -> None:
+        """``refused``: ids of what MySQL announced and then did not do."""
+        self.changes: dict[Row, Change] = {}
+        self._store = store
+        self._refused = refused
+        self._keys = _name_captured(store, captured)
+        self._versions = store.read_versions(self._list_rows(captured))
+        ignoring = store.engine == "mysql"
+        self._refusable = {
+            id_: find_refusable(store.tables[id_]) if ignoring else set() for id_ in self._keys
+        }
+        self._again: list[Change] = []
+        """Rows that refer to one that has got another key."""
+
+    def _list_rows(self, captured: Sequence[Captured]) -> set[Row]:
+        rows: set[Row] = set()
+        for item in captured:
+            wire, named = self._store.tables[item.table_id].wire, self._keys[item.table_id]
+            rows |= {Row(wire, named[key]) for key in (item.key, item.old_key) if key in named}
+        return rows
+
+    def add(self, item: Captured) -> None:
+        """Add what was captured to the change of its row."""
+        named = self._keys[item.table_id]
+        change = self._change_of(item, item.key)
+        if item.old_key is not None and named[item.old_key] != named[item.key]:
+            self._rename(item, change)
+            return
+        columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}
+        if item.operation == UPDATE:
+            change.twice |= change.columns.keys() & columns.keys()
+            if item.id in self._refused or not self._refusable[item.table_id].isdisjoint(columns):
+                change.doubted |= columns.keys()
+        _add(change, item, columns)
+
+    def _change_of(self, item: Captured, local_key: str) -> Change:
+        table = self._store.tables[item.table_id]
+        row = Row(table.wire, self._keys[item.table_id][local_key])
+        change = self.changes.get(row)
         if change is None:
-            change = changes[row] = Change(store.tables[table_id], row, local_key, versions.get(row))
+            change = self.changes[row] = Change(table, row, local_key, self._versions.get(row))
         change.local_key = local_key
+        change.captured_at = max(change.captured_at, item.captured_at)
         return change
 
-    for item in sorted(captured):
-        table = store.tables[item.table_id]
-        named = keys[item.table_id]
-        change = change_of(item.table_id, item.key, named[item.key])
-        change.captured_at = max(change.captured_at, item.captured_at)
-        if item.old_key is not None and named[item.old_key] != named[item.key]:
-            left = change_of(item.table_id, item.old_key, named[item.old_key])
-            left.captured_at = max(left.captured_at, item.captured_at)
-            # MySQL fires its triggers for UPDATE IGNORE too, when the row is left as it was.
-            left.announced = left.announced or {}
-            change.whole, change.alive = True, True
-            again += referring(store, table, item.key, named[item.key])
-            for other in renamed(store, table, item.key, named[item.old_key]):
-                found = changes.setdefault(other.row, other)
-                found.captured_at = max(found.captured_at, item.captured_at)
-                if (
-                    other.alive
-                ):  # it is here now: it may be by a name that another, or it, has left in this pass
-                    found.local_key, found.whole, found.alive = other.local_key, True, True
-                    again += referring(store, other.table, other.local_key, other.row.key)
-        else:
-            columns: dict[str, Any] = json.loads(item.changed) if item.changed else {}
-            if item.operation == UPDATE:
-                change.twice |= change.columns.keys() & columns.keys()
-                if item.id in taken.refused or not refusable[item.table_id].isdisjoint(columns):
-                    change.doubted |= columns.keys()
-            _add(change, item, columns)
-    for other in again:
-        _refer(changes.setdefault(other.row, other), json.loads(other.late))
-    for left in left_behind(store, every):
-        changes.setdefault(left.row, left)
-    return changes
+    def _rename(self, item: Captured, change: Change) -> None:
+        """The row has got another key: it is gone by the old one, here by the new one, and so is whatever is
+        named through it (R20)."""
+        assert item.old_key is not None
+        store, table, named = self._store, change.table, self._keys[item.table_id]
+        left = self._change_of(item, item.old_key)
+        # MySQL fires its triggers for UPDATE IGNORE too, when the row is left as it was.
+        left.announced = left.announced or {}
+        change.whole, change.alive = True, True
+        self._again += referring(store, table, item.key, named[item.key])
+        for other in renamed(store, table, item.key, named[item.old_key]):
+            found = self.changes.setdefault(other.row, other)
+            found.captured_at = max(found.captured_at, item.captured_at)
+            if other.alive:  # it is here now, perhaps by a name that it or another has left in this pass
+                found.local_key, found.whole, found.alive = other.local_key, True, True
+                self._again += referring(store, other.table, other.local_key, other.row.key)
+
+    def add_referring(self) -> None:
+        """Add the rows that refer to one that has got another key, as they are now."""
+        for other in self._again:
+            _refer(self.changes.setdefault(other.row, other), json.loads(other.late))
 
 
 def _refer(change: Change, named: dict[str, str]) -> None:
