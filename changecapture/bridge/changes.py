@@ -63,16 +63,9 @@ def find_changes(
     due: dict[Subject, tuple[Row, ...]] = {}
     for subject, at in when.items():
         now: Parts = {name: columns for name, (_, columns) in local[subject].items()}
-        unshown = {name for name, (row, _) in local[subject].items() if row in parked} if parked else set()
+        hidden = _find_hidden(local[subject], parked, waiting, changed)
         record, facts = records[subject], known[subject]
-        if facts or unshown or record.mixed:
-            written = {name: changed[row] for name, (row, _) in local[subject].items() if row in changed}
-            loose = {
-                name: waiting[row] - set(changed.get(row, ()))
-                for name, (row, _) in local[subject].items()
-                if row in waiting
-            }
-            hidden = Hidden(unshown, written, loose)
+        if facts or hidden.unshown or record.mixed:
             changes = compare(widths, record, subject.key, facts, now, hidden, _datetime(at))
         else:
             changes = tell_new(record, subject.key, get(record, now), _datetime(at))
@@ -144,6 +137,21 @@ class Hidden(NamedTuple):
             if row is not None and whole is not None:
                 found[name] = {**row, **{c: whole.get(c) for c in columns if row.get(c) is None}}
         return found
+
+
+def _find_hidden(
+    places: Mapping[str, tuple[Row, object]],
+    parked: Collection[Row],
+    waiting: Mapping[Row, Collection[str]],
+    changed: Mapping[Row, Collection[str]],
+) -> Hidden:
+    """Return what is hidden of a record; ``places``: {part: (row of the application, its columns)}."""
+    rows = {name: row for name, (row, _) in places.items()}
+    return Hidden(
+        {name for name, row in rows.items() if row in parked},
+        {name: changed[row] for name, row in rows.items() if row in changed},
+        {name: set(waiting[row]) - set(changed.get(row, ())) for name, row in rows.items() if row in waiting},
+    )
 
 
 def compare(
