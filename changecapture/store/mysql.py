@@ -22,7 +22,7 @@ from changecapture.core.spare import Spare
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.dialect import mysql as dialect
-from changecapture.errors import ConfigError, DataError, RetryLater
+from changecapture.errors import ConfigError, DataError, DriftError, NotInstalled, RetryLater
 from changecapture.store.columns import Column
 from changecapture.store.literals import (
     Long,
@@ -195,7 +195,12 @@ class MySQLStore(SqlStore):
 
         One that begins now waits for the end of the transaction before it comes to any table of ours.
         """
-        if self.query(WHOLE) != [("whole",)]:
+        try:
+            found = self.query(WHOLE)
+        except DriftError as error:
+            mend = "run: changecapture install URL"
+            raise NotInstalled(f"changecapture is not installed in {self.url}", mend=mend) from error
+        if found != [("whole",)]:
             raise RetryLater(
                 "a backup is being put back",
                 why="the view changecapture, which a dump brings last, is not there yet",

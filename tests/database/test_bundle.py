@@ -239,7 +239,9 @@ def test_site_that_was_put_back_refuses_what_begins_after_it_and_a_receipt_mends
     city.site.family.add_parent("one")
     city.done("export", "--for", "camp", stick)
     city.done("import", camp.done("import", stick)["receipt"])
+    origin = camp.site.origin
     camp.site.clean()
+    camp.site.run(f"UPDATE {camp.site.prefix}site SET origin = '{origin}'")
     city.site.family.add_parent("two")
     city.done("export", "--for", "camp", stick)
     assert "begins after what is here" in camp.refused(stick)

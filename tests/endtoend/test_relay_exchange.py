@@ -113,7 +113,7 @@ class TwoSites(Relays):
     async def test_nothing_travels_twice(self):
         self.start_both()
         await self.introduced
-        await self.until(lambda: self.told(self.a, "in step") and self.told(self.b, "in step"))
+        await self.until(lambda: self.told(self.a, "up to date") and self.told(self.b, "up to date"))
         texts = set()
         for n in range(10):
             for site in (self.a, self.b):
@@ -136,13 +136,13 @@ class TwoSites(Relays):
         self.start(self.a)
         port = self.running["a"].port
         self.start(self.b, self.a)
-        await self.until(lambda: self.told(self.b, "in step"))
+        await self.until(lambda: self.told(self.b, "up to date"))
         await self.stop(self.a)
         await self.until(lambda: self.told(self.b, "cannot reach"))
         self.a.write("meanwhile")
         self.start(self.a, self.b, port=port)
         await self.until_equal(self.a, self.b, texts={"meanwhile"})
-        assert self.told(self.b, "in step") == 2
+        assert self.told(self.b, "up to date") == 2
 
     async def test_an_absent_database_is_waited_for_at_the_start(self):
         self.a.away = True
@@ -159,7 +159,7 @@ class TwoSites(Relays):
     async def test_an_absent_database_is_waited_for_in_the_middle(self):
         self.start_both()
         await self.introduced
-        await self.until(lambda: self.told(self.b, "in step"))
+        await self.until(lambda: self.told(self.b, "up to date"))
         self.b.away = True
         await self.until(lambda: self.told(self.b, "waiting for the database"))
         self.a.write("meanwhile")
@@ -171,7 +171,7 @@ class TwoSites(Relays):
         self.start(self.a)
         port = self.running["a"].port
         self.start(self.b, Address("127.0.0.1", port), Address("localhost", port))
-        await self.until(lambda: self.told(self.b, "in step"))
+        await self.until(lambda: self.told(self.b, "up to date"))
         self.a.write("one")
         await self.until_equal(self.b, texts={"one"})
         assert self.a.sent == 1
@@ -191,7 +191,7 @@ class TwoSites(Relays):
     async def test_a_stop_is_quick_while_polls_are_held(self):
         self.start_both()
         await self.introduced
-        await self.until(lambda: self.told(self.a, "in step") and self.told(self.b, "in step"))
+        await self.until(lambda: self.told(self.a, "up to date") and self.told(self.b, "up to date"))
         before = reactor.seconds()
         await self.stop(self.a)
         await self.stop(self.b)
@@ -214,7 +214,7 @@ class Trust(Relays):
     async def in_step(self) -> None:
         self.start(self.a)
         self.start(self.b, self.a)
-        await self.until(lambda: self.told(self.b, "in step"))
+        await self.until(lambda: self.told(self.b, "up to date"))
 
     async def test_unpairing_at_the_asked_site_acts_at_once(self):
         await self.in_step()
@@ -311,7 +311,7 @@ class Introductions(Relays):
         self.pair(self.a, self.b, introducer=False)
         self.pair(self.a, self.c)
         await self.until(lambda: self.knows(self.c) == {"a", "b"})
-        await self.until(lambda: self.told(self.b, "in step"))
+        await self.until(lambda: self.told(self.b, "up to date"))
         assert self.knows(self.b) == {"a"}
 
     async def test_who_is_unpaired_by_the_hub_is_unpaired_by_those_it_was_introduced_to(self):
@@ -353,7 +353,7 @@ class ManySites(Relays):
 
     async def test_in_a_mesh_a_change_is_sent_once_to_each_site(self):
         await self.join(*((a, b) for a in range(4) for b in range(a)))
-        await self.until(lambda: all(self.told(site, "in step") >= 3 for site in self.sites))
+        await self.until(lambda: all(self.told(site, "up to date") >= 3 for site in self.sites))
         for n in range(10):
             self.sites[0].write(f"t{n}")
             await self.until_equal(*self.sites, texts={f"t{i}" for i in range(n + 1)})
@@ -361,7 +361,7 @@ class ManySites(Relays):
 
     async def test_what_two_neighbours_have_is_brought_by_one(self):
         await self.join((0, 1), (0, 2), (1, 3), (2, 3))
-        await self.until(lambda: all(self.told(site, "in step") >= 2 for site in self.sites))
+        await self.until(lambda: all(self.told(site, "up to date") >= 2 for site in self.sites))
         for n in range(10):
             self.sites[0].write(f"t{n}")
             await self.until_equal(*self.sites, texts={f"t{i}" for i in range(n + 1)})

@@ -53,6 +53,7 @@ class LivesMachine(PeopleMachine):
             self.copies += 1
             self.replace(to, back_up(left), source in self.upgraded, KeptMemo())
             if lived:
+                self.restored.add(source)
                 self.write_item(to, "i1", "a", f"copy {self.copies}")
                 self.publish(to)
                 third = self.sites[COUNT - source - to]
