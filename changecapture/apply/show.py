@@ -29,7 +29,7 @@ def show_rows(store: Store, works: list[Work]) -> list[Work]:
         joined = join_matches(store, everything, works)
         shown = [work.row for work in works if work.inserted or (work.members and work.parked is None)]
         again = {work.row: work for work in joined}
-        for row in store.read_waiting_for([*shown, *(work.row for work in works if _may_haunt(work))]):
+        for row in store.read_waiting_for([*shown, *(work.row for work in works if _may_be_flagged(work))]):
             if row.table not in store.tables_by_wire or _is_mapped(store, row):
                 continue  # it has left the plan, or a mapping shows it (mapped)
             before = everything.get(row)
@@ -40,8 +40,8 @@ def show_rows(store: Store, works: list[Work]) -> list[Work]:
                 anew.add(row)
                 log_merged(store, [before])
             again[row] = _show_again(store, row, before)
-        ghosts = {work.row: work for work in _find_ghosts(store, works, everything)}
-        works = list((ghosts | again).values())
+        flagged = {work.row: work for work in _find_flagged(store, works, everything)}
+        works = list((flagged | again).values())
     return list(everything.values())
 
 
@@ -49,13 +49,13 @@ def _is_mapped(store: Store, row: Row) -> bool:
     return store.mapping is not None and row.table in store.mapping.local_tables
 
 
-def _may_haunt(work: Work) -> bool:
+def _may_be_flagged(work: Work) -> bool:
     """Return whether a row is deleted and not here, though it could be here with its flag."""
     dead = work.decision is not None and not work.decision.alive
     return dead and work.local_key is None and work.table.deleted_flag is not None
 
 
-def _find_ghosts(store: Store, works: Iterable[Work], everything: Mapping[Row, Work]) -> list[Work]:
+def _find_flagged(store: Store, works: Iterable[Work], everything: Mapping[Row, Work]) -> list[Work]:
     """Return the deleted rows that living ones must refer to: a flag does not take its children along."""
     wanted = {
         Row(wait.target_table, wait.target_key)
@@ -64,10 +64,10 @@ def _find_ghosts(store: Store, works: Iterable[Work], everything: Mapping[Row, W
         for wait in work.waiting
         if store.tables_by_wire[wait.target_table].deleted_flag is not None
     }
-    wanted = {row for row in wanted if row not in everything or not everything[row].ghost}
+    wanted = {row for row in wanted if row not in everything or not everything[row].flagged}
     dead = [row for row, version in store.read_versions(wanted).items() if not version.alive]
     log_merged(store, [everything[row] for row in dead if row in everything])
-    return [Work(store.tables_by_wire[row.table], row, again=True, ghost=True) for row in dead]
+    return [Work(store.tables_by_wire[row.table], row, again=True, flagged=True) for row in dead]
 
 
 def find_blockers(store: Store, row: Row) -> list[str]:
@@ -105,7 +105,7 @@ def _show_once(store: Store, works: list[Work]) -> None:
     doomed = hold_children(store, active)
     active = [work for work in active if work.parked is None]
     insert_absent(store, [work for work in active if _is_absent(work)])
-    find_inserted(store, [work for work in active if work.ghost and work.inserted])
+    find_inserted(store, [work for work in active if work.flagged and work.inserted])
     touched = publish_held(store, [*active, *doomed])
     for work in touched:
         work.version = store.read_versions([work.row]).get(work.row)
@@ -163,7 +163,7 @@ def _settle(store: Store, works: Sequence[Work]) -> None:
 
 
 def _is_absent(work: Work) -> bool:
-    return work.local_key is None and work.decision is not None and (work.decision.alive or work.ghost)
+    return work.local_key is None and work.decision is not None and (work.decision.alive or work.flagged)
 
 
 def publish_held(store: Store, works: Sequence[Work]) -> list[Work]:
@@ -232,7 +232,7 @@ def _captured_by_table(captured: Iterable[Any]) -> list[tuple[int, list[Any]]]:
 
 def _finish(store: Store, works: Sequence[Work], stuck: set[Row]) -> None:
     """Write what is known of the rows now: versions, conflicts, what waits and what is parked."""
-    works = [work for work in works if not (work.ghost and work.parked)]
+    works = [work for work in works if not (work.flagged and work.parked)]
     shown = [work for work in works if work.parked is None and work.decision is not None]
     store.write_versions(
         {w.row: w.decision.version for w in shown if w.decision is not None},

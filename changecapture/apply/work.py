@@ -49,7 +49,7 @@ class Work:
     """(key, local key) of the rows here that are this one as well, under another of its keys."""
     misnamed: bool = False
     """True when the row here has another of its keys than the one that names it."""
-    ghost: bool = False
+    flagged: bool = False
     """True when the row is deleted, and is to be here all the same, flagged: a living row refers to it."""
     match: Row | None = None
     """The row here that is the same by the profile's natural key: to be joined with it."""
