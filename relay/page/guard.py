@@ -26,8 +26,6 @@ WINDOW_S = 15 * 60.0
 GUESSES = 5
 ALL_GUESSES = 100
 """In one window: of one address, and of all."""
-COOKIE = "changecapture_page"
-DOOR = "changecapture_door"
 
 
 @dataclass(slots=True)
@@ -61,6 +59,9 @@ class Guard:
         self._names = frozenset({"localhost", *(name.lower() for name in names)})
         self._trust_local = trust_local
         self._secret = secrets.token_bytes(32)
+        # A browser sends cookies to every port of a host: two pages must not take each other's.
+        name = secrets.token_hex(4)
+        self.cookie, self.door = f"changecapture_page_{name}", f"changecapture_door_{name}"
         self._sessions: dict[bytes, Session] = {}
         self._guesses: deque[tuple[float, str]] = deque(maxlen=ALL_GUESSES)
 
@@ -78,7 +79,7 @@ class Guard:
     def find(self, visit: Visit) -> Session | None:
         """Return the session of a request, kept alive by it."""
         now = self._clock.seconds()
-        key = _digest(visit.cookies.get(COOKIE, ""))
+        key = _digest(visit.cookies.get(self.cookie, ""))
         session = self._sessions.get(key)
         stale = session is None or now - session.seen > IDLE_S or now - session.since > LONGEST_S
         if session is None or stale or session.key != self._key():
@@ -104,7 +105,7 @@ class Guard:
 
     def end(self, visit: Visit) -> None:
         """End the session of a request."""
-        self._sessions.pop(_digest(visit.cookies.get(COOKIE, "")), None)
+        self._sessions.pop(_digest(visit.cookies.get(self.cookie, "")), None)
 
     @staticmethod
     def has_token(visit: Visit, session: Session) -> bool:
@@ -118,8 +119,10 @@ class Guard:
 
     def is_at_door(self, visit: Visit) -> bool:
         """Return whether such a form has the token of its cookie."""
-        token = self._door_token(visit.cookies.get(DOOR, ""))
-        return DOOR in visit.cookies and hmac.compare_digest(visit.text("token").encode(), token.encode())
+        token = self._door_token(visit.cookies.get(self.door, ""))
+        return self.door in visit.cookies and hmac.compare_digest(
+            visit.text("token").encode(), token.encode()
+        )
 
     def may_guess(self, address: str) -> bool:
         """Return whether a guess of the password is heard; count it, right or wrong."""

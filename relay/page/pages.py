@@ -9,7 +9,7 @@ from relay.log import Log
 from relay.messages import clean
 from relay.page.drawing import draw_map, draw_plot
 from relay.page.forms import FORMS, Site
-from relay.page.guard import COOKIE, DOOR, Guard, Session
+from relay.page.guard import Guard, Session
 from relay.page.texts import HERE, make_render
 from relay.page.views.conflicts import view_conflicts
 from relay.page.views.parked import view_parked
@@ -50,7 +50,7 @@ class Pages:
         session = self._guard.find(visit)
         if session is None and self._guard.trusts(visit) and visit.method != "POST":
             cookie, _ = self._guard.begin("this machine")
-            return go_to(*visit.path, cookies={COOKIE: cookie})
+            return go_to(*visit.path, cookies={self._guard.cookie: cookie})
         if session is None:
             return go_to("login")
         if visit.method == "POST" and not self._guard.has_token(visit, session):
@@ -58,7 +58,7 @@ class Pages:
             return Reply("this form is not of your session: load the page again\n", 403, "text/plain")
         if visit.path == ("logout",) and visit.method == "POST":
             self._guard.end(visit)
-            return go_to("login", cookies={COOKIE: ""})
+            return go_to("login", cookies={self._guard.cookie: ""})
         return await self._show_site(visit, session)
 
     # The door
@@ -66,7 +66,7 @@ class Pages:
     def _show_door(self, visit: Visit, error: str = "", status: int = 200) -> Reply:
         cookie, token = self._guard.make_door()
         body = make_render(visit.languages)("login.html", token=token, error=error)
-        return Reply(body, status, cookies={DOOR: cookie})
+        return Reply(body, status, cookies={self._guard.door: cookie})
 
     async def _log_in(self, visit: Visit) -> Reply:
         if not self._guard.is_at_door(visit):
@@ -81,7 +81,7 @@ class Pages:
         who = clean(visit.text("who"), WHO_LIMIT) or "somebody"
         self._log.info(f"page: {who} ({visit.address}) has logged in")
         cookie, _ = self._guard.begin(who)
-        return go_to(cookies={COOKIE: cookie, DOOR: ""})
+        return go_to(cookies={self._guard.cookie: cookie, self._guard.door: ""})
 
     # One site
 
