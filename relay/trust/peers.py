@@ -185,7 +185,7 @@ def _read(path: Path) -> tuple[int, dict[str, Paired]]:
     except (ValueError, TypeError, KeyError, AttributeError, PeerError) as error:
         raise ConfigError(
             f"{path} is damaged",
-            why=str(error),
+            why=str(error) if isinstance(error, PeerError) else "it is no list of paired devices",
             mend="put it back from a backup; or remove it and pair this site anew",
         ) from error
 
