@@ -13,7 +13,7 @@ A row that raises what nobody foresaw is noted in ``missed``, and the others are
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -63,8 +63,15 @@ class Found:
         return self.appeared + self.changed + self.vanished
 
 
-def reconcile(store: SqlStore, names: Sequence[str] = (), progress: Progress | None = None) -> list[Found]:
-    """Bring the log in step with the tables of these names, with all unless some are named.
+class _OnlyLooked(Exception):
+    """Ends a batch of which nothing is to be kept."""
+
+
+def reconcile(
+    store: SqlStore, names: Sequence[str] = (), progress: Progress | None = None, *, look: bool = False
+) -> list[Found]:
+    """Bring the log in step with the tables of these names, with all unless some are named; ``look``: only
+    find what would be.
 
     Raises ConfigError for a table that is not synced.
     """
@@ -81,7 +88,7 @@ def reconcile(store: SqlStore, names: Sequence[str] = (), progress: Progress | N
     for done, (step, table) in enumerate(steps):
         if progress is not None:
             progress("tables reconciled", done, len(steps))
-        for batch in step(store, table):
+        for batch in step(store, table, look):
             before = found[table.name]
             found[table.name] = Found(
                 table.name,
@@ -90,11 +97,10 @@ def reconcile(store: SqlStore, names: Sequence[str] = (), progress: Progress | N
                 before.vanished + batch.vanished,
                 before.set_aside + batch.set_aside,
             )
-    drain(store)
-    if not names:
-        store.forget_missed(missed)
-    for name in names:
-        store.forget_missed(missed, name)
+    if not look:
+        drain(store)
+        for name in names or (None,):
+            store.forget_missed(missed, name)
     if progress is not None:
         progress("tables reconciled", len(steps), len(steps))
     return list(found.values())
@@ -125,11 +131,11 @@ def _in_step(store: SqlStore) -> Iterator[None]:
     raise RetryLater("the application writes faster than is published", mend="reconcile at a quieter time")
 
 
-def _compare_present(store: SqlStore, table: SyncedTable) -> Iterator[Found]:
+def _compare_present(store: SqlStore, table: SyncedTable, look: bool) -> Iterator[Found]:
     """Compare the rows that are there, in order of their locator."""
     after: str | None = None
     while texts := store.read_local_keys_after(table, after, BATCH):
-        yield from _apart(store, table, texts, _compare_rows)
+        yield from _apart(store, table, texts, _compare_rows, look)
         after = texts[-1]
 
 
@@ -138,14 +144,21 @@ def _apart(
     table: SyncedTable,
     items: Sequence[T],
     compare: Callable[[SqlStore, SyncedTable, Sequence[T]], Found],
+    look: bool,
 ) -> list[Found]:
     """Compare items of a table in one step, or in several where one raises: that one is noted."""
 
     def act(part: Sequence[T]) -> Found:
-        with _in_step(store):
-            return compare(store, table, part)
+        found = Found(table.name)
+        with suppress(_OnlyLooked), _in_step(store):
+            found = compare(store, table, part)
+            if look:
+                raise _OnlyLooked
+        return found
 
     def set_aside(item: T, error: Exception) -> Found:
+        if look:
+            return Found(table.name, set_aside=1)
         with store.snapshot():
             why = f"{str(item)[:KEY_LENGTH]} was not compared: {': '.join(explain(error))}"
             store.write_missed(table.name, UPDATE, why)
@@ -228,11 +241,11 @@ def _parse(text: str) -> Any:
         return text
 
 
-def _find_vanished(store: SqlStore, table: SyncedTable) -> Iterator[Found]:
+def _find_vanished(store: SqlStore, table: SyncedTable, look: bool) -> Iterator[Found]:
     """Look for the rows that live, in order of their keys, and are not there."""
     after = ""
     while known := store.read_alive_after(table.wire, after, BATCH):
-        yield from _apart(store, table, list(known), _record_vanished)
+        yield from _apart(store, table, list(known), _record_vanished, look)
         after = list(known)[-1].key
 
 
@@ -250,13 +263,13 @@ def _record_vanished(store: SqlStore, table: SyncedTable, rows: Sequence[Row]) -
     return Found(table.name, vanished=len(gone) - len(parked))
 
 
-def compare_records(store: SqlStore, table: SyncedTable) -> Iterator[Found]:
+def compare_records(store: SqlStore, table: SyncedTable, look: bool) -> Iterator[Found]:
     """Compare the records of a mapping that have rows in a table: those that are there, those that were.
 
     Whatever table of a record is named, the record is compared whole; it is counted once, as a row of it.
     """
     for rows in read_anchors(store, table, BATCH):
-        yield from _apart(store, table, rows, _cross)
+        yield from _apart(store, table, rows, _cross, look)
 
 
 def _cross(store: SqlStore, table: SyncedTable, rows: Sequence[Row]) -> Found:

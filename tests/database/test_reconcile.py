@@ -57,6 +57,22 @@ def test_writes_that_no_trigger_saw_arrive(known):
     assert there.family.rows("SELECT note FROM line ORDER BY note") == [("one",), ("three",)]
 
 
+def test_what_would_be_sent_is_told_and_stays_as_it_is(known):
+    here, there = known
+    write_unseen(
+        here,
+        "UPDATE parent SET note = 'changed' WHERE uuid = 'a'; DELETE FROM child WHERE uuid = 'kid 2';"
+        "INSERT INTO line (note) VALUES ('three')",
+    )
+    told = run_command("reconcile", here.url, "--dry-run")
+    assert "Written unseen, and not sent yet" in told.out
+    looked = {f.table: f for f in reconcile(here.store, look=True)}
+    assert exchange(here, there) == 0
+    assert {f.table: f for f in reconcile(here.store)} == looked
+    exchange(here, there)
+    assert_in_step(here, there)
+
+
 def test_nothing_is_found_where_nothing_was_written_unseen(known):
     here, there = known
     here.family.note("parent", "a", "captured, and not yet published")
