@@ -10,7 +10,7 @@ from changecapture.cli.options import json_option, url_argument
 from changecapture.cli.output import count, print_table, progress_bar
 
 EPILOG = """\b
-Examples:
+Example:
   changecapture reconcile --dry-run
   changecapture reconcile --table pr_person --table pr_contact
 """
@@ -36,8 +36,9 @@ def command(url: str | None, tables: tuple[str, ...], look: bool, as_json: bool)
         click.echo(json.dumps([asdict(one) for one in differing], indent=2, ensure_ascii=False))
     elif differing:
         rows = [(one.table, str(one.appeared), str(one.changed), str(one.vanished)) for one in differing]
-        title = "Written unseen, and not sent yet" if look else "Written unseen"
-        print_table(title, ("table", "appeared", "changed", "vanished"), rows)
+        print_table("Written unseen", ("table", "appeared", "changed", "vanished"), rows)
+        if look:
+            click.echo("nothing is sent yet: run it without --dry-run")
         if apart := sum(one.set_aside for one in differing):
             click.echo(
                 f"{count(apart, 'row')} could not be compared: changecapture status says why", err=True

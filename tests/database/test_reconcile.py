@@ -65,7 +65,7 @@ def test_what_would_be_sent_is_told_and_stays_as_it_is(known):
         "INSERT INTO line (note) VALUES ('three')",
     )
     told = run_command("reconcile", here.url, "--dry-run")
-    assert "Written unseen, and not sent yet" in told.out
+    assert "nothing is sent yet" in told.out
     looked = {f.table: f for f in reconcile(here.store, look=True)}
     assert exchange(here, there) == 0
     assert {f.table: f for f in reconcile(here.store)} == looked
