@@ -81,6 +81,7 @@ def _say(record: Record, written: Written) -> Saying | None:
 
 
 def find_saying(record: Record, written: Written) -> Saying | None:
+    """Work out what edits of these columns say, None when that takes a closer look."""
     if record.mixed or record.named or record.root.parent:
         return None
     parts = frozenset(place.part for place in written)
