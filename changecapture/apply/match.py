@@ -1,7 +1,7 @@
 """The same row seeded at two sites: recognised by the natural key that the profile names, and joined.
 
 A row is looked for before it is inserted, and when a unique index refuses it. Two rows that one site wrote
-itself are two to that site, whatever they say; they are never joined unasked.
+itself, and has not deleted, are two to that site, whatever they say; they are never joined unasked.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -93,7 +93,7 @@ def _read_authors(
     others: Mapping[str, Sequence[str]],
     batch: Iterable[Work],
 ) -> dict[str, set[str]]:
-    """Return which sites wrote that the row of a key lives."""
+    """Return which sites said last, of what they said of the row of a key, that it lives."""
     keys = {key for work in works for key in (work.row.key, *others[work.row.key])}
     entries: dict[str, list[Entry]] = {key: [] for key in keys}
     for row, logged in store.read_row_entries([Row(table.wire, key) for key in keys]).items():
@@ -101,7 +101,14 @@ def _read_authors(
     for work in batch:
         if work.table is table and work.row.key in entries:
             entries[work.row.key] += work.fresh
-    return {key: {e.origin for e in own if read_columns(e).get(ALIVE)} for key, own in entries.items()}
+    return {key: _find_living(own) for key, own in entries.items()}
+
+
+def _find_living(entries: Iterable[Entry]) -> set[str]:
+    last = {
+        e.origin: e for e in sorted(entries, key=lambda e: (e.epoch, e.number)) if ALIVE in read_columns(e)
+    }
+    return {origin for origin, entry in last.items() if read_columns(entry)[ALIVE]}
 
 
 def join_matches(store: Store, everything: dict[Row, Work], works: Iterable[Work]) -> list[Work]:

@@ -83,6 +83,20 @@ def test_sites_that_seed_the_same_end_equal_in_memory():
     run_machine(SeedsMachine, memory_sites(seeds.TABLES, seeds.PROFILE), examples=60, steps=30)
 
 
+def test_row_that_its_site_deleted_and_made_anew_is_joined_with_that_of_another():
+    """Deleted and made anew by the one while the other joined the two that there were."""
+    machine = type(
+        "Once", (SeedsMachine,), {"open_sites": staticmethod(memory_sites(seeds.TABLES, seeds.PROFILE))}
+    )
+    sites = machine()
+    sites.begin()
+    sites.crash(moment="read_captured", source=1, to=0)
+    sites.repeat()
+    sites.delete_skill(name="x", place=1)
+    sites.write_skill(name="x", place=1, text="x")
+    sites.teardown()
+
+
 def test_sites_with_several_lives_end_equal_in_memory(flagged):
     run_machine(LivesMachine, memory_sites(PEOPLE, flagged), examples=60, steps=30)
 

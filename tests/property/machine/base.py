@@ -187,7 +187,7 @@ class SitesMachine(RuleBasedStateMachine):
     def nothing_is_set_aside(self):
         """The last net hides mistakes of ours: there are none that it could hide."""
         for site in self.sites:
-            assert site.set_aside() == []
+            assert site.set_aside() == [], site.set_aside()
 
     def teardown(self):
         try:
@@ -215,7 +215,7 @@ class SitesMachine(RuleBasedStateMachine):
         first = self.sites[0]
         for site in self.sites:
             assert site.fetch("SELECT count(*) FROM {p}captured") == [(0,)]
-            assert site.set_aside() == []
+            assert site.set_aside() == [], site.set_aside()
             assert site.parked() == first.parked()
             assert set(site.parked().values()) <= self.may_stay_parked
             assert_sound_log(site, whole=self.whole and not self.lost, present={s.origin for s in self.sites})
