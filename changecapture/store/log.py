@@ -19,7 +19,7 @@ from changecapture.core.rank import rank
 from changecapture.core.table import SyncedTable
 from changecapture.core.values import dump
 from changecapture.core.vector import Component, Vector, load_vector
-from changecapture.errors import ConfigError, DataError, DriftError, NotInstalled, RetryLater
+from changecapture.errors import ConfigError, DataError, DriftError, RetryLater
 from changecapture.store.aliases import AliasStore
 from changecapture.store.bulk import chunks
 from changecapture.store.records import Site
@@ -73,15 +73,15 @@ class LogStore(AliasStore):
 
     def read_site(self) -> Site:
         """Return who this site is; raise ConfigError when nothing is installed."""
-        install = "run: changecapture install URL"
         try:
             rows = self.query(
                 f"SELECT origin, epoch, last_number, last_pass, profile, installed_at FROM {self.prefix}site"
             )
         except DriftError as error:
-            raise NotInstalled(f"changecapture is not installed in {self.url}", mend=install) from error
+            raise self._not_installed() from error
         if not rows:
-            raise ConfigError(f"the installation in {self.url} was not finished", mend=install)
+            mend = "run: changecapture install URL"
+            raise ConfigError(f"the installation in {self.url} was not finished", mend=mend)
         return Site(*rows[0])
 
     def write_site(self, *, last_number: int, last_pass: int) -> None:

@@ -22,7 +22,7 @@ from changecapture.core.spare import Spare
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
 from changecapture.dialect import mysql as dialect
-from changecapture.errors import ConfigError, DataError, DriftError, NotInstalled, RetryLater
+from changecapture.errors import ConfigError, DataError, DriftError, RetryLater
 from changecapture.store.columns import Column
 from changecapture.store.literals import (
     Long,
@@ -198,8 +198,7 @@ class MySQLStore(SqlStore):
         try:
             found = self.query(WHOLE)
         except DriftError as error:
-            mend = "run: changecapture install URL"
-            raise NotInstalled(f"changecapture is not installed in {self.url}", mend=mend) from error
+            raise self._not_installed() from error
         if found != [("whole",)]:
             raise RetryLater(
                 "a backup is being put back",

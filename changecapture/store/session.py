@@ -13,7 +13,7 @@ from typing import Any
 from changecapture.config import DatabaseURL
 from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.spare import Spare
-from changecapture.errors import ChangeCaptureError, RetryLater
+from changecapture.errors import ChangeCaptureError, NotInstalled, RetryLater
 
 _BARE_PERCENT = re.compile("%(?!s)")
 LOCK_SECONDS = 60
@@ -122,6 +122,10 @@ class Session:
         if isinstance(mapped, RetryLater) and self._ends_transaction(error):
             self._open_transaction = False
         return mapped
+
+    def _not_installed(self) -> NotInstalled:
+        mend = "run: changecapture install URL"
+        return NotInstalled(f"changecapture is not installed in {self.url}", mend=mend)
 
     def _ends_transaction(self, error: Exception) -> bool:
         """Return whether the server has rolled the whole transaction back, or is gone."""
