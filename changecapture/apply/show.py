@@ -65,9 +65,10 @@ def _find_flagged(store: Store, works: Iterable[Work], everything: Mapping[Row, 
     }
     wanted = {row for row in wanted if row not in everything or not everything[row].flagged}
     dead = [row for row, version in store.read_versions(wanted).items() if not version.alive]
+    brought = [_resume(store, everything.get(row)) for row in dead]
     return [
-        Work(store.tables_by_wire[row.table], row, _resume(store, everything.get(row)), again=True, flagged=True)
-        for row in dead
+        Work(store.tables_by_wire[row.table], row, fresh, again=True, flagged=True)
+        for row, fresh in zip(dead, brought, strict=True)
     ]
 
 

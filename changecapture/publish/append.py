@@ -81,15 +81,18 @@ def _settle_conflicts(store: Store, entries: Iterable[Entry]) -> None:
 
 
 def _stir_kin(store: Store, changes: Iterable[Change]) -> None:
-    """List rows that are one thing and of which not all came, or went, to be shown anew: the latest word on any
-    of them decides about all."""
+    """List rows that are one thing and of which not all came, or went, to be shown anew: the latest word on
+    any of them decides about all."""
     said = {c.row: c.alive for c in changes if c.table.kin and c.alive is not None}
     turned = [c for c in changes if c.row in said and (c.version is None or c.alive is not c.version.alive)]
     kin = {change.row: [Row(name, change.row.key) for name in change.table.kin] for change in turned}
     versions = store.read_versions({row for rows in kin.values() for row in rows} - said.keys())
     alive = said | {row: version.alive for row, version in versions.items()}
     stirred = {
-        other: one for one, rows in kin.items() for other in rows if alive.get(other, said[one]) is not said[one]
+        other: one
+        for one, rows in kin.items()
+        for other in rows
+        if alive.get(other, said[one]) is not said[one]
     }
     why = "thing", "another row of the same thing has come or gone"
     store.write_parked(dict.fromkeys([*stirred, *stirred.values()], why))

@@ -71,8 +71,8 @@ def _is_more_of_it(table: SyncedTable, item: Captured) -> bool:
 
 
 def _read_new(store: Store, table: SyncedTable, times: Mapping[str, int]) -> list[NewRow]:
-    """Return the rows, in order; fewer when one is gone, deleted, known, of a thing that is dead, or cannot be
-    named or shipped as it stands."""
+    """Return the rows, in order; fewer when one is gone, deleted, known, of a thing that is dead, or cannot
+    be named or shipped as it stands."""
     keys = name_new(table, times)
     rows = list(map(Row, repeat(table.wire), keys))
     if len(keys) < len(times) or store.read_versions(rows) or store.read_parked(rows):

@@ -1,6 +1,6 @@
-"""An application whose rows are more than rows: persons and units that are one thing with their entity, places
-that stand in a tree and lie where one edit put them, contacts that cannot be without an entity. Archived by a
-flag, as a rule; now and then deleted for good."""
+"""An application whose rows are more than rows: persons and units that are one thing with their entity,
+places that stand in a tree and lie where one edit put them, contacts that cannot be without an entity.
+Archived by a flag, as a rule; now and then deleted for good."""
 
 from collections.abc import Iterable
 from contextlib import suppress

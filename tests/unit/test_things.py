@@ -1,4 +1,4 @@
-"""Rows that are one thing, at whole sites in memory: whatever comes of one of them is shown of all, everywhere."""
+"""Rows that are one thing, at whole sites in memory: what comes of one is shown of all, everywhere."""
 
 from itertools import count
 

@@ -1,4 +1,4 @@
-"""Rows that are one thing, trees, columns that belong together, flags: what Eden has of each, in five tables."""
+"""Rows that are one thing, trees, columns that belong together, flags: Eden's ways in five tables."""
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
