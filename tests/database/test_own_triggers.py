@@ -33,16 +33,14 @@ COUNTED = (
     "CREATE TABLE tents (uuid varchar(40) PRIMARY KEY, number int); "
     "CREATE TABLE name (uuid varchar(40) PRIMARY KEY, name varchar(40))"
 )
-ASKING = (
-    "WHEN (current_setting('changecapture.applying', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION count()"
-)
+ASKING = "WHEN (current_setting('changecapture.applying', true) IS DISTINCT FROM 'on')"
 COUNTS = {
     "postgresql": [
-        "CREATE FUNCTION count() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF TG_OP = 'INSERT' THEN "
+        "CREATE FUNCTION counting() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF TG_OP = 'INSERT' THEN "
         "INSERT INTO name VALUES (NEW.uuid, NEW.name); UPDATE tents SET number = number + 1; ELSE "
         "UPDATE tents SET number = number - 1; END IF; RETURN NULL; END$$",
         "CREATE TRIGGER counts AFTER INSERT OR DELETE ON tent FOR EACH ROW "
-        f"{ASKING} EXECUTE FUNCTION count()",
+        f"{ASKING} EXECUTE FUNCTION counting()",
     ],
     "mariadb": [
         "CREATE TRIGGER counts AFTER INSERT ON tent FOR EACH ROW "
