@@ -105,6 +105,8 @@ class MemoryStore(SqlStore):
     # Statements
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> int:
         """Run a statement; return how many rows it touched."""
+        if sql == "ROLLBACK" and not self.connection.in_transaction:
+            return 0  # nothing has begun: the servers take that
         return self._run(sql, parameters).rowcount
 
     def query(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
