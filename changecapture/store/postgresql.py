@@ -62,6 +62,10 @@ class _Connection(psycopg.Connection[tuple[Any, ...]]):
             return outcome
 
 
+WHOLE_TABLES = ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin")
+"""Ways of the planner that read more than what is looked for."""
+
+
 class PostgresStore(SqlStore):
     """See interface.py."""
 
@@ -101,8 +105,9 @@ class PostgresStore(SqlStore):
         # A policy that hides rows from us must be an error: a row that cannot be seen would count as gone.
         connection.execute("SET row_security = off")
         # Everything here is found by an index. Tables that grow from nothing have no statistics yet:
-        # left alone the planner sorts the whole changelog for each batch, and prepared plans stay bad.
-        connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off")
+        # left alone the planner sorts the whole changelog for each batch, reads all versions to find those
+        # of 2000 rows in a hash of them, and prepared plans stay bad.
+        connection.execute("; ".join(f"SET enable_{way} = off" for way in WHOLE_TABLES))
         # What is switched off counts as cost until version 17: each statement would be compiled for 0.3 s.
         connection.execute("SET jit = off")
         connection.prepare_threshold = None
@@ -295,7 +300,7 @@ class PostgresStore(SqlStore):
         taken = self.execute(
             f"UPDATE {self._quote(table.name)} AS t SET {', '.join(sets)} "
             f"FROM json_to_recordset(%s::json) AS r({_declare(kinds)}, {declared}) WHERE {match}",
-            (write_objects([*names, *places], [*columns, *locators]),),
+            (f"[{','.join(write_objects([*names, *places], [*columns, *locators]))}]",),
         )
         _check_taken(taken, len(set(local_keys)))
 
