@@ -20,6 +20,8 @@ BESIDE = tuple(
 
 BULK = ("tests/property/test_plain.py",)
 """What must notice that a row is written in bulk which needs a closer look."""
+THINGS = ("tests/unit/test_things.py",)
+"""What must notice that rows which are one thing are taken for several."""
 
 
 class Mutation(NamedTuple):
@@ -438,6 +440,41 @@ MUTATIONS = (
         "unclear = {column.wire for column in table.local_references}",
         "unclear: set[str] = set()",
         BULK,
+    ),
+    Mutation(
+        "in bulk, a new row whose thing is dead is left",
+        NEW_ROWS,
+        "    if store.find_dead([Row(kin, key) for kin in table.kin for key in keys]):",
+        "    if False:",
+        THINGS,
+    ),
+    Mutation(
+        "in bulk, nothing is left of rows that are all left",
+        PLAIN,
+        "    return [part for part in parts if part.entries]",
+        "    return parts",
+        THINGS,
+    ),
+    Mutation(
+        "what is merged is logged before it is merged once more",
+        SHOW,
+        "        work.fresh = _resume(store, everything.get(work.row))\n",
+        "",
+        THINGS,
+    ),
+    Mutation(
+        "rows of a thing that say otherwise are shown anew",
+        APPEND,
+        "if alive.get(other, said[one]) is not said[one]",
+        "if False",
+        THINGS,
+    ),
+    Mutation(
+        "what is archived before anybody hears of it is read whole",
+        "changecapture/publish/late.py",
+        "(change.alive is not False or _is_archived_new(change))",
+        "change.alive is not False",
+        THINGS,
     ),
     Mutation("no conflict without a record", SHOW, "    store.write_conflicts([", "    list(["),
     Mutation(
