@@ -198,6 +198,7 @@ class MySQLStore(SqlStore):
         try:
             found = self.query(WHOLE)
         except DriftError as error:
+            self.check_revision()
             raise self._not_installed() from error
         if found != [("whole",)]:
             raise RetryLater(
