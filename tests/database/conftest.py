@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pytest
 
-from tests.support import estate, family, seeds, vesuvius
+from tests.support import estate, family, modules, seeds, vesuvius
 from tests.support.databases import DatabaseServer, run_script
 from tests.support.eden import Record
 from tests.support.family import Family
@@ -21,6 +21,7 @@ from tests.support.sites import EDEN_TABLES, Site, exchange
 APPLICATIONS = {
     "family": (family.script, "generic"),
     "estate": (estate.script, estate.PROFILE),
+    "modules": (modules.script, modules.PROFILE),
     "seeds": (seeds.script, seeds.PROFILE),
 }
 """Small ones: what creates their tables, and their profile."""
