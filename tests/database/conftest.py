@@ -118,9 +118,13 @@ DIRECTIONS = [
 ]
 
 
-@pytest.fixture(params=DIRECTIONS, ids="-".join)
+ALIKE = [pytest.param(kinds, marks=pytest.mark.long) for kinds in (DIRECTIONS[0], DIRECTIONS[3])]
+"""Two of one kind: what each does, as the source and as the target, is already seen where they differ."""
+
+
+@pytest.fixture(params=[*DIRECTIONS[1:3], *ALIKE], ids="-".join)
 def pair(request: pytest.FixtureRequest, new_site: NewSite) -> tuple[Site, Site]:
-    """Two Eden sites: each of the four directions in turn."""
+    """Two Eden sites: each of the four directions in turn, the two of one kind among the long tests."""
     here, there = request.param
     return new_site(here), new_site(there)
 
