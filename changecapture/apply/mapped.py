@@ -1,6 +1,7 @@
 """Apply at a site with a mapping: common rows are merged in the log, and shown as the application's rows.
 
-Records that nobody here has heard of go in bulk (``mapped_new``), the others one by one (``crossing``). A
+Records that nobody here has heard of go in bulk (``mapped_new``), and plain edits of known ones
+(``mapped_next``), the others one by one (``crossing``). A
 record that the application holds waits, all its entries not applied. A row of the application that cannot
 be written is parked by itself: the entries are applied, and until it is shown it counts as if it were, so
 that nothing of it is taken for the application's own change.
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from changecapture.apply.crossing import Crossing
 from changecapture.apply.mapped_new import write_new
+from changecapture.apply.mapped_next import write_next
 from changecapture.apply.mapped_write import finish_works
 from changecapture.apply.trees import prune_mapped
 from changecapture.apply.work import Work
@@ -48,11 +50,16 @@ def show_mapped(store: Store, entries: Sequence[Entry]) -> Shown:
     new, works = write_new(store, store.mapping, entries)
     parked = finish_works(store, works, set())
     _wake(store, store.mapping, works)
-    if new:
-        own = {entry.row for entry in new}
-        entries = [entry for entry in entries if entry.row not in own]
+    entries = _without(entries, new)
+    edits, refused = write_next(store, store.mapping, entries)
+    entries = _without(entries, edits)
     shown = _show_known(store, store.mapping, entries) if entries else Shown(0, 0)
-    return Shown(len(new) + shown.applied, parked + shown.parked)
+    return Shown(len(new) + len(edits) + shown.applied, parked + refused + shown.parked)
+
+
+def _without(entries: Sequence[Entry], written: Sequence[Entry]) -> Sequence[Entry]:
+    own = {entry.row for entry in written}
+    return [entry for entry in entries if entry.row not in own] if written else entries
 
 
 def _show_known(store: Store, lens: Lens, entries: Sequence[Entry]) -> Shown:

@@ -1,6 +1,7 @@
 """How wide the columns of the application are: what a longer text is shown as."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from changecapture.core.fit import text_length
 from changecapture.mapping.lens import Parts, shorten
@@ -30,3 +31,9 @@ def as_shown(widths: Widths, record: Record, local: Parts) -> Parts:
             name: shorten(value, lengths.get(name)) for name, value in columns.items()
         }
     return shown
+
+
+def is_cut(widths: Widths, table: str, columns: Mapping[str, Any]) -> bool:
+    """Return whether a text is longer than its column of the application's table."""
+    lengths = widths.get(table, {})
+    return any(isinstance(v, str) and len(v) > lengths.get(c, len(v)) for c, v in columns.items())

@@ -277,6 +277,11 @@ class Record:
         return {}
 
     @cached_property
+    def showings(self) -> dict[frozenset[Place], object]:
+        """Return what edits of common columns show (showing), by the columns asked for."""
+        return {}
+
+    @cached_property
     def skipped(self) -> re.Pattern[str]:
         """Return what the keys of ``skip``, or their first items, match."""
         return re.compile("|".join(map(translate, self.skip)) if self.skip else r"(?!)")
