@@ -124,7 +124,8 @@ def _put_new(
             table = store.tables_by_wire.get(part.table)
             if columns is None or full is None or table is None:
                 continue
-            shortened.update(((row, c), full[c]) for c, v in columns.items() if full[c] != v)
+            if columns is not full:
+                shortened.update(((row, c), full[c]) for c, v in columns.items() if full[c] != v)
             values = fill(part, subject.key, columns)
             works[row] = Work(table, row, decision=Decision(values, True, True, Version(0, "", True, 0)))
     return list(works.values()), shortened

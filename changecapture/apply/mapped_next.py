@@ -20,7 +20,8 @@ from changecapture.bridge import Subject, Widths, is_cut, leave_spoilt, read_val
 from changecapture.core.change import ALIVE, UNSEEN, Entry, Row, Version, add_names
 from changecapture.core.merge import Decision, read_columns
 from changecapture.mapping.lens import Columns, local_key
-from changecapture.mapping.model import Lens, Place, Record
+from changecapture.mapping.model import Lens, Record
+from changecapture.mapping.parts import Place
 from changecapture.mapping.showing import Showing, find_changed, find_showing
 from changecapture.store.interface import Store
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from changecapture.core.change import Row
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.mapping.lens import local_key
-from changecapture.mapping.model import KEY, Lens, Record
+from changecapture.mapping.model import Lens, Record
+from changecapture.mapping.parts import KEY
 from changecapture.store.interface import Store
 
 

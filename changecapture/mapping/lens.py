@@ -11,10 +11,12 @@ value and the local text. It counts while the common value is that, at every sit
 import re
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from changecapture.core.values import dump
-from changecapture.mapping.model import KEY, Local, Pair, Record
+from changecapture.mapping.model import Record
+from changecapture.mapping.parts import KEY, Local, Pair
 
 Columns = dict[str, Any]
 Parts = dict[str, Columns | None]
@@ -27,8 +29,16 @@ def local_key(part: Local, key: str) -> str:
     """Return the key of a local row of the record with that key."""
     if part.key == (KEY,):
         return key
-    items = [key if item == KEY else item for item in part.key]
-    return str(items[0]) if len(items) == 1 else dump(items)
+    before, after = _form(part.key)
+    return f"{before}{dump(key)}{after}"
+
+
+@lru_cache(maxsize=256)
+def _form(items: tuple[str, ...]) -> tuple[str, str]:
+    """Return what stands before and after the record's key in a key of these items."""
+    place = items.index(KEY)
+    before, after = (dump(list(part))[1:-1] for part in (items[:place], items[place + 1 :]))
+    return f"[{before}{',' if before else ''}", f"{',' if after else ''}{after}]"
 
 
 def get(record: Record, local: Parts) -> Parts:

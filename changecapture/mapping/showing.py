@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from changecapture.mapping.lens import Columns, show_pair
-from changecapture.mapping.model import Carried, Pair, Place, Record
+from changecapture.mapping.model import Record
+from changecapture.mapping.parts import Carried, Pair, Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ def php(new_site) -> Site:
     return new_site("mariadb", "vesuvius")
 
 
-@pytest.fixture
-def py(new_site) -> Site:
-    return new_site("postgresql")
+@pytest.fixture(params=["postgresql", pytest.param("mariadb", marks=pytest.mark.long)])
+def py(request, new_site) -> Site:
+    return new_site(request.param)
 
 
 def person(site, key):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from changecapture.apply.mapped_write import decide_row
 from changecapture.mapping.lens import put
-from changecapture.mapping.model import Place
+from changecapture.mapping.parts import Place
 from changecapture.mapping.showing import find_changed, find_showing
 from tests.unit.mapping.test_lens import KEY, LENS, PHASE2, texts
 
