@@ -32,21 +32,21 @@ PERSONS = 2_000
 GOAL = 1.5
 
 NEW = """
-INSERT INTO person_uuid (p_uuid, full_name, family_name, given_name)
-SELECT concat('pl.example/person.', seq), concat('Given', seq, ' Family', seq), concat('Family', seq),
-       concat('Given', seq) FROM seq_{first}_to_{last};
-INSERT INTO person_status (p_uuid, opt_status, last_updated, creation_time, last_updated_db)
-SELECT concat('pl.example/person.', seq), 'mis', now(), now(), now() FROM seq_{first}_to_{last};
+INSERT INTO person_uuid (p_uuid, full_name, family_name, given_name) VALUES
+       ('pl.example/person.{n}', 'Given{n} Family{n}', 'Family{n}', 'Given{n}');
+INSERT INTO person_status (p_uuid, opt_status, last_updated, creation_time, last_updated_db) VALUES
+       ('pl.example/person.{n}', 'mis', now(), now(), now());
 INSERT INTO person_details
-       (p_uuid, birth_date, opt_gender, years_old, last_seen, last_clothing, other_comments)
-SELECT concat('pl.example/person.', seq), '1980-01-01', 'fml', 46, 'near the old bridge', 'a red scarf',
-       'lorem ipsum dolor sit amet consetetur sadipscing elitr' FROM seq_{first}_to_{last}
+       (p_uuid, birth_date, opt_gender, years_old, last_seen, last_clothing, other_comments) VALUES
+       ('pl.example/person.{n}', '1980-01-01', 'fml', 46, 'near the old bridge', 'a red scarf',
+       'lorem ipsum dolor sit amet consetetur sadipscing elitr');
 """
+"""As an application writes a person: one after the other, so that the rows of each come together."""
 SAVED = """
 UPDATE person_uuid SET family_name = concat(family_name, 'x'), full_name = concat(full_name, 'x')
-       LIMIT {rows};
+       WHERE p_uuid = 'pl.example/person.{n}';
 UPDATE person_status SET opt_status = IF(opt_status = 'mis', 'fnd', 'mis'), last_updated = now(),
-       last_updated_db = now() LIMIT {rows}
+       last_updated_db = now() WHERE p_uuid = 'pl.example/person.{n}';
 """
 
 
@@ -91,8 +91,9 @@ def measure(machine: Machine) -> Iterator[Figure]:
     mapped, plain = Pair(machine, "vesuvius"), Pair(machine, None)
     for number in range(ROUNDS):
         say(f"mapping, round {number + 1}")
-        first = number * persons + 1
-        for statements in (NEW.format(first=first, last=first + persons - 1), SAVED.format(rows=persons)):
+        for form, start in ((NEW, number * persons), (SAVED, 0)):
+            written = "".join(form.format(n=n) for n in range(start, start + persons))
+            statements = f"START TRANSACTION; {written} COMMIT"
             for pair in (mapped, plain) if number % 2 else (plain, mapped):
                 pair.play(statements)
     for pair in (mapped, plain):

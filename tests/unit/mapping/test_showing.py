@@ -63,13 +63,13 @@ def check(record, data):
 
 
 @given(st.data())
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_edits_show_what_the_whole_record_shows_then(data):
     check(RECORD, data)
 
 
 @given(st.data())
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_edits_show_what_the_whole_record_of_phase_2_shows_then(data):
     check(PHASE2.records[0], data)
 
