@@ -15,6 +15,7 @@ from changecapture.apply.crossing import Crossing
 from changecapture.apply.mapped_new import write_new
 from changecapture.apply.mapped_next import write_next
 from changecapture.apply.mapped_write import finish_works
+from changecapture.apply.things import LIVES
 from changecapture.apply.trees import prune_mapped
 from changecapture.apply.work import Work
 from changecapture.core.change import Entry, Row
@@ -51,10 +52,15 @@ def show_mapped(store: Store, entries: Sequence[Entry]) -> Shown:
     parked = finish_works(store, works, set())
     _wake(store, store.mapping, works)
     entries = _without(entries, new)
+    # What may have to be inserted, or goes, comes before what is changed (R8).
+    stirring = {entry.row for entry in entries if not entry.base_seen or LIVES not in entry.columns}
+    early = [entry for entry in entries if entry.row in stirring]
+    first = _show_known(store, store.mapping, early)
+    entries = _without(entries, early)
     edits, refused = write_next(store, store.mapping, entries)
-    entries = _without(entries, edits)
-    shown = _show_known(store, store.mapping, entries) if entries else Shown(0, 0)
-    return Shown(len(new) + len(edits) + shown.applied, parked + refused + shown.parked)
+    last = _show_known(store, store.mapping, _without(entries, edits))
+    applied = len(new) + first.applied + len(edits) + last.applied
+    return Shown(applied, parked + first.parked + refused + last.parked)
 
 
 def _without(entries: Sequence[Entry], written: Sequence[Entry]) -> Sequence[Entry]:
@@ -63,6 +69,8 @@ def _without(entries: Sequence[Entry], written: Sequence[Entry]) -> Sequence[Ent
 
 
 def _show_known(store: Store, lens: Lens, entries: Sequence[Entry]) -> Shown:
+    if not entries:
+        return Shown(0, 0)
     fresh: dict[Row, list[Entry]] = defaultdict(list)
     for entry in entries:
         fresh[entry.row].append(entry)

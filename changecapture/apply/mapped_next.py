@@ -17,7 +17,7 @@ from changecapture.apply.things import LIVES
 from changecapture.apply.work import Work
 from changecapture.apply.write import hold_present, update_present
 from changecapture.bridge import Subject, Widths, is_cut, leave_spoilt, read_values, read_widths
-from changecapture.core.change import ALIVE, UNSEEN, Entry, Row, Version, add_names
+from changecapture.core.change import UNSEEN, Entry, Row, Version, add_names
 from changecapture.core.merge import Decision, read_columns
 from changecapture.mapping.lens import Columns, local_key
 from changecapture.mapping.model import Lens, Record
@@ -34,25 +34,24 @@ class Edited:
 
     record: Record
     key: str
-    rows: dict[str, Row]
+    rows: dict[str, Row] = field(default_factory=dict)
+    every: set[Row] = field(default_factory=set)
     showing: Showing | None = None
     works: dict[str, Work] = field(default_factory=dict)
 
 
 def write_next(store: Store, lens: Lens, entries: Sequence[Entry]) -> tuple[list[Entry], int]:
     """Log the entries that are next edits and show them; return these, and how many rows are parked."""
-    if store.has_aliases():
+    if not entries or store.has_aliases():
         return [], 0
     fresh, versions = _sort(store, entries)
-    found = _find_edited(store, lens, fresh, versions)
-    found = _hold(store, found, versions)
+    found = _find_edited(store, lens, fresh, versions) if fresh else {}
+    found = _hold(store, found, versions) if found else {}
     found = _decide(store, lens, found, fresh) if found else {}
     if not found:
         return [], 0
     own = {row for edited in found.values() for row in edited.rows.values()}
     written = [entry for entry in entries if entry.row in own]
-    if any(row not in versions or not versions[row].alive for row in {e.row for e in entries} - own):
-        return [], 0  # a row may yet have to be inserted (R8)
     store.append_next(written, [add_names(versions[entry.row].seen, [entry]) for entry in written])
     works = [work for e in found.values() for work in e.works.values() if work.decision is not None]
     update_present(store, works)
@@ -60,22 +59,23 @@ def write_next(store: Store, lens: Lens, entries: Sequence[Entry]) -> tuple[list
 
 
 def _sort(store: Store, entries: Sequence[Entry]) -> tuple[dict[Row, Entry], dict[Row, Version]]:
-    """Return the entries that are next, by row, and what is known of these rows."""
-    edits = {entry.row: entry for entry in entries if entry.base_seen and LIVES in entry.columns}
-    if not edits:
+    """Return the entries that are next, by row, and what is known of these rows; none where a life ends, or
+    a row may yet have to be inserted (R8)."""
+    times = Counter(entry.row for entry in entries)
+    if not all(entry.base_seen and LIVES in entry.columns for entry in entries):
         return {}, {}
-    twice = {row for row, times in Counter(entry.row for entry in entries).items() if times > 1}
-    versions = store.read_versions(edits.keys() - twice)
-    fresh = {
-        row: edits[row]
-        for row, version in versions.items()
-        if version.alive
-        and version.seen == edits[row].base_seen
-        and version.stamp < edits[row].stamp
-        and UNSEEN not in edits[row].columns
-    }
-    odd = store.read_parked(fresh) | {row for _, row, *_ in store.read_open_conflicts(fresh)}
+    versions = store.read_versions(times)
+    if len(versions) < len(times) or not all(version.alive for version in versions.values()):
+        return {}, {}
+    fresh = {entry.row: entry for entry in entries if _is_next(versions[entry.row], entry)}
+    odd = {row for row, count in times.items() if count > 1}
+    odd |= store.read_parked(fresh) | {row for _, row, *_ in store.read_open_conflicts(fresh)}
     return {row: entry for row, entry in fresh.items() if row not in odd}, versions
+
+
+def _is_next(version: Version, entry: Entry) -> bool:
+    seen_all = version.seen == entry.base_seen and version.stamp < entry.stamp
+    return seen_all and UNSEEN not in entry.columns
 
 
 def _find_edited(
@@ -85,35 +85,38 @@ def _find_edited(
     records = store.read_records([row for row in fresh if row.table in lens.hanging])
     found: dict[Subject, Edited] = {}
     odd: set[Row] = set()
-    for row in fresh:
+    for row, entry in fresh.items():
         kinds = lens.makers.get(row.table, ())
         keys = [(kind, row.key) for kind, named, _ in kinds if named]
-        if len(keys) > 1:
-            odd.add(row)  # a super row: which of the records there is has to be found
+        hangs_on = lens.hanging.get(row.table)
+        if len(keys) > 1 or (hangs_on and not read_columns(entry).keys().isdisjoint(hangs_on.parent)):
+            odd.add(row)  # a super row: which of the records there is has to be found; or one that moves
             continue
         if row in records:
             keys += [(kind, records[row]) for kind, _, hangs in kinds if hangs]
         for subject in (Subject(*key) for key in keys):
             record = lens.records[subject.kind]
             if not record.stays(subject.key):
-                edited = found.setdefault(subject, Edited(record, subject.key, {}))
+                edited = found.setdefault(subject, Edited(record, subject.key))
                 edited.rows.update({p.name: row for p in record.common if p.table == row.table})
-    hung = store.read_mapped({s.key for s, e in found.items() if any(r in records for r in e.rows.values())})
+                edited.every.add(row)
+    hung = store.read_mapped({s.key for s, e in found.items() if not e.every.isdisjoint(records)})
     _read_things(store, found, versions)
-    odd |= fresh.keys() - {row for edited in found.values() for row in edited.rows.values()}
+    odd |= fresh.keys() - {row for edited in found.values() for row in edited.every}
     spoilt: set[Subject] = set()
     for subject, edited in found.items():
         edited.showing = _find_showing(edited, fresh)
-        tables = {row.table for row in edited.rows.values() if row in records}
-        others = {row for row in hung.get(subject.key, ()) if row.table in tables} - set(edited.rows.values())
-        if edited.showing is None or others or not _lives(edited, versions):
+        tables = {row.table for row in edited.every if row in records}
+        others = {row for row in hung.get(subject.key, ()) if row.table in tables} - edited.every
+        alone = not others and len(edited.every) == len(set(edited.rows.values()))
+        if edited.showing is None or not alone or not _lives(edited, versions):
             spoilt.add(subject)
     return _leave(found, spoilt, odd)
 
 
 def _find_showing(edited: Edited, fresh: Mapping[Row, Entry]) -> Showing | None:
-    written = [(part, name) for part, row in edited.rows.items() for name in read_columns(fresh[row])]
-    return find_showing(edited.record, frozenset(Place(*place) for place in written if place[1] != ALIVE))
+    written = {Place(part, name) for part, row in edited.rows.items() for name in read_columns(fresh[row])}
+    return find_showing(edited.record, edited.record.common_places & written)
 
 
 def _leave(
@@ -122,7 +125,7 @@ def _leave(
     """Return the records without those that are spoilt, and without all that share a row with these."""
     if not spoilt and not odd:
         return found
-    rows = {subject: list(edited.rows.values()) for subject, edited in found.items()}
+    rows = {subject: edited.every for subject, edited in found.items()}
     return {subject: found[subject] for subject in leave_spoilt(rows, spoilt, odd)}
 
 

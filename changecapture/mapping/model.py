@@ -122,6 +122,17 @@ class Record:
         return {}
 
     @cached_property
+    def common_places(self) -> frozenset[Place]:
+        """Return the common columns that anything here depends on; a peer may write others."""
+        found = {place for pair in self.pairs for place in pair.common}
+        found |= {Place(pair.common[0].part, pair.exact) for pair in self.pairs}
+        found |= {Place(self.root.name, item.name) for item in self.carried} | set(self.needs)
+        for part in self.common:
+            asked = [*part.parent, *dict(part.match), *([] if part.latest is None else [part.latest])]
+            found |= {Place(part.name, column) for column in asked}
+        return frozenset(found)
+
+    @cached_property
     def showings(self) -> dict[frozenset[Place], object]:
         """Return what edits of common columns show (showing), by the columns asked for."""
         return {}

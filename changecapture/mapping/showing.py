@@ -12,6 +12,9 @@ from changecapture.mapping.lens import Columns, show_pair
 from changecapture.mapping.model import Record
 from changecapture.mapping.parts import Carried, Pair, Place
 
+MOST = 1000
+"""Sets of columns of which is kept what they show: peers choose which they write."""
+
 
 @dataclass(frozen=True, slots=True)
 class Showing:
@@ -42,6 +45,8 @@ class Showing:
 def find_showing(record: Record, written: frozenset[Place]) -> Showing | None:
     """Return what edits of these common columns show; None when that takes a closer look."""
     if written not in record.showings:
+        if len(record.showings) >= MOST:
+            record.showings.clear()
         record.showings[written] = _find_showing(record, written)
     found = record.showings[written]
     assert found is None or isinstance(found, Showing)
