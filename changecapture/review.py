@@ -14,17 +14,19 @@ from changecapture.apply import apply_own, drain, find_blocking, join
 from changecapture.apply.aliases import why_apart
 from changecapture.author import Author
 from changecapture.bridge import common_table
+from changecapture.clients.spelled import read_value
 from changecapture.core.alias import make_alias
 from changecapture.core.change import ALIVE, UNSEEN, Row, Version
 from changecapture.core.clock import next_stamp
 from changecapture.core.merge import merge_entries
+from changecapture.core.table import SyncedTable
 from changecapture.errors import ConfigError
 from changecapture.identify import find_joined
 from changecapture.store.review import Lost, ParkedRow
 from changecapture.store.sqlstore import SqlStore
 
 LIST_LIMIT = 1000
-
+TYPED = "write a value as the column has it"
 
 LOOK = "look at its values (changecapture parked show TABLE KEY) and correct them where the row is shown"
 WAITING = {
@@ -94,6 +96,32 @@ def keep_shown(store: SqlStore, conflict: Lost) -> bool:
         return write_value(store, conflict, json.loads(conflict.kept_value) if kept is None else kept.value)
 
 
+def read_decided(store: SqlStore, conflict: Lost, text: str) -> Any:
+    """Return the canonical value that a person wrote as JSON; raise ConfigError when the column of a conflict
+    has no such value: peers would refuse what says of a row that it exists, or not, in another word."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{text!r:.60} is not JSON", why=str(error), mend="write a text as '\"text\"'"
+        ) from None
+    if conflict.column == ALIVE:
+        if not isinstance(value, bool):
+            raise ConfigError("a row exists or it does not", mend="write true or false")
+        return value
+    columns = {column.wire: column for column in _find_table(store, conflict.table).columns}
+    if conflict.column not in columns:
+        raise ConfigError(
+            f"{conflict.table} has no {conflict.column} here", mend="decide at a site that has it"
+        )
+    try:
+        return read_value(columns[conflict.column], value, None)
+    except (ValueError, ArithmeticError, TypeError) as error:
+        raise ConfigError(
+            f"{text:.60} is no value of {conflict.column}", why=str(error), mend=TYPED
+        ) from None
+
+
 def write_value(store: SqlStore, conflict: Lost, value: Any) -> bool:
     """Write a value in the place of what is shown, everywhere; return whether it could be shown here.
 
@@ -158,11 +186,7 @@ def _decide(
 
     ``seen``: who decides has seen what is parked of the row.
     """
-    table = store.tables_by_wire.get(row.table)
-    if store.mapping is not None and row.table in store.mapping.common_tables:
-        table = common_table(row.table, store.mapping.common_tables[row.table])
-    if table is None:
-        raise ConfigError(f"{row.table} is not synced here", mend="decide at a site that has it")
+    table = _find_table(store, row.table)
     row = find_joined(store, [row]).get(row, row)
     version = store.read_versions([row]).get(row) or Version(0, "", False, 0)
     if not seen and (unseen := store.read_unapplied([row]).get(row)):
@@ -174,3 +198,12 @@ def _decide(
     author = Author(store)
     author.say(table, row, columns, stamp=stamp, base=version.seen, known=known)
     return apply_own(store, author, note).parked == 0
+
+
+def _find_table(store: SqlStore, wire: str) -> SyncedTable:
+    """Return the table of a row that is decided about; raise ConfigError when there is none."""
+    if store.mapping is not None and wire in store.mapping.common_tables:
+        return common_table(wire, store.mapping.common_tables[wire])
+    if wire not in store.tables_by_wire:
+        raise ConfigError(f"{wire} is not synced here", mend="decide at a site that has it")
+    return store.tables_by_wire[wire]

@@ -148,17 +148,7 @@ class Calls:
             self._journal.broken(exchange, site, "in", str(error))
             raise
         self._bindings.note_brought(device, received.brought)
-        self._journal.note(
-            exchange,
-            site,
-            "in",
-            entries=received.carried,
-            size=len(payload),
-            began=began,
-            last=received.last,
-        )
-        if received.last:
-            self._journal.in_step(site, "in")
+        self._journal.received(exchange, site, received, size=len(payload), began=began)
         self._received(site, received)
 
     async def pull(self, device: str, text: str, exchange: str, wait_s: int) -> bytes:

@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred
 
 from changecapture.errors import RetryLater
 from changecapture.store.records import DONE, Direction, Instance
+from changecapture.sync import Received
 from relay.card import Card
 from relay.clock import Clock, Timer, cancel, cancelled
 from relay.messages import clean
@@ -132,6 +133,14 @@ class Journal:
             current.outcome = DONE
             self._end(key)
         self._wind()
+
+    def received(self, exchange: str, peer: str, received: Received, *, size: int, began: float) -> None:
+        """A payload of ``size`` bytes was received and is durable; with the last one this site has all that
+        the peer has."""
+        last = received.last
+        self.note(exchange, peer, "in", entries=received.carried, size=size, began=began, last=last)
+        if last:
+            self.in_step(peer, "in")
 
     def broken(self, exchange: str, peer: str, direction: Direction, why: str) -> None:
         """An exchange failed."""

@@ -16,12 +16,12 @@ from changecapture.errors import PeerError, RetryLater
 from relay import events as states
 from relay.address import Address
 from relay.clock import Clock, Timer, cancel, cancelled
-from relay.database import DatabaseAway
 from relay.log import Log
 from relay.messages import GreetAnew
 from relay.push import Pusher
 from relay.session import Session
 from relay.tasks import Tasks
+from relay.worker import DatabaseAway
 
 POKE_S = 1.0
 DOUBT_S = 10.0

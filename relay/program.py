@@ -13,7 +13,7 @@ def start_relay(config_file: Path, stream: IO[str]) -> Any:
     from changecapture.memory import spare_collector
     from changecapture.packages import check_packages
     from relay.config import read_program
-    from relay.exchange import DatabaseExchange
+    from relay.connection import DatabaseExchange
     from relay.health import Health
     from relay.log import LOGS
     from relay.page.server import serve_page

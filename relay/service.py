@@ -25,7 +25,7 @@ from relay.clients import Clients
 from relay.clock import Reactor, pause
 from relay.config import RelayConfig
 from relay.control import Control
-from relay.database import Database, DatabaseAway
+from relay.database import Database
 from relay.discovery import Network
 from relay.exchange import Exchange
 from relay.journal import Journal, Key, Traffic
@@ -46,6 +46,7 @@ from relay.trust.peers import Paired, has_other_terms, is_other_list
 from relay.upkeep import Upkeep
 from relay.verify import Verifier
 from relay.watch import Watch
+from relay.worker import DatabaseAway
 
 
 class SiteService(Service):

@@ -222,17 +222,8 @@ class Tasks:
             self.drop_ahead()
             raise
         self._peers.note_brought(self.known, received.brought)
-        self._journal.note(
-            self._exchange,
-            site,
-            "in",
-            entries=received.carried,
-            size=len(payload),
-            began=began,
-            last=received.last,
-        )
+        self._journal.received(self._exchange, site, received, size=len(payload), began=began)
         if received.last:
-            self._journal.in_step(site, "in")
             self._exchange = new_exchange()
             self._pulls.ended(site)
         self._watch.received(site, received)

@@ -8,8 +8,9 @@ notice, whatever has piled up.
 from twisted.internet.defer import Deferred
 
 from relay.clock import Clock, cancelled, pause
-from relay.database import Database, DatabaseAway
+from relay.database import Database
 from relay.log import Log
+from relay.worker import DatabaseAway
 
 EVERY_S = 3600.0
 REST = 10

@@ -15,8 +15,8 @@ from changecapture.verify.questions import Respondent
 from changecapture.verify.side import StoreSide
 from relay.clock import Reactor, Timer, cancel
 from relay.config import RelayConfig
-from relay.database import DatabaseAway, Worker
-from relay.exchange import open_site
+from relay.connection import open_site
+from relay.worker import DatabaseAway, Worker
 
 IDLE_S = 300.0
 LONGEST_S = 1800.0

@@ -19,9 +19,10 @@ from twisted.internet.defer import Deferred
 
 from changecapture.sync import Received
 from relay.clock import Clock, cancelled, pause
-from relay.database import Database, DatabaseAway
+from relay.database import Database
 from relay.log import Log
 from relay.session import MAX_WAIT_HERE_S, back_off
+from relay.worker import DatabaseAway
 
 ACTIVE_S = 0.05
 IDLE_S = 0.2

@@ -20,6 +20,8 @@ BESIDE = tuple(
 
 BULK = ("tests/property/test_plain.py",)
 """What must notice that a row is written in bulk which needs a closer look."""
+THINGS = ("tests/unit/test_things.py",)
+"""What must notice that rows which are one thing are taken for several."""
 
 
 class Mutation(NamedTuple):
@@ -41,10 +43,11 @@ class Mutation(NamedTuple):
 MERGE, CHANGE, CLOCK, VECTOR, TREE = (
     f"changecapture/core/{name}.py" for name in ("merge", "change", "clock", "vector", "tree")
 )
-COALESCE, APPEND, SYNC, SHOW, REMOVE, WRITE = (
+COALESCE, APPEND, SENDER, RECEIVER = (
     f"changecapture/{name}.py"
-    for name in ("publish/coalesce", "publish/append", "sync", "apply/show", "apply/remove", "apply/write")
+    for name in ("publish/coalesce", "publish/append", "sync/sender", "sync/receiver")
 )
+SHOW, REMOVE, WRITE = (f"changecapture/apply/{name}.py" for name in ("show", "remove", "write"))
 MYSQL, SESSION = "changecapture/store/mysql.py", "changecapture/store/session.py"
 CASCADE = "triggers/mysql/cascade.sql"
 LOG, ALIAS = "changecapture/store/log.py", "changecapture/core/alias.py"
@@ -257,7 +260,7 @@ MUTATIONS = (
     ),
     Mutation(
         "R10: positions of a log that was put back are void",
-        SYNC,
+        SENDER,
         '(mark != "" and mark == store.read_stretch(reached))',
         "True",
     ),
@@ -269,37 +272,37 @@ MUTATIONS = (
     ),
     Mutation(
         "R11: a vector is raised at the end of a pull",
-        SYNC,
+        RECEIVER,
         "        if head.last:\n            claim_target",
         "        if True:\n            claim_target",
     ),
     Mutation(
         "R11: the target is that of the beginning",
-        SYNC,
+        RECEIVER,
         "target = load_vector(progress.target) if resumed else head.target",
         "target = head.target",
     ),
     Mutation(
         "R11: no range above what is here",
-        SYNC,
+        RECEIVER,
         "    if not covers_vector(store.read_vector(), head.since):",
         "    if False:",
     ),
     Mutation(
         "R12: what is not to be had is not sent",
-        SYNC,
+        SENDER,
         "if entry.scope in scopes and not",
         "if not",
     ),
     Mutation(
         "R12: what was not sent is not claimed",
-        SYNC,
+        SENDER,
         "scopes.of(store.read_vector())",
         "store.read_vector()",
     ),
     Mutation(
         "R12: other modules are another pull",
-        SYNC,
+        RECEIVER,
         "    name = name_progress(peer, terms.asked) + way",
         "    name = peer + way",
     ),
@@ -437,6 +440,41 @@ MUTATIONS = (
         "unclear = {column.wire for column in table.local_references}",
         "unclear: set[str] = set()",
         BULK,
+    ),
+    Mutation(
+        "in bulk, a new row whose thing is dead is left",
+        NEW_ROWS,
+        "    if store.find_dead([Row(kin, key) for kin in table.kin for key in keys]):",
+        "    if False:",
+        THINGS,
+    ),
+    Mutation(
+        "in bulk, nothing is left of rows that are all left",
+        PLAIN,
+        "    return [part for part in parts if part.entries]",
+        "    return parts",
+        THINGS,
+    ),
+    Mutation(
+        "what is merged is logged before it is merged once more",
+        SHOW,
+        "        work.fresh = _resume(store, everything.get(work.row))\n",
+        "",
+        THINGS,
+    ),
+    Mutation(
+        "rows of a thing that say otherwise are shown anew",
+        APPEND,
+        "if alive.get(other, said[one]) is not said[one]",
+        "if False",
+        THINGS,
+    ),
+    Mutation(
+        "what is archived before anybody hears of it is read whole",
+        "changecapture/publish/late.py",
+        "(change.alive is not False or _is_archived_new(change))",
+        "change.alive is not False",
+        THINGS,
     ),
     Mutation("no conflict without a record", SHOW, "    store.write_conflicts([", "    list(["),
     Mutation(

@@ -145,11 +145,12 @@ def _find_hidden(store: Store, table: SyncedTable, alike: Iterable[Alike]) -> se
 
 
 def _leave(alike: list[Alike], keys: Iterable[str], plain: Plain) -> list[Alike]:
-    """Leave the entries with these keys; return the others."""
+    """Leave the entries with these keys; return the others, no empty ones among them."""
     unwanted = set(keys)
     if not unwanted:
         return alike
-    return [_divide(part, [entry.key not in unwanted for entry in part.entries], plain) for part in alike]
+    parts = [_divide(part, [entry.key not in unwanted for entry in part.entries], plain) for part in alike]
+    return [part for part in parts if part.entries]
 
 
 def _divide(part: Alike, wanted: Sequence[bool], plain: Plain) -> Alike:

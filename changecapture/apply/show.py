@@ -12,7 +12,7 @@ from changecapture.apply.remove import delete_dead, hold_children, must_go
 from changecapture.apply.things import find_kin, find_things, stirs
 from changecapture.apply.work import BUSY, REFERENCE, Parked, Work, by_table
 from changecapture.apply.write import find_inserted, hold_present, insert_absent, is_new, update_present
-from changecapture.core.change import Captured, Row
+from changecapture.core.change import Captured, Entry, Row
 from changecapture.core.merge import extend, follows, settle
 from changecapture.identify import name_rows
 from changecapture.publish import publish_captured
@@ -24,7 +24,7 @@ def show_rows(store: Store, works: list[Work]) -> list[Work]:
     everything: dict[Row, Work] = {}
     anew: set[Row] = set()
     while works:
-        _show_once(store, works)
+        _show_once(store, works, everything)
         everything.update((work.row, work) for work in works)
         joined = join_matches(store, everything, works)
         shown = [work.row for work in works if work.inserted or (work.members and work.parked is None)]
@@ -32,14 +32,13 @@ def show_rows(store: Store, works: list[Work]) -> list[Work]:
         for row in store.read_waiting_for([*shown, *(work.row for work in works if _may_be_flagged(work))]):
             if row.table not in store.tables_by_wire or _is_mapped(store, row):
                 continue  # it has left the plan, or a mapping shows it (mapped)
-            before = everything.get(row)
             if row in again or row in anew:
                 continue
+            before = everything.get(row)
             if before is not None and before.parked is None:
                 # It was written by what came of it alone, or before the row that it waits for was shown.
                 anew.add(row)
-                log_merged(store, [before])
-            again[row] = _show_again(store, row, before)
+            again[row] = Work(store.tables_by_wire[row.table], row, _resume(store, before), again=True)
         flagged = {work.row: work for work in _find_flagged(store, works, everything)}
         works = list((flagged | again).values())
     return list(everything.values())
@@ -66,8 +65,11 @@ def _find_flagged(store: Store, works: Iterable[Work], everything: Mapping[Row, 
     }
     wanted = {row for row in wanted if row not in everything or not everything[row].flagged}
     dead = [row for row, version in store.read_versions(wanted).items() if not version.alive]
-    log_merged(store, [everything[row] for row in dead if row in everything])
-    return [Work(store.tables_by_wire[row.table], row, again=True, flagged=True) for row in dead]
+    brought = [_resume(store, everything.get(row)) for row in dead]
+    return [
+        Work(store.tables_by_wire[row.table], row, fresh, again=True, flagged=True)
+        for row, fresh in zip(dead, brought, strict=True)
+    ]
 
 
 def find_blockers(store: Store, row: Row) -> list[str]:
@@ -80,13 +82,19 @@ def find_blockers(store: Store, row: Row) -> list[str]:
     return name_blockers(store, work.table, rows).get(row, []) if row in rows else []
 
 
-def _show_again(store: Store, row: Row, before: Work | None) -> Work:
-    """Return the work of a row that waited; what this batch brought for it is not in the log yet."""
-    fresh = [] if before is None else before.fresh
-    return Work(store.tables_by_wire[row.table], row, fresh, again=True)
+def _resume(store: Store, before: Work | None) -> list[Entry]:
+    """Return what this batch brought for a row that is shown once more, and is not in the log: what has been
+    merged is logged first."""
+    if before is None:
+        return []
+    if before.parked is None:
+        log_merged(store, [before])
+    return before.fresh
 
 
-def _show_once(store: Store, works: list[Work]) -> None:
+def _show_once(store: Store, works: list[Work], everything: Mapping[Row, Work]) -> None:
+    """Merge and write the rows, and those that are one thing with them; ``everything``: what came of rows
+    before, in this transaction."""
     versions = store.read_versions([work.row for work in works])
     stuck = store.read_parked([work.row for work in works])
     members = store.read_members([work.row for work in works])
@@ -98,6 +106,7 @@ def _show_once(store: Store, works: list[Work]) -> None:
     members = store.read_members([work.row for work in kin])
     for work in kin:
         work.members = members.get(work.row, ())
+        work.fresh = _resume(store, everything.get(work.row))
     works += kin
     hold_present(store, [work for work in works if not is_new(work)])
     active = [work for work in works if work.parked is None]

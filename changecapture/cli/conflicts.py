@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -94,7 +94,7 @@ def resolve_conflict(given: tuple[str, ...], keep: bool, take: bool, value: str 
 
     The exit status is 1 when the row cannot be shown at the moment: the decision stands, and waits.
     """
-    from changecapture.review import find_conflict, keep_shown, write_value
+    from changecapture.review import find_conflict, keep_shown, read_decided, write_value
 
     url, id_ = _take(given)
     if keep + take + (value is not None) != 1:
@@ -104,7 +104,6 @@ def resolve_conflict(given: tuple[str, ...], keep: bool, take: bool, value: str 
             else "more than one was said"
         )
         raise ConfigError(what, mend="give one of --keep, --take and --value JSON")
-    wanted = None if value is None else _read_value(value)
     with opened(url) as store:
         conflict = find_conflict(store, id_)
         if conflict.resolved_at is not None:
@@ -112,7 +111,10 @@ def resolve_conflict(given: tuple[str, ...], keep: bool, take: bool, value: str 
         if keep:
             shown = keep_shown(store, conflict)
         else:
-            shown = write_value(store, conflict, json.loads(conflict.lost_value) if take else wanted)
+            lost = json.loads(conflict.lost_value)
+            shown = write_value(
+                store, conflict, lost if value is None else read_decided(store, conflict, value)
+            )
     if as_json:
         click.echo(json.dumps({"conflict": id_, "shown": shown}))
     else:
@@ -128,15 +130,6 @@ def _take(given: tuple[str, ...]) -> tuple[str | None, int]:
     except ValueError:
         raise click.UsageError(
             f"{number!r:.40} is no number of a conflict: conflicts list has them"
-        ) from None
-
-
-def _read_value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ConfigError(
-            f"{text!r:.60} is not JSON", why=str(error), mend="write a text as '\"text\"'"
         ) from None
 
 

@@ -88,8 +88,8 @@ def _a_peer(config_file: Path, site: str | None, peer: str) -> Iterator[tuple["S
     from changecapture.verify.questions import FarSide
     from changecapture.verify.side import StoreSide
     from relay.config import read_config
+    from relay.connection import open_site
     from relay.control import RelayAway, call
-    from relay.exchange import open_site
     from relay.trust.identity import load_identity
     from relay.trust.peers import Peers
     from relay.trust.state import open_state

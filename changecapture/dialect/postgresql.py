@@ -22,6 +22,14 @@ PLAIN_TYPES |= {"double precision", "timestamp without time zone", "timestamp wi
 TEXT_TYPES = ("text", "character", "uuid")
 """Types of kind text that are printed the same whatever the session's settings."""
 
+UNREADABLE = (
+    r"(?<!\\)((?:\\\\)*)\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|"
+    r"(?<!\\u[dD][89aAbB][0-9a-fA-F]{2}\\u)[dD][c-fC-F][0-9a-fA-F]{2})"
+)
+"""What json may hold and jsonb may not: NUL, half of a surrogate pair; backslashes may stand before it."""
+SIGN = r"\1\\ufffd"
+"""What is shown in its place."""
+
 NOTHING: Mapping[str, tuple[SyncedColumn, str]] = MappingProxyType({})
 
 
@@ -145,7 +153,7 @@ def render_capture(table: SyncedTable, table_id: int, schema: str, definer: str 
         "now": NOW,
         "new_key": key_array(table.key_columns, "NEW"),
         "old_key": key_array(table.key_columns, "OLD"),
-        "image": "to_jsonb(OLD)::text",
+        "image": "row_to_json(OLD)::text",
         "changes": "\n".join(_change(column) for column in captured_columns(table)),
         "settings": _settings((*table.key_columns, *table.columns)),
         "unfailing": unfailing(table.name, "left(TG_OP, 1)", indent=8),
@@ -258,6 +266,8 @@ def _render_history(table: SyncedTable, table_id: int, relation: str) -> tuple[s
             image_columns=columns,
             row_key=key_array(table.key_columns, "t"),
             identity=identity_text(table, "t"),
+            readable_deleted=_readable("d.image"),
+            readable_pending=_readable("p.image"),
             pending_identity=_pending_identity(table),
             flagged="false"
             if flag is None
@@ -269,6 +279,11 @@ def _render_history(table: SyncedTable, table_id: int, relation: str) -> tuple[s
             view=f"changecapture.{quote(f'{table.name}_history')}",
         ),
     )
+
+
+def _readable(image: str) -> str:
+    """Return an image as jsonb, with signs in the place of what that cannot hold."""
+    return f"regexp_replace({image}, {literal(UNREADABLE)}, {literal(SIGN)}, 'g')::jsonb"
 
 
 def _pending_identity(table: SyncedTable) -> str:

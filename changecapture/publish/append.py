@@ -81,21 +81,21 @@ def _settle_conflicts(store: Store, entries: Iterable[Entry]) -> None:
 
 
 def _stir_kin(store: Store, changes: Iterable[Change]) -> None:
-    """List rows that are one thing with one that came or went, and did not themselves, to be shown anew."""
-    ended = {
-        Row(kin, change.row.key): bool(change.alive)
-        for change in changes
-        if change.table.kin and change.version is not None and change.alive is not None
-        if change.alive is not change.version.alive
-        for kin in change.table.kin
+    """List rows that are one thing and of which not all came, or went, to be shown anew: the latest word on
+    any of them decides about all."""
+    said = {c.row: c.alive for c in changes if c.table.kin and c.alive is not None}
+    turned = [c for c in changes if c.row in said and (c.version is None or c.alive is not c.version.alive)]
+    kin = {change.row: [Row(name, change.row.key) for name in change.table.kin] for change in turned}
+    versions = store.read_versions({row for rows in kin.values() for row in rows} - said.keys())
+    alive = said | {row: version.alive for row, version in versions.items()}
+    stirred = {
+        other: one
+        for one, rows in kin.items()
+        for other in rows
+        if alive.get(other, said[one]) is not said[one]
     }
-    if ended:
-        same = {change.row for change in changes}
-        versions = store.read_versions(ended.keys() - same)
-        stirred = [row for row, version in versions.items() if version.alive is not ended[row]]
-        store.write_parked(
-            {row: ("thing", "another row of the same thing has come or gone") for row in stirred}
-        )
+    why = "thing", "another row of the same thing has come or gone"
+    store.write_parked(dict.fromkeys([*stirred, *stirred.values()], why))
 
 
 def _stir_joined(store: Store, changes: Iterable[Change]) -> None:

@@ -19,7 +19,7 @@ def read_late(store: Store, changes: Sequence[Change]) -> None:
     wanted: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
         looks = change.whole or change.announced is not None or change.doubted or change.twice
-        if looks and change.alive is not False:
+        if looks and (change.alive is not False or _is_archived_new(change)):
             wanted[change.table.name].append(change)
     for group in wanted.values():
         found = _read_group(store, group)
@@ -38,6 +38,12 @@ def read_late(store: Store, changes: Sequence[Change]) -> None:
                 _take_late(change, late)
             if change.twice and not change.whole and late is not None:
                 _take_shown(change, late)
+
+
+def _is_archived_new(change: Change) -> bool:
+    """Return whether a row that nobody has heard of is archived: living rows may refer to it, and have it
+    shown elsewhere too."""
+    return change.whole and change.version is None and change.image is None
 
 
 def _look(change: Change, late: LateRow | None, keys: Mapping[tuple[str, str], Mapping[Any, str]]) -> None:

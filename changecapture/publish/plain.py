@@ -71,12 +71,14 @@ def _is_more_of_it(table: SyncedTable, item: Captured) -> bool:
 
 
 def _read_new(store: Store, table: SyncedTable, times: Mapping[str, int]) -> list[NewRow]:
-    """Return the rows, in order; fewer when one is gone, deleted, known, or cannot be named or shipped as
-    it stands."""
+    """Return the rows, in order; fewer when one is gone, deleted, known, of a thing that is dead, or cannot
+    be named or shipped as it stands."""
     keys = name_new(table, times)
     rows = list(map(Row, repeat(table.wire), keys))
     if len(keys) < len(times) or store.read_versions(rows) or store.read_parked(rows):
         return []
+    if store.find_dead([Row(kin, key) for kin in table.kin for key in keys]):
+        return []  # they bring back what is one thing with them
     late = store.read_rows(table, list(times))
     dead = None if table.deleted_flag is None else table.deleted_flag.deleted
     return [

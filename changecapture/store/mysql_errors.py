@@ -1,5 +1,7 @@
 """What the errors of MariaDB and MySQL mean here. Twin: postgresql_errors.py."""
 
+import re
+
 import pymysql
 from pymysql.constants import ER
 
@@ -14,8 +16,13 @@ COLLATION_ERRORS = (1267, 1270, 1271, 3854, 3988)
 """A column is compared with a text that its character set cannot hold: there is no such row."""
 READ_ONLY_ERRORS = (1290, 1792, 1836)
 FULL_ERRORS = (1021, 1026, 1114)
-BUSY_ERRORS = (1205, 1213, 3572, 1969, 3024)
-GONE_ERRORS = (1053, 2003, 2006, 2013, 2055, 1040, 1203, 1927, 0)
+FILE_ERRORS = range(1, 1000)
+"""Of the server's own files and memory: they are about no row."""
+ENGINE_ERRORS = (1005, 1030, 1180)
+FULL = re.compile(r"No space left|Disk quota exceeded|File too large|\berr(?:no|code|or):? (?:27|28)\b", re.I)
+BUSY_ERRORS = (1205, 1213, 1317, 3572, 1969, 3024)
+GONE_ERRORS = (1053, 2003, 2006, 2013, 2055, 1040, 1047, 1152, 1158, 1159, 1160, 1161, 1203, 1927, 4031, 0)
+"""1047: a node of Galera is not ready. 4031: MySQL 8, of a connection that was idle for long."""
 DRIFT_ERRORS = (1054, 1146, 1305, 1360)
 RIGHT_ERRORS = (1044, 1045, 1049, 1142, 1143, 1227, 1370, 1419)
 
@@ -41,8 +48,10 @@ def map_error(error: Exception, url: DatabaseURL) -> Exception:
         return ConfigError(f"{url} refuses", why=text, mend=RIGHTS)
     if code in READ_ONLY_ERRORS:
         return Unwritable("the database is read-only", why=text)
-    if code in FULL_ERRORS:
+    if code in FULL_ERRORS or ((code in FILE_ERRORS or code in ENGINE_ERRORS) and FULL.search(text)):
         return Unwritable("the disk of the database is full", why=text)
+    if code in FILE_ERRORS:
+        return Unwritable("the server cannot use its files", why=text)
     if code in BUSY_ERRORS:
         return RetryLater("the database is busy", why=text)
     if code in GONE_ERRORS or (code == -1 and isinstance(error, pymysql.InternalError)):

@@ -224,7 +224,7 @@ class PostgresStore(SqlStore):
         return f"DELETE FROM {self._quote(table.name)} AS t WHERE {condition}"
 
     def _image(self, table: SyncedTable) -> str:
-        return "to_jsonb(t.*)::text"
+        return "row_to_json(t.*)::text"
 
     def _microseconds(self, expression: str) -> str:
         return (

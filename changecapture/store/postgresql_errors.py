@@ -19,7 +19,7 @@ def map_error(error: Exception, url: DatabaseURL) -> Exception:
         return DataError("a unique value is taken", reason="unique", why=_detail(error))
     if state in ("23503", "23001"):
         return DataError("a foreign key refuses", reason="foreign key", why=_detail(error))
-    if state[:2] in ("22", "23") or state == "P0001":
+    if state[:2] in ("22", "23") or state in ("P0001", "54000"):  # 54000: too long for an index
         return DataError("a value does not fit", reason="value", why=text)
     if state[:2] in ("42", "3F") and "function" in (error.diag.context or ""):
         # Ours do nothing while we apply: a trigger of the application lacks something.

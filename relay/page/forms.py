@@ -11,7 +11,14 @@ from typing import Any, Protocol, TypeVar
 from changecapture.apply import retry
 from changecapture.core.change import Row
 from changecapture.errors import ConfigError
-from changecapture.review import discard_parked, find_conflict, join_parked, keep_shown, write_value
+from changecapture.review import (
+    discard_parked,
+    find_conflict,
+    join_parked,
+    keep_shown,
+    read_decided,
+    write_value,
+)
 from changecapture.store.review import Lost
 from changecapture.store.sqlstore import SqlStore
 from relay.orders import Orders, Said
@@ -61,24 +68,18 @@ async def decide_conflict(site: Site, visit: Visit) -> str:
             raise ConfigError(f"conflict {id_} is resolved", mend="change the row in the application")
         if choice == "keep":
             return keep_shown(store, conflict)
-        value = json.loads(conflict.lost_value) if choice == "take" else read_value(conflict, text)
+        lost = json.loads(conflict.lost_value)
+        value = lost if choice == "take" else read_decided(store, conflict, spell_typed(conflict, text))
         return write_value(store, conflict, value)
 
     shown = await site.work(work)
     return f"conflict {id_} is resolved ({choice})" + ("" if shown else "; the row is parked")
 
 
-def read_value(conflict: Lost, text: str) -> Any:
-    """Return what a person typed in the place of a value: text where that is text, else JSON."""
+def spell_typed(conflict: Lost, text: str) -> str:
+    """Return as JSON what a person typed in the place of a value: a text where that is text, else JSON."""
     known = [json.loads(value) for value in (conflict.kept_value, conflict.lost_value)]
-    if any(isinstance(value, str) for value in known):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ConfigError(
-            "this value cannot be read", why=str(error), mend="write a number, true, false or null"
-        ) from None
+    return json.dumps(text) if any(isinstance(value, str) for value in known) else text
 
 
 async def retry_parked(site: Site, visit: Visit) -> str:

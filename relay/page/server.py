@@ -15,8 +15,7 @@ from changecapture.errors import ChangeCaptureError, ConfigError
 from changecapture.store.sqlstore import SqlStore
 from relay.address import Address
 from relay.config import PageConfig, ProgramConfig, RelayConfig
-from relay.database import Worker
-from relay.exchange import open_site
+from relay.connection import open_site
 from relay.log import Log
 from relay.orders import Orders
 from relay.page.forms import Pairing
@@ -26,6 +25,7 @@ from relay.page.password import check_password, digest_password, has_password
 from relay.page.views.tables import Counted
 from relay.page.visit import Reply, Visit
 from relay.resource import BoundedRequest
+from relay.worker import Worker
 
 T = TypeVar("T")
 BODY_LIMIT = 64 * 1024

@@ -125,7 +125,7 @@ def test_importing_twice_or_an_old_bundle_later_changes_nothing(desks, stick, tm
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bundle of many chunks, without many rows."""
-    monkeypatch.setattr("changecapture.sync.BATCH_ENTRIES", 3)
+    monkeypatch.setattr("changecapture.sync.sender.BATCH_ENTRIES", 3)
 
 
 def test_file_that_ends_early_gives_its_whole_parts_and_the_whole_file_goes_on(

@@ -70,6 +70,25 @@ def test_row_that_a_delete_took_is_brought_back_by_a_resolution(families):
     assert_in_step(here, there)
 
 
+@pytest.mark.parametrize("value", ["1", "null"])
+def test_decision_that_a_row_exists_in_a_word_that_peers_refuse_is_refused(families, value):
+    """They refuse the batch that it is in, and with it all that this site says afterwards."""
+    here, there = families
+    here.family.add_parent("p", "Anna")
+    exchange(here, there)
+    here.family.note("parent", "p", "lost")
+    here.publish()
+    there.family.delete("parent", "p")
+    exchange(here, there)
+    (conflict,) = [c for c in conflicts_of(here) if c["column"] == "@alive"]
+    done = run_command("conflicts", "resolve", str(conflict["id"]), here.url, "--value", value)
+    assert (done.status, "write true or false" in done.err) == (2, True)
+    done = run_command("conflicts", "resolve", str(conflict["id"]), here.url, "--value", "true")
+    assert done.status == 0
+    exchange(here, there)
+    assert there.family.shown("parent") == {"p": "lost"}
+
+
 def test_resolution_without_a_choice_or_of_a_resolved_conflict_is_refused(disputed):
     here, _ = disputed
     number = str(conflicts_of(here)[0]["id"])
@@ -77,6 +96,8 @@ def test_resolution_without_a_choice_or_of_a_resolved_conflict_is_refused(disput
         [number],
         [number, "--keep", "--value", "1"],
         [number, "--value", "text"],
+        [number, "--value", "1"],
+        [number, "--value", "[" * 9999],
         ["999", "--keep"],
     ):
         done = run_command("conflicts", "resolve", *arguments[:1], here.url, *arguments[1:])

@@ -4,7 +4,7 @@ import pytest
 
 from changecapture.publish import publish
 from changecapture.sync import NO_TERMS, answer, next_request
-from relay.exchange import DatabaseConnection
+from relay.connection import DatabaseConnection
 
 
 def receive(here, there, connection):

@@ -13,7 +13,7 @@ from changecapture.pair import synchronise
 from changecapture.status import read_status
 from changecapture.store import open_store
 from changecapture.sync import NO_TERMS
-from relay.exchange import DatabaseExchange
+from relay.connection import DatabaseExchange
 from tests.support.accounts import PASSWORD, account_name, new_account, with_login
 from tests.support.commands import run_command
 from tests.support.databases import run_script

@@ -10,7 +10,7 @@ from changecapture.errors import ConfigError, DriftError
 from changecapture.install import alembic_config, find_revision, install
 from changecapture.revision import find_head, read_revisions
 from changecapture.store import open_store
-from relay.exchange import DatabaseExchange
+from relay.connection import DatabaseExchange
 from tests.support import family
 from tests.support.databases import run_script
 from tests.support.sites import Site, assert_in_step, exchange

@@ -10,7 +10,7 @@ from threading import Thread
 
 import relay.cli
 import relay.config
-import relay.exchange
+import relay.connection
 from relay.address import ANY
 from relay.config import ProgramConfig, RelayConfig
 from tests.unit.relay_fake import FakeSite, site_id
@@ -42,7 +42,7 @@ def main(letter: str, service: str, state: str, host: str = "127.0.0.1") -> None
         service=service,
     )
     relay.config.read_program = lambda _: ProgramConfig((config,))
-    relay.exchange.DatabaseExchange = lambda *_: site
+    relay.connection.DatabaseExchange = lambda *_: site
     Thread(target=lambda: [site.write(line.strip()) for line in sys.stdin], daemon=True).start()
     relay.cli.main(["run", "--config", "none"])
 

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_3_c4187811() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_3_1bf640ac() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     IF current_setting('changecapture.applying', true) = 'on' THEN
@@ -12,7 +12,7 @@ BEGIN
         ELSIF TG_OP = 'DELETE' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, image, transaction_id, captured_at)
-            VALUES (3, 'D', '[' || coalesce(OLD."pe_id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']', to_jsonb(OLD)::text, txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
+            VALUES (3, 'D', '[' || coalesce(OLD."pe_id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']', row_to_json(OLD)::text, txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
         ELSE
             DECLARE
                 changed jsonb := '{}';
@@ -60,14 +60,14 @@ BEGIN
 END
 $changecapture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_3_c4187811_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_3_1bf640ac_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     BEGIN
         IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, image, transaction_id, captured_at)
-            SELECT 3, 'D', '[' || coalesce(t."pe_id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t.*)::text, txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint
+            SELECT 3, 'D', '[' || coalesce(t."pe_id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', row_to_json(t.*)::text, txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint
             FROM "public"."pr_pentity" AS t;
         END IF;
     EXCEPTION
@@ -91,11 +91,11 @@ BEGIN
 END
 $changecapture$;
 
-CREATE TRIGGER "00_changecapture_3_c4187811" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_c4187811();
+CREATE TRIGGER "00_changecapture_3_1bf640ac" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_1bf640ac();
 
-CREATE TRIGGER "00_changecapture_3_c4187811_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_c4187811_truncate();
+CREATE TRIGGER "00_changecapture_3_1bf640ac_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_1bf640ac_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_pentity_history_rows"() RETURNS TABLE ("pe_id" integer, "uuid" character varying(128), "instance_type" character varying(512), "type" character varying(512), "pe_label" character varying(128), "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
@@ -119,7 +119,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
     SELECT t."pe_id", t."uuid", t."instance_type", t."type", t."pe_label",
            to_timestamp(d.deleted_at / 1e6), true, d.origin::text
     FROM changecapture.deleted_row AS d
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_pentity", d.image::jsonb) AS t
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_pentity", regexp_replace(d.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::jsonb) AS t
     WHERE d.table_name = 'pr_pentity'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = d.row_key)
@@ -128,7 +128,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
            to_timestamp(p.captured_at / 1e6), true, s.origin::text
     FROM pending AS p
     CROSS JOIN changecapture.site AS s
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_pentity", p.image::jsonb) AS t
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_pentity", regexp_replace(p.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::jsonb) AS t
     WHERE p.operation = 'D'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = p.identity)

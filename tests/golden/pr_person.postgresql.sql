@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_1_a25bf5c1() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_263745f4() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     IF current_setting('changecapture.applying', true) = 'on' THEN
@@ -12,7 +12,7 @@ BEGIN
         ELSIF TG_OP = 'DELETE' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, image, transaction_id, captured_at)
-            VALUES (1, 'D', '[' || coalesce(OLD."id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']', to_jsonb(OLD)::text, txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
+            VALUES (1, 'D', '[' || coalesce(OLD."id"::text, 'null') || ',' || coalesce(to_json(OLD."uuid"::text)::text, 'null') || ']', row_to_json(OLD)::text, txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
         ELSE
             DECLARE
                 changed jsonb := '{}';
@@ -87,14 +87,14 @@ BEGIN
 END
 $changecapture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_1_a25bf5c1_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_263745f4_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     BEGIN
         IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, image, transaction_id, captured_at)
-            SELECT 1, 'D', '[' || coalesce(t."id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', to_jsonb(t.*)::text, txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint
+            SELECT 1, 'D', '[' || coalesce(t."id"::text, 'null') || ',' || coalesce(to_json(t."uuid"::text)::text, 'null') || ']', row_to_json(t.*)::text, txid_current(), (date_part('epoch', clock_timestamp()) * 1000000)::bigint
             FROM "public"."pr_person" AS t;
         END IF;
     EXCEPTION
@@ -118,11 +118,11 @@ BEGIN
 END
 $changecapture$;
 
-CREATE TRIGGER "00_changecapture_1_a25bf5c1" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_a25bf5c1();
+CREATE TRIGGER "00_changecapture_1_263745f4" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_263745f4();
 
-CREATE TRIGGER "00_changecapture_1_a25bf5c1_truncate" BEFORE TRUNCATE ON "public"."pr_person"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_a25bf5c1_truncate();
+CREATE TRIGGER "00_changecapture_1_263745f4_truncate" BEFORE TRUNCATE ON "public"."pr_person"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_263745f4_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_person_history_rows"() RETURNS TABLE ("id" integer, "uuid" character varying(128), "pe_id" integer, "track_id" integer, "location_id" integer, "pe_label" character varying(128), "first_name" character varying(64), "middle_name" character varying(64), "last_name" character varying(64), "gender" integer, "date_of_birth" date, "comments" text, "created_on" timestamp without time zone, "modified_on" timestamp without time zone, "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
@@ -146,7 +146,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
     SELECT t."id", t."uuid", t."pe_id", t."track_id", t."location_id", t."pe_label", t."first_name", t."middle_name", t."last_name", t."gender", t."date_of_birth", t."comments", t."created_on", t."modified_on",
            to_timestamp(d.deleted_at / 1e6), true, d.origin::text
     FROM changecapture.deleted_row AS d
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_person", d.image::jsonb) AS t
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_person", regexp_replace(d.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::jsonb) AS t
     WHERE d.table_name = 'pr_person'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = d.row_key)
@@ -155,7 +155,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
            to_timestamp(p.captured_at / 1e6), true, s.origin::text
     FROM pending AS p
     CROSS JOIN changecapture.site AS s
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_person", p.image::jsonb) AS t
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_person", regexp_replace(p.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::jsonb) AS t
     WHERE p.operation = 'D'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = p.identity)

@@ -21,7 +21,7 @@ from changecapture.sync import PullRequest, Received, answer, next_request
 from relay import messages
 from relay.calls import Calls
 from relay.card import Card
-from relay.exchange import DatabaseConnection, DatabaseExchange
+from relay.connection import DatabaseConnection, DatabaseExchange
 from relay.pace import Pace
 from relay.polls import Polls
 from relay.resource import Api

@@ -1,8 +1,9 @@
 """Rows written in bulk (apply/plain.py, publish/plain.py) come to the same as rows that are merged singly."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from changecapture.sync import answer, next_request, receive
 from tests.support import family
 from tests.support.memory import MemorySite, pull
 from tests.support.plain import ThoroughStore, read_all
+from tests.support.things import ACTS, PROFILE, TABLES, Choice, Things
 
 KEYS = ("a", "b", "c", "d")
 key = st.sampled_from(KEYS)
@@ -26,6 +28,18 @@ written = st.one_of(
     st.tuples(st.just("note"), st.sampled_from(("parent", "child", "toy")), key, text),
     st.tuples(st.just("rename"), st.sampled_from(("parent", "child", "toy")), key, key),
     st.tuples(st.just("refer"), key, st.sampled_from(("must", "may", "keep")), key),
+)
+choices = st.builds(
+    Choice,
+    st.sampled_from(("person", "unit")),
+    st.sampled_from("12"),
+    st.sampled_from("xy"),
+    st.sampled_from("xy"),
+    st.sampled_from(("lat", "lon")),
+    st.integers(1, 3),
+)
+things_steps = st.lists(
+    st.tuples(st.sampled_from("abt"), st.tuples(st.sampled_from(ACTS), choices)), max_size=20
 )
 deleted = st.tuples(st.just("delete"), st.sampled_from(("parent", "child", "toy")), key)
 steps = st.lists(st.tuples(st.sampled_from("abt"), st.one_of(*[written] * 9, deleted)), max_size=25)
@@ -47,10 +61,18 @@ BORN_PARKED = [
 met = st.lists(st.tuples(st.sampled_from(("ab", "ba", "at", "ta", "bt")), st.integers(0, 25)), max_size=4)
 
 
-def make_sites() -> dict[str, MemorySite]:
+def make_sites(tables: str = family.TABLES, profile: str = "generic") -> dict[str, MemorySite]:
     now = iter(range(1_700_000_000_000_000, 1_800_000_000_000_000, 7))
-    script = family.spell(family.TABLES, "memory")
-    return {name: MemorySite(script, "generic", lambda: next(now), name) for name in "abt"}
+    script = family.spell(tables, "memory")
+    return {name: MemorySite(script, profile, lambda: next(now), name) for name in "abt"}
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory) -> str:
+    """The profile of things."""
+    path = tmp_path_factory.mktemp("things") / "things.toml"
+    path.write_text(PROFILE)
+    return str(path)
 
 
 def live(sites: dict[str, MemorySite], history: Sequence, meetings: Sequence) -> None:
@@ -58,6 +80,18 @@ def live(sites: dict[str, MemorySite], history: Sequence, meetings: Sequence) ->
     sites["a"].family.add_parent("a")
     sites["a"].family.add_parent("b", "a")
     sites["a"].family.add_child("a", "a", "b")
+    go_on(sites, history, meetings, lambda site: site.family)
+
+
+def live_as_things(sites: dict[str, MemorySite], history: Sequence, meetings: Sequence) -> None:
+    """The same where rows are one thing, stand in trees, and are archived by a flag."""
+    does = Things(sites["a"].family)
+    for name in ("write_thing", "write_contact", "write_place"):
+        does.act(name, Choice("person", "1", "x", "y", "lat", 1))
+    go_on(sites, history, meetings, lambda site: Things(site.family))
+
+
+def go_on(sites: dict[str, MemorySite], history: Sequence, meetings: Sequence, does: Callable) -> None:
     for other in "bt":
         pull(sites["a"].store, sites[other].store)
     for place, (name, (verb, *arguments)) in enumerate(history):
@@ -65,7 +99,7 @@ def live(sites: dict[str, MemorySite], history: Sequence, meetings: Sequence) ->
             if at == place:
                 pull(sites[route[0]].store, sites[route[1]].store)
         try:
-            getattr(sites[name].family, verb)(*arguments)
+            getattr(does(sites[name]), verb)(*arguments)
         except DataError:
             pass  # the application is refused: nothing was written
 
@@ -78,6 +112,19 @@ def live(sites: dict[str, MemorySite], history: Sequence, meetings: Sequence) ->
 def test_batch_comes_to_the_same_in_bulk_and_row_by_row(history, meetings, limit):
     sites = make_sites()
     live(sites, history, meetings)
+    take_both_ways(sites, limit)
+
+
+@settings(max_examples=40, deadline=None)
+@given(things_steps, met, st.sampled_from((1, 2, 5, 100)))
+def test_batch_of_things_comes_to_the_same_in_bulk_and_row_by_row(things, history, meetings, limit):
+    sites = make_sites(TABLES, things)
+    live_as_things(sites, history, meetings)
+    take_both_ways(sites, limit)
+
+
+def take_both_ways(sites: dict[str, MemorySite], limit: int) -> None:
+    """Let a site take what another has, in bulk and row by row, and compare what it has then."""
     pull(sites["b"].store, sites["a"].store)
     here, there = sites["a"].store, sites["t"]
     while publish(here):
@@ -108,7 +155,19 @@ def test_batch_comes_to_the_same_in_bulk_and_row_by_row(history, meetings, limit
 def test_pass_comes_to_the_same_in_bulk_and_row_by_row(history, meetings):
     sites = make_sites()
     live(sites, history, meetings)
-    here = sites["a"]
+    publish_both_ways(sites["a"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(things_steps, met)
+def test_pass_of_things_comes_to_the_same_in_bulk_and_row_by_row(things, history, meetings):
+    sites = make_sites(TABLES, things)
+    live_as_things(sites, history, meetings)
+    publish_both_ways(sites["a"])
+
+
+def publish_both_ways(here: MemorySite) -> None:
+    """Publish what a site wrote, in bulk and row by row, and compare what it has then."""
     before, found = here.store.dump(), []
     for store in (here.store, ThoroughStore(here.store)):
         here.restore(before)

@@ -15,7 +15,8 @@ from tests.property.machine.lives import LivesMachine
 from tests.property.machine.people import PEOPLE, PROFILE, PeopleMachine
 from tests.property.machine.seeds import SeedsMachine
 from tests.property.machine.statements import StatementsMachine
-from tests.support import family, seeds, statements
+from tests.property.machine.things import ThingsMachine
+from tests.support import family, seeds, statements, things
 from tests.support.databases import run_script
 from tests.support.memory import MemorySite
 from tests.support.sites import AnySite, Site
@@ -28,6 +29,14 @@ def flagged(tmp_path) -> str:
     """A profile with a deleted flag."""
     path = tmp_path / "flagged.toml"
     path.write_text(PROFILE)
+    return str(path)
+
+
+@pytest.fixture
+def thing_profile(tmp_path) -> str:
+    """A profile with rows that are one thing, a tree, a group and a flag."""
+    path = tmp_path / "things.toml"
+    path.write_text(things.PROFILE)
     return str(path)
 
 
@@ -81,6 +90,10 @@ def test_sites_whose_databases_do_more_than_is_written_end_equal_in_memory():
 
 def test_sites_that_seed_the_same_end_equal_in_memory():
     run_machine(SeedsMachine, memory_sites(seeds.TABLES, seeds.PROFILE), examples=60, steps=30)
+
+
+def test_sites_with_things_end_equal_in_memory(thing_profile):
+    run_machine(ThingsMachine, memory_sites(things.TABLES, thing_profile), examples=40, steps=25)
 
 
 def test_row_that_its_site_deleted_and_made_anew_is_joined_with_that_of_another():
@@ -165,3 +178,13 @@ def test_sites_whose_databases_do_more_than_is_written_end_equal_in_memory_for_a
 @pytest.mark.long
 def test_sites_whose_databases_do_more_than_is_written_end_equal_for_a_long_time(real_sites):
     run_machine(StatementsMachine, real_sites(statements.TABLES, "generic"), examples=150, steps=40)
+
+
+@pytest.mark.long
+def test_sites_with_things_end_equal_in_memory_for_a_long_time(thing_profile):
+    run_machine(ThingsMachine, memory_sites(things.TABLES, thing_profile), examples=3000, steps=50)
+
+
+@pytest.mark.long
+def test_sites_with_things_end_equal_for_a_long_time(real_sites, thing_profile):
+    run_machine(ThingsMachine, real_sites(things.TABLES, thing_profile), examples=100, steps=40)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from changecapture.sync import Received
 from relay.card import Card
 
 
@@ -21,6 +22,12 @@ class FakeJournal:
     def note(self, exchange: str, peer: str, direction: str, **payload: Any) -> None:
         """Take a payload."""
         self.notes.append((exchange, peer, direction, payload["entries"], payload["last"]))
+
+    def received(self, exchange: str, peer: str, received: Received, **payload: Any) -> None:
+        """Take a payload that was received."""
+        self.notes.append((exchange, peer, "in", received.carried, received.last))
+        if received.last:
+            self.steps.append((peer, "in", 0))
 
     def in_step(self, peer: str, direction: str, position: int = 0) -> None:
         """Take that a peer is in step."""

@@ -25,6 +25,7 @@ from relay.trust.identity import Identity, make_identity, read_identity
 T = TypeVar("T")
 NO_TERMS = Terms()
 PAGE = 10
+HELD_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,3 +315,15 @@ def result(work: Coroutine[Deferred[Any], Any, T] | Deferred[T]) -> T:
     if isinstance(outcome[0], Failure):
         outcome[0].raiseException()
     return outcome[0]
+
+
+class Held:
+    """A job that runs until it is let go."""
+
+    def __init__(self) -> None:
+        self.running = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, _: object) -> None:
+        self.running.set()
+        assert self.go_on.wait(HELD_S)

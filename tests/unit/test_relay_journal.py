@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 
 from changecapture.errors import RetryLater
 from changecapture.store.records import Instance
+from changecapture.sync import Received
 from relay.card import Card
 from relay.journal import CUT, STALE_S, STEP_S, WRITE_S, Ended, Journal, Stepped
 from tests.unit.relay_fake import FakeReactor, result
@@ -45,6 +46,18 @@ def test_an_exchange_of_several_payloads_is_written_once_with_their_sum():
     f.note(took=1.0)
     f.clock.advance(WRITE_S)
     assert f.written == [Ended(ONE, PEER, "in", 6, 200, 3.0 + WRITE_S, WRITE_S, "done")]
+
+
+def test_the_last_of_what_is_received_brings_this_site_in_step_with_the_peer():
+    f = Fixture()
+    began = f.clock.seconds()
+    f.journal.received(ONE, PEER, Received(2, 2, 0, last=False, carried=3), size=100, began=began)
+    f.clock.advance(WRITE_S)
+    assert f.steps == []
+    f.journal.received(ONE, PEER, Received(1, 1, 0, last=True, carried=1), size=50, began=began)
+    f.clock.advance(WRITE_S)
+    assert f.steps == [Stepped(PEER, "in", WRITE_S, 0)]
+    assert f.written == [Ended(ONE, PEER, "in", 4, 150, 2 * WRITE_S, WRITE_S, "done")]
 
 
 def test_what_carried_nothing_is_not_worth_a_row():

@@ -16,13 +16,13 @@ from changecapture.sync import PullRequest, Received
 from relay import messages
 from relay.address import Address
 from relay.card import Card
-from relay.database import DatabaseAway
 from relay.events import Poked, Started, State
 from relay.load import Load, Timing
 from relay.peer import DOUBT_S, POKE_S, Peer
 from relay.pulls import AUTHOR_S, Pulls
 from relay.session import LISTEN_S, MAX_WAIT_S, MIN_WAIT_S, Session
 from relay.tasks import Tasks
+from relay.worker import DatabaseAway
 from tests.support.journal import FakeJournal
 from tests.unit.relay_fake import FakeLog, FakeManners, FakePeers, FakeReactor, FakeSite, device_id, site_id
 

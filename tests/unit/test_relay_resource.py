@@ -22,7 +22,6 @@ from relay.address import Address
 from relay.calls import LONGEST_HOLD_S, Calls
 from relay.card import Card, read_card
 from relay.client import Client
-from relay.database import DatabaseAway
 from relay.door import MAX_PER_DEVICE, MAX_UNKNOWN_PER_HOST
 from relay.meter import Meter
 from relay.pace import BURST, Pace
@@ -31,6 +30,7 @@ from relay.resource import Api, Server
 from relay.runs import LATE_S
 from relay.trust.desk import Desk
 from relay.trust.identity import Identity
+from relay.worker import DatabaseAway
 from tests.support.journal import FakeJournal
 from tests.unit.relay_fake import (
     FakeLog,

@@ -9,7 +9,7 @@ from changecapture.doctor.relay_rights import OWN
 
 ROOT = Path(changecapture.__file__).parent
 WRITERS = (
-    *("store", "apply", "publish", "sync.py", "faults.py", "review.py", "identify.py", "reconcile.py"),
+    *("store", "apply", "publish", "sync", "faults.py", "review.py", "identify.py", "reconcile.py"),
     *("epochs.py", "lives.py", "greeting.py", "clocks.py", "compact.py"),
 )
 """What a relay runs, and a person who settles conflicts or reconciles; installing is left out."""

@@ -5,8 +5,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from changecapture.compact import Step
-from relay.database import DatabaseAway
 from relay.upkeep import EVERY_S, LEAST_REST_S, REST, Upkeep
+from relay.worker import DatabaseAway
 from tests.unit.relay_fake import FakeLog, FakeReactor
 
 

@@ -5,8 +5,8 @@ from random import Random
 from twisted.internet.task import Clock
 
 from changecapture.sync import Received
-from relay.database import DatabaseAway
 from relay.watch import ACTIVE_S, DRIFT_S, IDLE_S, LONGEST_RETRY_S, MANY, RETRY_S, Watch, interval
+from relay.worker import DatabaseAway
 from tests.unit.relay_fake import FakeLog
 
 A = "a" * 32

@@ -7,6 +7,7 @@
 -- postgresql only: one function for all three; MySQL's triggers hold their own body.
 -- Reads: the old and the new row. Writes: one row of captured.
 -- Silent when: this site's applier is writing; an update changes no column that travels.
+-- An image is json, which holds a json column as it stands: jsonb would refuse \u0000 and halves of pairs.
 CREATE OR REPLACE FUNCTION {{function}}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp{{settings}} AS $changecapture$
 BEGIN
@@ -65,7 +66,7 @@ BEGIN
         IF current_setting('changecapture.applying', true) IS DISTINCT FROM 'on' THEN
             INSERT INTO changecapture.captured
                 (table_id, operation, key, image, transaction_id, captured_at)
-            SELECT {{table_id}}, 'D', {{row_key}}, to_jsonb(t.*)::text, txid_current(), {{now}}
+            SELECT {{table_id}}, 'D', {{row_key}}, row_to_json(t.*)::text, txid_current(), {{now}}
             FROM {{table}} AS t;
         END IF;
     EXCEPTION

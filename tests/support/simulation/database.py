@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred, succeed
 from changecapture.compact import Step
 from changecapture.greeting import Greeting, Measured
 from relay.clock import pause
+from relay.connection import DatabaseConnection, DatabaseExchange
 from relay.database import Database
-from relay.exchange import DatabaseConnection, DatabaseExchange
 from relay.log import Log
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
-from relay.database import DatabaseAway
+from relay.worker import DatabaseAway
 from tests.support.compare import compare_readers
 from tests.support.ledger import Ledger, LogLedger
 from tests.support.simulation.application import write

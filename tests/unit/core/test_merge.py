@@ -16,6 +16,7 @@ from changecapture.core.merge import (
     extend,
     find_conflicts,
     follows,
+    has_seen,
     merge_entries,
     read_columns,
     settle,
@@ -204,6 +205,13 @@ def test_fast_path_is_taken_by_the_next_edit_of_one_author():
     assert not follows(None, history.entries[1:])
     assert not follows(b.version, history.entries[2:])
     assert not follows(b.version, history.entries[:1])
+
+
+@given(histories())
+def test_contexts_tell_what_an_author_had_seen_its_own_entries_too(history):
+    for author in history.entries:
+        for other in (one for one in history.entries if one is not author):
+            assert has_seen(author, other, history.contexts) == history.was_seen(author, other)
 
 
 @given(histories())

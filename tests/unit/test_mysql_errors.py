@@ -1,0 +1,33 @@
+"""What a server says of its files or its connections is about no row: nothing is set aside, all waits."""
+
+import pymysql
+import pytest
+
+from changecapture.config import parse_url
+from changecapture.errors import Gone, RetryLater, Unwritable
+from changecapture.faults import concerns_row
+from changecapture.store.mysql_errors import map_error
+
+URL = parse_url("mysql://eden@127.0.0.1/eden")
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "means"),
+    [
+        (3, "Error writing file '/tmp/MYfd=41' (Errcode: 28 \"No space left on device\")", Unwritable),
+        (1, "Can't create/write to file '/tmp/#sql_1.MAI' (Errcode: 2)", Unwritable),
+        (1030, 'Got error 28 "No space left on device" from storage engine Aria', Unwritable),
+        (1317, "Query execution was interrupted", RetryLater),
+        (1047, "WSREP has not yet prepared node for application use", Gone),
+        (4031, "The client was disconnected by the server because of inactivity.", Gone),
+    ],
+)
+def test_error_that_is_about_no_row_makes_all_wait(code, text, means):
+    found = map_error(pymysql.OperationalError(code, text), URL)
+    assert type(found) is means
+    assert not concerns_row(found)
+
+
+def test_error_of_one_table_stops_no_other():
+    error = pymysql.InternalError(1030, 'Got error 127 "No record found" from storage engine Aria')
+    assert concerns_row(map_error(error, URL))

@@ -1,0 +1,94 @@
+"""Rows that are one thing, at whole sites in memory: what comes of one is shown of all, everywhere."""
+
+from itertools import count
+
+import pytest
+
+from changecapture.apply import retry
+from tests.support import family
+from tests.support.compare import compare_readers
+from tests.support.memory import MemorySite, pull
+from tests.support.sites import assert_sound_log
+from tests.support.things import PROFILE, TABLES, Choice, Things
+
+ANA = Choice("person", "Ana", "", "", "", 1)
+CREW = Choice("unit", "crew", "", "", "", 1)
+
+
+@pytest.fixture
+def sites(tmp_path):
+    profile = tmp_path / "things.toml"
+    profile.write_text(PROFILE)
+    ticks = count(1_700_000_000_000_000)
+    script = family.spell(TABLES, "memory")
+    return [MemorySite(script, str(profile), lambda: next(ticks), name) for name in "ab"]
+
+
+def do(site, choice, *names):
+    """Do some things, published as one pass."""
+    for name in names:
+        assert Things(site.family).act(name, choice)
+    site.publish()
+
+
+def settle(*sites):
+    """Exchange, and look at what is left in the end."""
+    for _ in range(2):
+        for site in sites:
+            retry(site.store)
+        for source in sites:
+            for target in sites:
+                if source is not target:
+                    pull(source.store, target.store)
+    for site in sites:
+        assert site.parked() == {} and site.set_aside() == []
+        assert_sound_log(site)
+    left, right = sites
+    with left.reader() as ours, right.reader() as theirs:
+        assert compare_readers(ours, theirs).differences == ()
+
+
+def flags(site, table):
+    return site.family.rows(f"SELECT uuid, deleted FROM {table}")
+
+
+def test_entry_of_an_archived_instance_is_kept_where_its_entity_is_shown_for_what_refers_to_it(sites):
+    """Of the batch the instance was merged first, and then once more with its entity."""
+    a, b = sites
+    do(a, ANA, "write_thing", "write_contact", "archive_thing")
+    settle(a, b)
+    assert len(b.entries("person", "person Ana")) == 1
+    assert flags(b, "entity") == [("person Ana", "T")]
+
+
+def test_row_that_was_made_and_archived_in_one_pass_is_shown_as_it_is_to_what_refers_to_it(sites):
+    a, b = sites
+    do(a, ANA, "write_entity", "write_contact", "archive_entity")
+    settle(a, b)
+    for site in sites:
+        assert site.family.rows("SELECT instance_type, note, deleted FROM entity") == [("person", "1", "T")]
+
+
+@pytest.mark.parametrize("end", ["archive_entity", "delete_entity"])
+def test_edit_of_an_instance_beside_the_end_of_its_entity_ends_alike_at_home(sites, end):
+    """The latest word decides about both, at home as elsewhere."""
+    a, b = sites
+    do(a, ANA, "write_thing")
+    settle(a, b)
+    do(a, ANA._replace(number=2), "write_thing", end)
+    settle(a, b)
+    assert {flag for _, flag in flags(a, "person") + flags(a, "entity")} in ({"T"}, {"F"})
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["written here", "received"])
+def test_new_instance_of_a_dead_thing_brings_it_back(sites, here):
+    """Nothing is known of the row itself, so that it could be taken for one that needs no decision."""
+    a, b = sites
+    do(a, CREW, "write_entity")
+    settle(a, b)
+    do(a, CREW, "archive_entity")
+    settle(a, b)
+    do(a if here else b, CREW, "write_thing")
+    settle(a, b)
+    for site in sites:
+        assert flags(site, "entity") == flags(site, "unit") == [("unit crew", "F")]
