@@ -65,20 +65,18 @@ def _note_seeded(store: SqlStore, record: Record, part: Local) -> Iterator[Probl
 def _note_nameless(store: SqlStore, record: Record) -> Iterator[Problem]:
     """Note how many rows lack the name without which their record is nothing elsewhere."""
     table = store.tables_by_wire.get(record.anchor.table)
-    needed = {
-        p.local.column
-        for p in record.pairs
-        if p.local.part == record.anchor.name and p.common[0] in record.needs
-    }
+    if table is None:
+        return
+    pairs = [pair for pair in record.pairs if pair.local.part == record.anchor.name]
+    needed = {pair.local.column for pair in pairs if pair.common[0] in record.needs}
+    columns = [c for c in (*table.identity.columns, *table.columns) if c.wire in needed]
     quote = DIALECTS[store.engine].quote
-    for column in table.columns if table is not None else ():
-        if table is not None and column.wire in needed:
-            name = quote(column.name)
-            nothing = f"{name} IS NULL OR {name} IN ('', 'NULL')"
-            ((found,),) = store.query(f"SELECT count(*) FROM {quote(table.name)} WHERE {nothing}")
-            if found:
-                rows = f"{found} row{'s have' if found > 1 else ' has'}"
-                yield Problem(f"{table.name}: {rows} no {column.name}", NAMELESS, (), "note")
+    for column in dict.fromkeys(column.name for column in columns):
+        nothing = f"{quote(column)} IS NULL OR {quote(column)} IN ('', 'NULL')"
+        ((found,),) = store.query(f"SELECT count(*) FROM {quote(table.name)} WHERE {nothing}")
+        if found:
+            rows = f"{found} row{'s have' if found > 1 else ' has'}"
+            yield Problem(f"{table.name}: {rows} no {column}", NAMELESS, (), "note")
 
 
 def _find_named(catalogue: Catalogue, profile: Profile) -> list[str]:
