@@ -18,6 +18,9 @@ ARGS :=
 # One worker more than there are cores, as tests of relays wait more than they work; each starts servers of its own.
 WORKERS := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist worksteal
 
+# Where nothing keeps what Python compiles, each worker and each program that a test starts compiles it all again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test test-all test-mysql mutate lint texts docs wheelhouse portable bench
 .DEFAULT_GOAL := test
 

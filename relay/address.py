@@ -42,6 +42,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def find_network(host: str) -> str:
+    """Return what stands for the machine at a host: one machine has a whole /64 of IPv6."""
+    try:
+        found = ip_address(host)
+    except ValueError:
+        return host
+    if not isinstance(found, IPv6Address):
+        return host
+    return str(found.ipv4_mapped or f"{int(found) >> 64:x}::/64")
+
+
 def parse_address(text: str) -> Address:
     """Return the address in ``host:port`` (or ``[::1]:port``); raise ConfigError."""
     host, colon, port = text.strip().rpartition(":")

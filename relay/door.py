@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from relay import messages
+from relay.address import find_network
 from relay.clock import Clock, Timer, cancel
 from relay.meter import Meter, Metered, count_protocol
 from relay.trust.tls import peer_device
@@ -30,7 +31,7 @@ PAIRING_S = 30.0
 """The life of a connection that may only pair."""
 MAX_UNKNOWN = 64
 MAX_UNKNOWN_PER_HOST = 16
-"""Sites behind one NAT share a host."""
+"""Sites behind one NAT share a host; all of a /64 of IPv6 are one."""
 MAX_PER_DEVICE = 8
 
 
@@ -45,7 +46,7 @@ class Guest(ProtocolWrapper):
         ProtocolWrapper.__init__(self, factory, wrapped)
         self.device: str | None = None
         self.limit = messages.STRANGER_LIMIT
-        self.host = ""
+        self.network = ""
         self.timer: Timer | None = None
 
     def makeConnection(self, transport: Any) -> None:
@@ -104,13 +105,15 @@ class Door(WrappingFactory[Guest]):
 
     def is_full(self, host: str) -> bool:
         """Return whether one more from that host is too many."""
-        return self._unknown.total() >= MAX_UNKNOWN or self._unknown[host] >= MAX_UNKNOWN_PER_HOST
+        return (
+            self._unknown.total() >= MAX_UNKNOWN or self._unknown[find_network(host)] >= MAX_UNKNOWN_PER_HOST
+        )
 
     def begin(self, guest: Guest) -> None:
         """A connection begins."""
         connection: Any = guest
-        guest.host = connection.getPeer().host
-        self._unknown[guest.host] += 1
+        guest.network = find_network(connection.getPeer().host)
+        self._unknown[guest.network] += 1
         guest.timer = self._clock.callLater(self._handshake_s, guest.cut)
 
     def met(self, guest: Guest) -> None:
@@ -140,7 +143,7 @@ class Door(WrappingFactory[Guest]):
         cancel(guest.timer)
         if guest in self._known.get(guest.device or "", []):
             self._known[str(guest.device)].remove(guest)
-        elif guest.host:
+        elif guest.network:
             self._forget_unknown(guest)
         if not self._known.get(guest.device or "", True):
             del self._known[str(guest.device)]
@@ -167,9 +170,9 @@ class Door(WrappingFactory[Guest]):
             tls.transport.bind(self.meter.of(device))
 
     def _forget_unknown(self, guest: Guest) -> None:
-        self._unknown[guest.host] -= 1
-        if self._unknown[guest.host] <= 0:
-            del self._unknown[guest.host]
+        self._unknown[guest.network] -= 1
+        if self._unknown[guest.network] <= 0:
+            del self._unknown[guest.network]
 
 
 class Step(Factory):

@@ -4,6 +4,7 @@ The others are only known: shown to a person (``changecapture-relay peers``), an
 but a pairing.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -76,14 +77,17 @@ class Neighbours:
         return found
 
     def _has_room(self, source: str, device: str) -> bool:
-        """Return whether one more may be kept; who is paired takes the place of a stranger."""
+        """Return whether one more may be kept; a paired device takes the place of a stranger, else of
+        the device that has the most."""
         if source in self._known or len(self._known) < MAX_NEIGHBOURS:
             return True
-        strange = (s for s, neighbour in self._known.items() if not self._is_paired(neighbour.device))
-        stranger = next(strange, None)
-        if stranger is None or not self._is_paired(device):
+        if not self._is_paired(device):
             return False
-        del self._known[stranger]
+        counts = Counter(neighbour.device for neighbour in self._known.values())
+        other = max(counts, key=lambda d: (not self._is_paired(d), counts[d]))
+        if self._is_paired(other) and counts[other] <= counts[device] + 1:
+            return False
+        self.forget(next(s for s, neighbour in self._known.items() if neighbour.device == other))
         return True
 
     def _hand_on(self, source: str) -> None:

@@ -4,16 +4,30 @@ Sources are the configuration and, by name, what discovery finds; one address ma
 address that nobody names any more is dropped, but not while it leads: whether a peer is alive is
 known from calls, and an announcement may get lost on a bad network. Nor while its device, which was spoken to
 there last, is announced elsewhere: anybody may announce that. Only what is unpaired ends at once.
+
+So anybody may announce a device at many addresses, too: each has room for so many, and the others wait until
+some are given back. What the configuration names always has room.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from relay.address import Address
 from relay.events import Poked, Started
 from relay.log import Log
 from relay.peer import Peer
+from relay.trust.identity import SHORT
 
-MAX_PEERS = 256
+MOST_ADDRESSES = 16
+"""Of one device, tried at a time."""
+
+
+class Named(NamedTuple):
+    """What a source names: addresses, and the device that is said to be there."""
+
+    addresses: frozenset[Address] = frozenset()
+    device: str | None = None
 
 
 class Roster:
@@ -30,26 +44,23 @@ class Roster:
         self._make_peer = make_peer
         self._hears = hears
         self._log = log
-        self._sources: dict[str, frozenset[Address]] = {}
+        self._sources: dict[str, Named] = {}
         self._peers: dict[Address, Peer] = {}
         self._leaders: dict[str, Address] = {}
         self._proven: dict[str, Address] = {}
         """Where each device was spoken to last."""
+        self._crowded: set[str] = set()
+        """Devices that are announced at more addresses than are tried."""
 
     def announce(self, source: str, addresses: Iterable[Address], device: str | None = None) -> None:
         """Try these addresses, in place of those that the source named before; ``device`` is there."""
-        before = self._sources.get(source, frozenset())
-        self._sources[source] = frozenset(addresses)
-        for address in sorted(self._sources[source]):
-            peer = self._peers.get(address)
-            if peer is not None:
-                peer.announce(device)
-            elif len(self._peers) >= MAX_PEERS:
-                self._log.warning(f"{address} is not tried: there are {MAX_PEERS} already")
-            else:
-                self._try(address, device)
-        if device is not None and self._sources[source] - before:
-            self._doubt_leader(device, self._sources[source])
+        before, named = self._sources.get(source, Named()), Named(frozenset(addresses), device)
+        self._sources[source] = named
+        for address in named.addresses & self._peers.keys():
+            self._peers[address].announce(device)
+        self._try_named()
+        if device is not None and named.addresses - before.addresses:
+            self._doubt_leader(device, named.addresses)
         self._drop_unnamed()
 
     def forget(self, source: str) -> None:
@@ -115,8 +126,7 @@ class Roster:
                 continue
             peer.stop()
             self._peers.pop(peer.address, None)
-            if peer.address in self._named():
-                self._try(peer.address, peer.announced)
+        self._try_named()
 
     def greet_anew(self, device: str | None = None) -> None:
         """Greet a device that is spoken to once more, or all: there is something new to tell."""
@@ -144,6 +154,27 @@ class Roster:
             if self._peers[address].device == device and not addresses <= {address}:
                 self._peers[address].doubt()
 
+    def _try_named(self) -> None:
+        """Try what is named and is not tried yet, as far as there is room for its device."""
+        tried = Counter(peer.announced for peer in self._peers.values())
+        for addresses, device in list(self._sources.values()):
+            for address in sorted(addresses):
+                if address in self._peers:
+                    continue
+                if device is not None and tried[device] >= MOST_ADDRESSES:
+                    self._tell_crowded(device)
+                    break
+                tried[device] += 1
+                self._try(address, device)
+
+    def _tell_crowded(self, device: str) -> None:
+        if device not in self._crowded:
+            self._crowded.add(device)
+            self._log.warning(
+                f"{device[:SHORT]} is announced at more than {MOST_ADDRESSES} addresses: the others wait "
+                "(somebody else may announce it; [peers] in the configuration names where it is)"
+            )
+
     def _try(self, address: Address, device: str | None) -> None:
         peer = self._peers[address] = self._make_peer(self, address, device)
         peer.handle(Started())
@@ -156,11 +187,12 @@ class Roster:
                 self._peers[address].poke()
             elif address not in proven:
                 self._peers.pop(address).stop()
+        self._try_named()
 
     def _named(self) -> frozenset[Address]:
-        return frozenset[Address]().union(*self._sources.values())
+        return frozenset[Address]().union(*(named.addresses for named in self._sources.values()))
 
     def _still_proven(self) -> set[Address]:
         """Return where devices were spoken to that are announced."""
-        announced = {self._peers[address].announced for address in self._named() if address in self._peers}
+        announced = {named.device for named in self._sources.values()}
         return {address for device, address in self._proven.items() if device in announced}

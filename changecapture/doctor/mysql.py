@@ -40,6 +40,7 @@ CHARACTERS = (
     "WHERE table_schema = DATABASE() AND character_set_name NOT IN ('utf8mb4', 'binary') "
     "GROUP BY table_name ORDER BY 1"
 )
+APPLICATION_WRITES = "IF NOT IFNULL(@changecapture_applying, 0) THEN .. END IF"
 PACKET = 64 << 20
 """Bytes: a row of 24 MiB, the largest that travels, takes more than twice that as a statement."""
 PATTERN = TRIGGER_PREFIX.replace("_", "\\_") + "%"
@@ -85,7 +86,9 @@ def check_own_triggers(subject: Subject) -> Iterator[Problem]:
     if not subject.sees_triggers:
         yield unseen("the application's own triggers", "the right TRIGGER")
         return
-    yield from note_own_triggers(subject, subject.store.query(FOREIGN_TRIGGERS, (PATTERN,)))
+    yield from note_own_triggers(
+        subject, subject.store.query(FOREIGN_TRIGGERS, (PATTERN,)), APPLICATION_WRITES
+    )
 
 
 def check_truncate(subject: Subject) -> Iterator[Problem]:

@@ -61,6 +61,7 @@ PARTITIONED = (
     "SELECT relname FROM pg_class WHERE relkind = 'p' AND NOT relispartition "
     "AND relnamespace = current_schema()::regnamespace ORDER BY 1"
 )
+APPLICATION_WRITES = "WHEN (current_setting('changecapture.applying', true) IS DISTINCT FROM 'on')"
 PATTERN = TRIGGER_PREFIX.replace("_", "\\_") + "%"
 
 
@@ -78,7 +79,9 @@ def check_triggers(subject: Subject) -> Iterator[Problem]:
 
 def check_own_triggers(subject: Subject) -> Iterator[Problem]:
     """Triggers of the application on synced tables: what they write while changes are applied stays here."""
-    yield from note_own_triggers(subject, subject.store.query(FOREIGN_TRIGGERS, (PATTERN,)))
+    yield from note_own_triggers(
+        subject, subject.store.query(FOREIGN_TRIGGERS, (PATTERN,)), APPLICATION_WRITES
+    )
 
 
 def check_row_security(subject: Subject) -> Iterator[Problem]:

@@ -149,13 +149,17 @@ def name_some(tables: list[str]) -> str:
     return ", ".join(names) if len(names) <= NAMED else f"{len(names)} tables"
 
 
-def note_own_triggers(subject: Subject, triggers: Iterable[Sequence[str]]) -> Iterator[Problem]:
-    """Note the application's triggers, (table, trigger) each, of the tables that are synced."""
+def note_own_triggers(
+    subject: Subject, triggers: Iterable[Sequence[str]], condition: str
+) -> Iterator[Problem]:
+    """Note the application's triggers, (table, trigger) each, of the tables that are synced; ``condition``
+    holds where the application writes."""
     named = [f"{table}.{trigger}" for table, trigger in triggers if table in subject.tables]
     if named:
         why = (
-            "they fire for what arrives from peers too, and what they write then is not captured: "
-            "a trigger that makes another value each time leaves sites unequal (guarantees)"
+            "they fire for what arrives from peers too, and what they write then is not captured: one that "
+            "writes rows that are synced, or makes another value each time, leaves sites unequal, "
+            f"unless it does so only where the application writes: {condition}"
         )
         yield Problem(f"triggers of the application: {name_some(named)}", why, (), "note")
 

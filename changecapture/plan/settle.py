@@ -17,6 +17,8 @@ UNKNOWN = "the profile {profile} has no rule for this table: to share it, add on
 
 RESERVED = "$changecapture$"
 """What begins and ends the text of a function on PostgreSQL."""
+PLACE = "%s"
+"""Where a driver puts a value."""
 
 
 @dataclass(slots=True)
@@ -75,6 +77,8 @@ def _refuse_at_sight(catalogue: Catalogue, profile: Profile) -> dict[str, str]:
             refused[name] = "its name begins with @, which entries keep for themselves"
         elif RESERVED in name:
             refused[name] = f"its name has {RESERVED} in it, which our functions keep for themselves"
+        elif PLACE in name:
+            refused[name] = f"its name has {PLACE} in it, which stands for a value in statements"
         elif table.inherited:
             refused[name] = "other tables inherit it: it shows their rows as its own"
         elif table.storage == "Aria":
@@ -95,6 +99,8 @@ def _fault_in_names(table: Table) -> str | None:
             return f"its column {column.name} begins with @, which entries keep for themselves"
         if RESERVED in column.name:
             return f"its column {column.name} has {RESERVED} in it, which our functions keep for themselves"
+        if PLACE in column.name:
+            return f"its column {column.name} has {PLACE} in it, which stands for a value in statements"
     return None
 
 

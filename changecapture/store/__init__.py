@@ -1,9 +1,7 @@
 """The only code that talks to a database: one interface, one file for each engine."""
 
 from changecapture.config import DatabaseURL, parse_url
-from changecapture.errors import ConfigError, DriftError
 from changecapture.memo import Memo
-from changecapture.revision import find_head, read_revisions
 from changecapture.store.sqlstore import SqlStore
 
 
@@ -27,23 +25,9 @@ def open_store(url: str | DatabaseURL, *, installed: bool = True, memo: Memo | N
     store.memo = memo
     if installed:
         try:
-            _check_revision(store)
+            store.check_revision()
             store.load_tables()
         except BaseException:
             store.close()
             raise
     return store
-
-
-def _check_revision(store: SqlStore) -> None:
-    """Refuse fixed objects of another revision than this program's."""
-    try:
-        rows = store.query(f"SELECT version_num FROM {store.prefix}{store.dialect.VERSION_TABLE}")
-    except DriftError:
-        return  # nothing is installed: load_tables says so
-    if not rows or rows[0][0] == find_head():
-        return
-    what = f"what is installed in {store.url} is of revision {rows[0][0]}, this program needs {find_head()}"
-    if rows[0][0] in read_revisions():
-        raise DriftError(what, mend="run: changecapture install URL")
-    raise ConfigError(what, mend="use the changecapture that installed it, or a newer one")

@@ -252,10 +252,14 @@ class RowStore(UpkeepStore):
 
     # Writing
     def delete_rows(self, table: SyncedTable, local_keys: Sequence[str | None]) -> None:
-        """Delete rows by local key."""
+        """Delete rows by local key; raise DataError when one of them stays, without an error."""
         for part in _parts([key for key in local_keys if key is not None]):
             condition, parameters = self._matching(table, table.locator, self._locators(table, part))
-            self.execute(self._delete_sql(table, condition), parameters)
+            taken = self.execute(self._delete_sql(table, condition), parameters)
+            left = f"SELECT 1 FROM {self._quote(table.name)} AS t WHERE {condition} LIMIT 1"
+            if taken < len(part) and self.query(left, parameters):
+                why = "a trigger or a rule of the application keeps rows from being deleted"
+                raise DataError("the database did not delete what it was told to", reason="value", why=why)
 
     def _delete_sql(self, table: SyncedTable, condition: str) -> str:
         raise NotImplementedError

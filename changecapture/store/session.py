@@ -154,8 +154,8 @@ class Session:
             yield
         finally:
             self._lock_depth -= 1
-            if self._lock_depth == 0:
-                self._quietly(self._give_lock)
+            if self._lock_depth == 0 and not self._quietly(self._give_lock):
+                self.close()  # the lock is the connection's: whatever kept it goes with it
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -171,9 +171,9 @@ class Session:
 
     @contextmanager
     def _transaction(self, begin: Any, end: Any) -> Iterator[None]:
-        begin()
         self._open_transaction = True
         try:
+            begin()
             yield
             if not self._open_transaction:
                 raise RetryLater("the database ended the transaction", why="a deadlock")
@@ -206,12 +206,15 @@ class Session:
         """Return whether the open transaction still stands."""
         return self._open_transaction
 
-    def _quietly(self, action: Any) -> None:
-        """Run a clean-up that must not hide the error that led to it: a lost connection ends all."""
+    def _quietly(self, action: Any) -> bool:
+        """Run a clean-up that must not hide the error that led to it: a lost connection ends all. Return
+        whether it was done."""
         try:
             action()
         except ChangeCaptureError:
             self._open_transaction = False
+            return False
+        return True
 
 
 def is_ready(descriptor: int, *, reads: bool, writes: bool = False) -> bool:

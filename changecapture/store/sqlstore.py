@@ -5,12 +5,28 @@ from typing import Any
 
 from changecapture.core.table import SyncedTable
 from changecapture.core.values import dump
+from changecapture.errors import ConfigError, DriftError
+from changecapture.revision import find_head, read_revisions
 from changecapture.store.columns import Column
 from changecapture.store.search import SearchStore
 
 
 class SqlStore(SearchStore):
     """What postgresql.py and mysql.py complete."""
+
+    def check_revision(self) -> None:
+        """Refuse fixed objects of another revision than this program's."""
+        try:
+            rows = self.query(f"SELECT version_num FROM {self.prefix}{self.dialect.VERSION_TABLE}")
+        except DriftError:
+            return  # nothing is installed: who reads it says so
+        if not rows or rows[0][0] == find_head():
+            return
+        found = f"of revision {rows[0][0]}, this program needs {find_head()}"
+        what = f"what is installed in {self.url} is {found}"
+        if rows[0][0] in read_revisions():
+            raise DriftError(what, mend="run: changecapture install URL")
+        raise ConfigError(what, mend="use the changecapture that installed it, or a newer one")
 
     def insert_rows(self, table: SyncedTable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows; columns that a row leaves out get their default, the flag says live."""

@@ -13,9 +13,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from relay.address import find_network
 from relay.clock import Clock
 from relay.page.visit import Visit
 
@@ -126,7 +127,7 @@ class Guard:
 
     def may_guess(self, address: str) -> bool:
         """Return whether a guess of the password is heard; count it, right or wrong."""
-        now, place = self._clock.seconds(), _network(address)
+        now, place = self._clock.seconds(), find_network(address)
         while self._guesses and now - self._guesses[0][0] > WINDOW_S:
             self._guesses.popleft()
         made = sum(1 for _, other in self._guesses if other == place)
@@ -137,7 +138,7 @@ class Guard:
 
     def guessed_right(self, address: str) -> None:
         """Forget the guesses of an address."""
-        kept = [guess for guess in self._guesses if guess[1] != _network(address)]
+        kept = [guess for guess in self._guesses if guess[1] != find_network(address)]
         self._guesses.clear()
         self._guesses.extend(kept)
 
@@ -155,12 +156,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _network(address: str) -> str:
-    """Return what stands for who guesses: one machine has a whole /64 of IPv6."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address
-    return str(int(found) >> 64) if isinstance(found, IPv6Address) else address

@@ -58,9 +58,8 @@ class SitePool:
         return site
 
     def take_back(self, application: str, site: Site) -> None:
-        site.close()
+        site.leave()
         site.clean()
-        site.close()
         self._free[application].append(site)
 
     def close(self) -> None:

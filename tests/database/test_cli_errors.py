@@ -142,6 +142,22 @@ def test_installation_by_a_newer_version_is_left_alone(camps, server, command):
     assert read_camps(camps) == tables
 
 
+def test_installation_by_an_older_version_is_sent_to_install(camps, server):
+    run_command("install", camps, "--profile", "generic")
+    older = {
+        "postgresql": "UPDATE changecapture.changecapture_version SET version_num = '0009'",
+        "mysql": "UPDATE changecapture_version SET version_num = '0009'; DROP VIEW changecapture",
+    }
+    run_script(camps, older[server.dialect])
+    for command in ("log", "status") if server.dialect == "mysql" else ("log",):
+        refused = run_command(command, camps)
+        assert_refused(
+            refused, "is of revision 0009, this program needs 0010", "(run: changecapture install URL)"
+        )
+    assert run_command("install", camps).status == 0
+    assert run_command("log", camps).status == 0
+
+
 def test_one_database_under_two_urls_is_not_synced_with_itself(camps):
     run_command("install", camps, "--profile", "generic")
     assert_refused(run_command("sync", camps, camps), "both URLs name one database")

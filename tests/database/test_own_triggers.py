@@ -4,12 +4,13 @@ import json
 
 import pytest
 
+from changecapture.apply import retry
 from changecapture.reconcile import reconcile
 from tests.support.accounts import new_account
 from tests.support.applications import create_camps
 from tests.support.commands import run_command
 from tests.support.databases import run_script
-from tests.support.sites import exchange
+from tests.support.sites import assert_in_step, exchange
 
 TABLE = "CREATE TABLE tent (uuid varchar(40) PRIMARY KEY, name varchar(40), n int)"
 SKIP = (
@@ -23,6 +24,33 @@ DENY = (
     "RETURN NEW; END$$; "
     "CREATE TRIGGER denies BEFORE INSERT ON tent FOR EACH ROW EXECUTE FUNCTION deny()"
 )
+KEEP = (
+    "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
+    "IF OLD.name = 'kept' THEN RETURN NULL; END IF; RETURN OLD; END$$; "
+    "CREATE TRIGGER keeps BEFORE DELETE ON tent FOR EACH ROW EXECUTE FUNCTION keep()"
+)
+COUNTED = (
+    "CREATE TABLE tents (uuid varchar(40) PRIMARY KEY, number int); "
+    "CREATE TABLE name (uuid varchar(40) PRIMARY KEY, name varchar(40))"
+)
+ASKING = "WHEN (current_setting('changecapture.applying', true) IS DISTINCT FROM 'on')"
+COUNTS = {
+    "postgresql": [
+        "CREATE FUNCTION counting() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF TG_OP = 'INSERT' THEN "
+        "INSERT INTO name VALUES (NEW.uuid, NEW.name); UPDATE tents SET number = number + 1; ELSE "
+        "UPDATE tents SET number = number - 1; END IF; RETURN NULL; END$$",
+        "CREATE TRIGGER counts AFTER INSERT OR DELETE ON tent FOR EACH ROW "
+        f"{ASKING} EXECUTE FUNCTION counting()",
+    ],
+    "mariadb": [
+        "CREATE TRIGGER counts AFTER INSERT ON tent FOR EACH ROW "
+        "IF NOT IFNULL(@changecapture_applying, 0) THEN UPDATE tents SET number = number + 1; END IF",
+        "CREATE TRIGGER copies AFTER INSERT ON tent FOR EACH ROW "
+        "IF NOT IFNULL(@changecapture_applying, 0) THEN INSERT INTO name VALUES (NEW.uuid, NEW.name); END IF",
+        "CREATE TRIGGER counts_down AFTER DELETE ON tent FOR EACH ROW "
+        "IF NOT IFNULL(@changecapture_applying, 0) THEN UPDATE tents SET number = number - 1; END IF",
+    ],
+}
 OWN_TRIGGER = {
     "postgresql": (
         "CREATE FUNCTION audited() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$; "
@@ -89,6 +117,38 @@ def find(url, check, *options):
     found = json.loads(run_command("doctor", url, "--json", *options).out)
     ((state, what, mend),) = [(f["state"], f["what"], f["mend"]) for f in found if f["check"] == check]
     return state, what, mend
+
+
+def test_deletion_that_a_trigger_leaves_out_is_parked_and_shown_when_it_may_be(sites):
+    here, there = sites
+    there.run(KEEP)
+    here.run("INSERT INTO tent VALUES ('a', 'x', 1), ('b', 'kept', 2)")
+    exchange(here, there)
+    here.run("DELETE FROM tent")
+    exchange(here, there)
+    assert list(there.parked()) == [("tent", "b")]
+    assert there.fetch("SELECT uuid FROM tent") == [("b",)]
+    there.run("DROP TRIGGER keeps ON tent")
+    assert retry(there.store) == 0
+    assert_in_step(here, there)
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_trigger_that_asks_who_writes_keeps_counts_and_copies_the_same(new_tables, kind):
+    """As docs/any-application.md has it. The copy is written first: its trigger would refuse the tent."""
+    here, there = (new_tables(kind, f"{TABLE}; {COUNTED}") for _ in range(2))
+    for site in (here, there):
+        for trigger in COUNTS[kind]:
+            site.run(trigger)
+    here.family("INSERT INTO tents VALUES ('all', 0)")
+    exchange(here, there)
+    here.family("INSERT INTO tent VALUES ('a', 'x', 1), ('b', 'y', 2)")
+    exchange(here, there)
+    there.family("DELETE FROM tent WHERE uuid = 'a'")
+    exchange(here, there)
+    assert here.family.rows("SELECT number FROM tents") == [(1,)]
+    assert here.family.rows("SELECT uuid FROM name ORDER BY uuid") == [("a",), ("b",)]
+    assert_in_step(here, there)
 
 
 def test_trigger_that_fails_for_one_row_stops_no_other(sites):

@@ -158,3 +158,15 @@ def test_database_that_is_restored_on_a_server_without_our_account_is_made_whole
         assert run_command("doctor", url).status == 0
         write(url)
         assert fetch(url, "SELECT * FROM changecapture_missed") == []
+
+
+def test_transaction_that_does_not_begin_is_not_left_open(new_site):
+    """It would hold up the dump that it waits for, and be in the way of the next one."""
+    site = new_site("mariadb", "family")
+    site.run("RENAME TABLE changecapture TO changecapture_away")
+    for begin in (site.store.snapshot, site.store.applying):
+        with pytest.raises(ChangeCaptureError), begin():
+            pass
+    site.run("RENAME TABLE changecapture_away TO changecapture")
+    site.family.add_parent("p")
+    assert site.publish() == 1

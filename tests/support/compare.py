@@ -8,9 +8,9 @@ flag marks as deleted is not shown: it equals an absent one, and a reference to 
 
 import json
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from changecapture.core.table import SyncedColumn, SyncedTable
-from tests.support.databases import connect_mysql, connect_postgresql, dialect_of
+from tests.support.databases import Looker, Row, dialect_of, list_filled
 
 FLOAT32 = 1e-6
 """How far two numbers may differ where one side keeps 32 bits, MySQL shows six digits of them."""
@@ -66,8 +66,9 @@ class Comparison:
 
 def compare_sites(left: str, right: str) -> Comparison:
     """Compare the databases of two sites, given by their URLs."""
-    with read_site(left) as ours, read_site(right) as theirs:
-        return compare_readers(ours, theirs)
+    with closing(Looker(left)) as here, closing(Looker(right)) as there:
+        with read_site(left, here) as ours, read_site(right, there) as theirs:
+            return compare_readers(ours, theirs)
 
 
 def compare_readers(ours: "SiteReader", theirs: "SiteReader") -> Comparison:
@@ -84,37 +85,44 @@ def compare_readers(ours: "SiteReader", theirs: "SiteReader") -> Comparison:
 
 def assert_equal_sites(left: str, right: str) -> Comparison:
     """Fail with the first differences when two sites do not show the same rows; else return the counts."""
-    found = compare_sites(left, right)
+    return assert_equal(compare_sites(left, right))
+
+
+def assert_equal(found: Comparison) -> Comparison:
+    """Fail with the first differences, if there are any; else return what was found."""
     shown = "\n".join(str(difference) for difference in found.differences[:20])
     assert found.equal, f"{len(found.differences)} differences, {found.parked} parked rows:\n{shown}"
     return found
 
 
 @contextmanager
-def read_site(url: str) -> Iterator["SiteReader"]:
-    """Give a reader of one site's rows."""
-    if dialect_of(url) == "postgresql":
-        with connect_postgresql(url) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            yield SiteReader(connection, "changecapture.", '"')
-    else:
-        with connect_mysql(url) as connection:
-            with connection.cursor() as cursor:
-                cursor.execute("SET time_zone = '+00:00'")
-            yield SiteReader(connection, "changecapture_", "`")
+def read_site(url: str, looker: Looker) -> Iterator["SiteReader"]:
+    """Give a reader of one site's rows; times are read as UTC meanwhile."""
+    zone, prefix, mark = (
+        ("TimeZone", "changecapture.", '"')
+        if dialect_of(url) == "postgresql"
+        else ("time_zone", "changecapture_", "`")
+    )
+    looker.fetch(f"SET {zone} = '+00:00'")
+    yield SiteReader(looker.fetch, prefix, mark)
+    looker.fetch(f"SET {zone} = DEFAULT")
 
 
 class SiteReader:
     """The rows that one site shows, read once for each table."""
 
-    def __init__(self, connection: Any, prefix: str, mark: str) -> None:
-        self._connection = connection
-        self._prefix = prefix
+    def __init__(self, fetch: Callable[[str], list[Row]], prefix: str, mark: str) -> None:
+        self._fetch = fetch
         self._mark = mark
-        found = self._fetch(f"SELECT definition FROM {prefix}synced_table WHERE active = 1")
+        found = fetch(f"SELECT definition FROM {prefix}synced_table WHERE active = 1")
         definitions = [SyncedTable.from_json(text) for (text,) in found]
         self.tables: dict[str, SyncedTable] = {table.wire: table for table in definitions}
-        self.parked = int(self._fetch(f"SELECT count(*) FROM {prefix}parked")[0][0])
+        self.parked = int(fetch(f"SELECT count(*) FROM {prefix}parked")[0][0])
+        self._filled = set(list_filled(fetch, [self._spell(table) for table in definitions]))
+        self._targets = _find_targets(definitions)
+        self._given: dict[str, dict[str, str]] = defaultdict(dict)
+        for name, locator, key in fetch(f"SELECT table_name, locator, row_key FROM {prefix}local_key"):
+            self._given[name][locator] = key
         self._raw: dict[str, list[dict[str, Any]]] = {}
         self._keys: dict[str, list[str]] = {}
         self._rows: dict[str, Rows] = {}
@@ -134,7 +142,7 @@ class SiteReader:
         """Return the key of each row that a table shows, in the order of ``_read``."""
         if wire not in self._keys:
             table = self.tables[wire]
-            given = self._read_given_keys(wire)
+            given = self._given[wire]
             self._keys[wire] = [self._key(table, row, given) for row in self._read(wire)]
         return self._keys[wire]
 
@@ -164,14 +172,15 @@ class SiteReader:
 
     def _read(self, wire: str) -> list[dict[str, Any]]:
         """Return the raw rows of a table, those flagged as deleted left out."""
+        if self._spell(self.tables[wire]) not in self._filled:
+            return []
         if wire not in self._raw:
             table = self.tables[wire]
             flag = table.deleted_flag
             columns = {c.name: c for c in (*table.key_columns, *table.columns)}
-            targets = self._targets(wire)
-            names = list(dict.fromkeys([*columns, *targets, *([flag.column] if flag else [])]))
+            names = list(dict.fromkeys([*columns, *self._targets[wire], *([flag.column] if flag else [])]))
             quoted = ", ".join(self._quote(name, columns.get(name)) for name in names)
-            found = self._fetch(f"SELECT {quoted} FROM {self._mark}{table.name}{self._mark}")
+            found = self._fetch(f"SELECT {quoted} FROM {self._spell(table)}")
             self._raw[wire] = [
                 {name: _plain(columns.get(name), value) for name, value in zip(names, row, strict=True)}
                 for row in found
@@ -179,30 +188,23 @@ class SiteReader:
             ]
         return self._raw[wire]
 
+    def _spell(self, table: SyncedTable) -> str:
+        return f"{self._mark}{table.name}{self._mark}"
+
     def _quote(self, name: str, column: SyncedColumn | None) -> str:
         quoted = f"{self._mark}{name}{self._mark}"
         # PostgreSQL's driver would parse JSON: a text in it could not be told from the text of it.
         return f"{quoted}::text" if self._mark == '"' and column and column.kind == "json" else quoted
 
-    def _targets(self, wire: str) -> list[str]:
-        """Return the columns of a table that references name."""
-        return [
-            column.reference.target_column
-            for table in self.tables.values()
-            for column in (*table.key_columns, *table.columns)
-            if column.reference is not None and column.reference.table.lower() == wire
-        ]
 
-    def _read_given_keys(self, wire: str) -> dict[str, str]:
-        found = self._fetch(
-            f"SELECT locator, row_key FROM {self._prefix}local_key WHERE table_name = '{wire}'"
-        )
-        return {locator: key for locator, key in found}
-
-    def _fetch(self, query: str) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            cursor.execute(query)
-            return list(cursor.fetchall())
+def _find_targets(tables: list[SyncedTable]) -> dict[str, list[str]]:
+    """Return the columns of each table that references name."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for table in tables:
+        for column in (*table.key_columns, *table.columns):
+            if column.reference is not None:
+                found[column.reference.table.lower()].append(column.reference.target_column)
+    return found
 
 
 def _compare_tables(left: SiteReader, right: SiteReader, wire: str) -> Iterator[Difference]:

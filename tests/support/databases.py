@@ -8,7 +8,7 @@ for tests: nothing of the product is imported, so that a fault there cannot hide
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -92,6 +92,12 @@ def fetch(url: str, query: str, parameters: Sequence[Any] | None = None) -> list
         return looker.fetch(query, parameters)
 
 
+def list_filled(fetch: Callable[[str], list[Row]], tables: Sequence[str]) -> list[str]:
+    """Return those of the tables that hold a row, by one statement; the names as they are written in it."""
+    query = " UNION ALL ".join(f"SELECT {n} WHERE EXISTS (SELECT 1 FROM {t})" for n, t in enumerate(tables))
+    return [tables[int(n)] for (n,) in fetch(query)] if tables else []
+
+
 class Looker:
     """Runs statements on one connection; on a new one when the server has ended it."""
 
@@ -100,7 +106,7 @@ class Looker:
         self._connection: Any = None
 
     def fetch(self, query: str, parameters: Sequence[Any] | None = None) -> list[Row]:
-        """Run one statement; return its rows ([] when it has none)."""
+        """Run one statement, or a script; return the rows of the first ([] when it has none)."""
         if self._connection is not None:
             try:
                 return self._ask(query, parameters)
@@ -116,7 +122,10 @@ class Looker:
     def _ask(self, query: str, parameters: Sequence[Any] | None) -> list[Row]:
         with self._connection.cursor() as cursor:
             cursor.execute(query, parameters)
-            return list(cursor.fetchall()) if cursor.description else []
+            rows = list(cursor.fetchall()) if cursor.description else []
+            while cursor.nextset():  # an error in a later statement is raised by its nextset()
+                pass
+            return rows
 
     def close(self) -> None:
         """Close the connection, if there is one."""

@@ -102,7 +102,7 @@ class MemorySite(AnySite):
 
     def reader(self) -> AbstractContextManager[SiteReader]:
         """Give what reads the rows that the site shows."""
-        return nullcontext(SiteReader(self._family.connection, self.prefix, '"'))
+        return nullcontext(SiteReader(self._family.rows, self.prefix, '"'))
 
     def quote(self, name: str) -> str:
         """Return a quoted name."""

@@ -191,7 +191,8 @@ class LocalServer(DatabaseServer):
 
 def _find_port() -> int:
     """Return a TCP port of 127.0.0.1 that nobody listens on."""
-    for port in random.sample(PORTS, len(PORTS)):
+    for _ in PORTS:
+        port = random.choice(PORTS)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

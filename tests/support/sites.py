@@ -6,7 +6,7 @@ A site is emptied between tests rather than made again: 30 ms instead of half a 
 import json
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 from uuid import uuid4
@@ -20,8 +20,8 @@ from changecapture.pair import pull, synchronise
 from changecapture.publish import publish
 from changecapture.store import open_store
 from changecapture.store.sqlstore import SqlStore
-from tests.support.compare import Comparison, SiteReader, assert_equal_sites, read_site
-from tests.support.databases import Looker, dialect_of, fetch, run_script
+from tests.support.compare import Comparison, SiteReader, assert_equal, compare_readers, read_site
+from tests.support.databases import Looker, dialect_of, list_filled, run_script
 from tests.support.eden import Eden
 from tests.support.family import Family
 
@@ -74,6 +74,14 @@ OWN_TABLES = (
     "exchange_log",
     "sync_instance",
 )
+
+
+QUIETLY = {
+    "postgresql": "SET LOCAL changecapture.applying = 'on'; SET LOCAL session_replication_role = replica; {}",
+    "mysql": "SET @changecapture_applying = 1, foreign_key_checks = 0; {}; "
+    "SET @changecapture_applying = NULL, foreign_key_checks = 1",
+}
+"""Runs statements without triggers and without foreign keys, in a session that goes on."""
 
 
 class AnySite(ABC):
@@ -170,7 +178,7 @@ class Site(AnySite):
         self._store: SqlStore | None = None
         self._eden: Eden | None = None
         self._family: Family | None = None
-        self._looker: Looker | None = None
+        self._looker = Looker(url)
 
     @property
     def store(self) -> SqlStore:
@@ -193,12 +201,17 @@ class Site(AnySite):
             self._family = Family(self.url)
         return self._family
 
-    def close(self) -> None:
-        """Close the connections."""
-        for connection in (self._store, self._eden, self._family, self._looker):
+    def leave(self) -> None:
+        """Close the connections of the application and of the store; the one that looks on stays."""
+        for connection in (self._store, self._eden, self._family):
             if connection is not None:
                 connection.close()
-        self._store = self._eden = self._family = self._looker = None
+        self._store = self._eden = self._family = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.leave()
+        self._looker.close()
 
     def run(self, script: str) -> None:
         """Run a script as an administrator."""
@@ -206,13 +219,11 @@ class Site(AnySite):
 
     def fetch(self, query: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """Return the rows of a query on one of our own tables, written with {p} before its name."""
-        if self._looker is None:
-            self._looker = Looker(self.url)
         return self._looker.fetch(query.replace("{p}", self.prefix), parameters)
 
     def reader(self) -> AbstractContextManager[SiteReader]:
         """Give what reads the rows that the site shows."""
-        return read_site(self.url)
+        return read_site(self.url, self._looker)
 
     def quote(self, name: str) -> str:
         """Return a quoted name."""
@@ -225,28 +236,14 @@ class Site(AnySite):
                 connection.close()
         self._eden = self._family = None
         names = [f"{self.prefix}{name}" for name in OWN_TABLES]
+        names += [self.quote(name) for (name,) in self.fetch("SELECT table_name FROM {p}synced_table")]
+        deletes = "".join(f"DELETE FROM {name};" for name in sorted(list_filled(self.fetch, names)))
         rename = (
             f"UPDATE {self.prefix}site SET origin = '{uuid4().hex}', "
             "epoch = 1, last_number = 0, last_pass = 0"
         )
-        names += [self.quote(table.name) for table in self.store.tables.values()]
-        deletes = "".join(f"DELETE FROM {name};" for name in self._filled(names))
         # Without foreign keys and without triggers; a TRUNCATE takes ten times as long for a few rows.
-        quietly = (
-            "SET changecapture.applying = 'on'; SET session_replication_role = replica;"
-            if self.dialect == "postgresql"
-            else "SET @changecapture_applying = 1, foreign_key_checks = 0;"
-        )
-        self.run(f"{quietly} {deletes} {rename}")
-
-    def _filled(self, names: Iterable[str]) -> list[str]:
-        """Return those of the tables that hold a row, and the first one: a list is never empty."""
-        wanted = list(names)
-        query = " UNION ALL ".join(
-            f"SELECT {n} WHERE EXISTS (SELECT 1 FROM {t})" for n, t in enumerate(wanted)
-        )
-        found = {wanted[int(n)] for (n,) in fetch(self.url, query)}
-        return sorted(found | {wanted[0]})
+        self.fetch(QUIETLY[self.dialect].format(deletes + rename))
 
 
 def send(source: AnySite, target: AnySite) -> int:
@@ -264,7 +261,8 @@ def assert_in_step(left: Site, right: Site, *, whole: bool = True) -> Comparison
 
     ``whole``: see assert_sound_log.
     """
-    found = assert_equal_sites(left.url, right.url)
+    with left.reader() as ours, right.reader() as theirs:
+        found = assert_equal(compare_readers(ours, theirs))
     assert exchange(left, right) == 0, "something still travels"
     for site in (left, right):
         assert site.fetch("SELECT count(*) FROM {p}captured") == [(0,)]

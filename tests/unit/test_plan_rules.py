@@ -293,6 +293,11 @@ def test_a_column_that_begins_with_an_at_sign_takes_its_table_out() -> None:
     assert "@alive" in decide(profile(), numbered("t", text("@alive")))["t"].reason
 
 
+def test_a_name_that_a_driver_would_put_a_value_into_is_left_out() -> None:
+    assert "%s" in decide(profile(), numbered("t", text("50%sold")))["t"].reason
+    assert "%s" in decide(profile(), numbered("%share"))["%share"].reason
+
+
 def test_what_ends_the_text_of_our_functions_stands_in_no_synced_name() -> None:
     odd = "a$changecapture$"
     tables = [numbered("camp", text(odd)), numbered(odd), numbered("tent", text("$capture$"))]

@@ -49,6 +49,15 @@ def test_a_handshake_that_does_not_end_is_cut():
     assert transport.aborted and not f.door.is_full("10.0.0.1") and f.door.protocols == {}
 
 
+def test_one_machine_with_a_network_of_ipv6_leaves_room_for_others():
+    f = Fixture()
+    for n in range(2 * MAX_UNKNOWN):
+        host = f"2001:db8:0:1::{n + 1:x}"
+        if not f.door.is_full(host):
+            f.connect(host)
+    assert not f.door.is_full("2001:db8:0:2::1") and not f.door.is_full("::ffff:192.168.1.5")
+
+
 def test_who_is_paired_stays():
     f = Fixture()
     guest, transport = f.connect()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from relay.address import Address
 from relay.events import Event, Poked, Started, Stopped
-from relay.roster import MAX_PEERS, Roster
+from relay.roster import MOST_ADDRESSES, Roster
 from tests.unit.relay_fake import FakeLog
 
 A = "a" * 32
@@ -217,11 +217,29 @@ def test_news_are_told_to_leaders_that_hold_no_poll_and_did_not_send_them():
     assert [f.peers[a].pokes for a in (ONE, TWO, THREE)] == [1, 0, 0]
 
 
-def test_the_number_of_addresses_is_bounded():
+def crowd(*, begin: int = 100) -> list[Address]:
+    """Return more addresses than are tried of one device."""
+    return [Address("127.0.0.1", begin + n) for n in range(MOST_ADDRESSES + 10)]
+
+
+def test_a_device_has_room_for_so_many_addresses_and_the_others_for_theirs():
     f = Fixture()
-    f.roster.announce("flood", [Address("127.0.0.1", n) for n in range(1, MAX_PEERS + 10)])
-    assert len(f.peers) == MAX_PEERS
-    assert f.log.count("is not tried") > 0
+    f.roster.announce("flood", crowd(), DEVICE)
+    f.roster.announce("more", crowd(begin=200), DEVICE)
+    assert len(f.peers) == MOST_ADDRESSES
+    assert f.log.count("announced at more than") == 1
+    f.roster.announce("found", [ONE], OTHER)
+    f.roster.announce("configuration", [TWO, *crowd(begin=300)])
+    assert len(f.peers) == 2 * MOST_ADDRESSES + 12
+
+
+def test_room_that_is_given_back_is_for_the_addresses_that_wait():
+    f = Fixture()
+    f.roster.announce("flood", crowd(), DEVICE)
+    f.roster.announce("found", [ONE], DEVICE)
+    assert ONE not in f.peers
+    f.roster.forget("flood")
+    assert f.peers[ONE].events == [Started()]
 
 
 def test_a_stop_ends_all():
