@@ -154,8 +154,8 @@ class Session:
             yield
         finally:
             self._lock_depth -= 1
-            if self._lock_depth == 0 and not self._quietly(self._give_lock):
-                self.close()  # the lock is the connection's: whatever kept it goes with it
+            if self._lock_depth == 0:
+                self._quietly(self._give_lock)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -206,15 +206,12 @@ class Session:
         """Return whether the open transaction still stands."""
         return self._open_transaction
 
-    def _quietly(self, action: Any) -> bool:
-        """Run a clean-up that must not hide the error that led to it: a lost connection ends all. Return
-        whether it was done."""
+    def _quietly(self, action: Any) -> None:
+        """Run a clean-up that must not hide the error that led to it: a lost connection ends all."""
         try:
             action()
         except ChangeCaptureError:
             self._open_transaction = False
-            return False
-        return True
 
 
 def is_ready(descriptor: int, *, reads: bool, writes: bool = False) -> bool:
