@@ -135,6 +135,19 @@ class SitesMachine(RuleBasedStateMachine):
         with suppress(Crash, *self.refusals), self.both(source, to):
             receive(store, self.sites[source].origin, batch[2])
 
+    def receive_beside(self, source, to, write):
+        """The application writes in the middle of a pull, just before rows are locked."""
+        site = self.sites[to]
+        if source != to and isinstance(site, MemorySite):
+            batch = self.make_batch(source, to, 20)
+
+            def act():
+                with site.store.application():
+                    write()
+
+            with self.both(source, to):
+                receive(InterruptedStore(site.store, "hold_rows", act), self.sites[source].origin, batch[2])
+
     @rule(place=places)
     def compact(self, place):
         """All that is overtaken goes, however young it is."""

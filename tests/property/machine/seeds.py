@@ -41,6 +41,15 @@ class SeedsMachine(SitesMachine):
             run("DELETE FROM grade WHERE skill_id = %s", id_)
             run("DELETE FROM skill WHERE id = %s", id_)
 
+    @rule(source=places, to=places, name=names, text=texts, verb=st.sampled_from(["skill", "grade", "none"]))
+    def write_beside_a_pull(self, source, to, name, text, verb):
+        acts = {
+            "skill": lambda: self.write_skill(to, name, text),
+            "grade": lambda: self.write_grade(to, name, text),
+            "none": lambda: self.delete_skill(to, name),
+        }
+        self.receive_beside(source, to, acts[verb])
+
     def new_key(self, place, name):
         self.made = getattr(self, "made", 0) + 1
         return f"{self.made} {place} {name}"

@@ -59,6 +59,10 @@ class ThingsMachine(SitesMachine):
         run("COMMIT")
         self.put |= read_where(run)
 
+    @rule(source=places, to=places, name=st.sampled_from(ACTS), choice=choices)
+    def write_beside_a_pull(self, source, to, name, choice):
+        self.receive_beside(source, to, lambda: self.do(to, name, choice))
+
     def check(self):
         super().check()
         for site in self.sites:
