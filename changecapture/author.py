@@ -62,13 +62,13 @@ class Author:
         self.entries += made
         return made
 
-    def write_new(self, table: SyncedTable, rows: Iterable[tuple[str, int, str]]) -> None:
-        """Write rows that nobody has heard of, in bulk: key, stamp and canonical columns of each."""
+    def write_many(self, table: SyncedTable, rows: Iterable[tuple[str, int, int, str]]) -> None:
+        """Write rows of one table, each once: key, stamp, what was seen of it before, canonical columns."""
         origin, epoch, pass_number = self.origin, self.epoch, self.pass_number
         scope, wire = table.scope, table.wire
         self.entries += [
-            Entry(origin, epoch, number, pass_number, stamp, 0, scope, wire, key, columns)
-            for number, (key, stamp, columns) in enumerate(rows, self.number + 1)
+            Entry(origin, epoch, number, pass_number, stamp, base, scope, wire, key, columns)
+            for number, (key, stamp, base, columns) in enumerate(rows, self.number + 1)
         ]
         self.number = self.entries[-1].number if self.entries else self.number
 

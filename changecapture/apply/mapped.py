@@ -1,6 +1,7 @@
 """Apply at a site with a mapping: common rows are merged in the log, and shown as the application's rows.
 
-Records that nobody here has heard of go in bulk (``mapped_new``), the others one by one (``crossing``). A
+Records that nobody here has heard of go in bulk (``mapped_new``), and plain edits of known ones
+(``mapped_next``), the others one by one (``crossing``). A
 record that the application holds waits, all its entries not applied. A row of the application that cannot
 be written is parked by itself: the entries are applied, and until it is shown it counts as if it were, so
 that nothing of it is taken for the application's own change.
@@ -12,7 +13,9 @@ from typing import NamedTuple
 
 from changecapture.apply.crossing import Crossing
 from changecapture.apply.mapped_new import write_new
+from changecapture.apply.mapped_next import write_next
 from changecapture.apply.mapped_write import finish_works
+from changecapture.apply.things import LIVES
 from changecapture.apply.trees import prune_mapped
 from changecapture.apply.work import Work
 from changecapture.core.change import Entry, Row
@@ -48,14 +51,26 @@ def show_mapped(store: Store, entries: Sequence[Entry]) -> Shown:
     new, works = write_new(store, store.mapping, entries)
     parked = finish_works(store, works, set())
     _wake(store, store.mapping, works)
-    if new:
-        own = {entry.row for entry in new}
-        entries = [entry for entry in entries if entry.row not in own]
-    shown = _show_known(store, store.mapping, entries) if entries else Shown(0, 0)
-    return Shown(len(new) + shown.applied, parked + shown.parked)
+    entries = _without(entries, new)
+    # What may have to be inserted, or goes, comes before what is changed (R8).
+    stirring = {entry.row for entry in entries if not entry.base_seen or LIVES not in entry.columns}
+    early = [entry for entry in entries if entry.row in stirring]
+    first = _show_known(store, store.mapping, early)
+    entries = _without(entries, early)
+    edits, refused = write_next(store, store.mapping, entries)
+    last = _show_known(store, store.mapping, _without(entries, edits))
+    applied = len(new) + first.applied + len(edits) + last.applied
+    return Shown(applied, parked + first.parked + refused + last.parked)
+
+
+def _without(entries: Sequence[Entry], written: Sequence[Entry]) -> Sequence[Entry]:
+    own = {entry.row for entry in written}
+    return [entry for entry in entries if entry.row not in own] if written else entries
 
 
 def _show_known(store: Store, lens: Lens, entries: Sequence[Entry]) -> Shown:
+    if not entries:
+        return Shown(0, 0)
     fresh: dict[Row, list[Entry]] = defaultdict(list)
     for entry in entries:
         fresh[entry.row].append(entry)

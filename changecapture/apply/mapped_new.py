@@ -18,6 +18,7 @@ from changecapture.bridge import (
     find_subjects,
     hanging,
     know,
+    leave_spoilt,
     read_widths,
     record_rows,
 )
@@ -80,7 +81,8 @@ def _find_new(
     everything = {row for own in rows.values() for row in own}
     odd |= store.read_versions(everything).keys() | store.read_parked(everything)
     # Super rows are those of records of several kinds, of which one has a root.
-    subjects = {s: own for s, own in subjects.items() if not _is_nothing(lens, s, first.keys() | odd)}
+    heard = first.keys() | odd
+    subjects = {s: own for s, own in subjects.items() if not _is_nothing(lens, s, heard)}
     homeless = first.keys() - {row for own in subjects.values() for row in own}
     known = {key for key, mapped in store.read_mapped({s.key for s in subjects}).items() if mapped}
     # A record has rows of others: what is odd in one of them is so in all that share a row with it.
@@ -89,11 +91,8 @@ def _find_new(
         for s in subjects
         if s.key in known or not odd.isdisjoint(rows[s]) or lens.records[s.kind].root.parent
     }
-    tainted = odd | homeless | {row for s in spoilt for row in subjects[s]}
-    while more := {s for s in subjects.keys() - spoilt if not tainted.isdisjoint(subjects[s])}:
-        spoilt |= more
-        tainted |= {row for s in more for row in subjects[s]}
-    return {s: own for s, own in subjects.items() if s not in spoilt}, hung
+    sound = leave_spoilt(subjects, spoilt, odd | homeless)
+    return {subject: subjects[subject] for subject in sound}, hung
 
 
 def _rows_of(lens: Lens, subject: Subject, own: Iterable[Row]) -> list[Row]:
@@ -125,7 +124,8 @@ def _put_new(
             table = store.tables_by_wire.get(part.table)
             if columns is None or full is None or table is None:
                 continue
-            shortened.update(((row, c), full[c]) for c, v in columns.items() if full[c] != v)
+            if columns is not full:
+                shortened.update(((row, c), full[c]) for c, v in columns.items() if full[c] != v)
             values = fill(part, subject.key, columns)
             works[row] = Work(table, row, decision=Decision(values, True, True, Version(0, "", True, 0)))
     return list(works.values()), shortened

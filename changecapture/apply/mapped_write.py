@@ -9,7 +9,8 @@ from changecapture.apply.work import Work
 from changecapture.apply.write import insert_absent, update_present
 from changecapture.core.change import Row
 from changecapture.mapping.lens import fill
-from changecapture.mapping.model import Local, Place, Record
+from changecapture.mapping.model import Record
+from changecapture.mapping.parts import Local, Place
 from changecapture.store.interface import Store
 
 

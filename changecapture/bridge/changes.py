@@ -8,6 +8,7 @@ that differ become entries. So an edit is shipped once, and what only looks diff
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -52,25 +53,27 @@ def find_changes(
     if not whole:
         records |= _narrow_known(records, versions, touched)
     local = _read_records(store, lens, records, read_local)
-    rows = {s: common_rows(record, s.key, rows[s]) for s, record in records.items()}
-    known = know(
-        records, rows, read_known(store, versions.keys() & {r for own in rows.values() for r in own})
-    )
-    parked = store.read_parked({row for places in local.values() for row, _ in places.values()}) - set(made)
-    waiting = store.read_waiting({row for places in local.values() for row, _ in places.values()})
+    known: Mapping[Subject, Mapping[tuple[str, str], Known]] = {}
+    if versions:
+        rows = {s: common_rows(record, s.key, rows[s]) for s, record in records.items()}
+        said = read_known(store, versions.keys() & {r for own in rows.values() for r in own})
+        known = know(records, rows, said)
+    places = {row for rows in local.values() for row, _ in rows.values()}
+    parked, waiting = store.read_parked(places) - set(made), store.read_waiting(places)
+    hiding = parked or waiting or changed
     widths = read_widths(store, lens)
     found: list[tuple[Subject, Difference]] = []
     due: dict[Subject, tuple[Row, ...]] = {}
     for subject, at in when.items():
         now: Parts = {name: columns for name, (_, columns) in local[subject].items()}
-        hidden = _find_hidden(local[subject], parked, waiting, changed)
-        record, facts = records[subject], known[subject]
+        hidden = _find_hidden(local[subject], parked, waiting, changed) if hiding else SHOWN
+        record, facts = records[subject], known.get(subject)
         if facts or hidden.unshown or record.mixed:
-            changes = compare(widths, record, subject.key, facts, now, hidden, _datetime(at))
+            changes = compare(widths, record, subject.key, facts or {}, now, hidden, _datetime(at))
         else:
             changes = tell_new(record, subject.key, get(record, now), _datetime(at))
-        found += ((subject, change) for change in changes)
-        if facts and (names := _find_due(records[subject], subject.key, known[subject], now)):
+        found += [(subject, change) for change in changes]
+        if facts and (names := _find_due(records[subject], subject.key, facts, now)):
             due[subject] = tuple(local[subject][name][0] for name in names)
     versions |= store.read_versions({d.row for _, d in found} - asked)
     return [
@@ -84,6 +87,8 @@ def _narrow_known(
     touched: Mapping[Subject, set[str]],
 ) -> dict[Subject, Record]:
     """Return the records that live in the log, narrowed to the rows that were touched."""
+    if not versions:
+        return {}
     things = {s: [Row(part.table, s.key) for part in r.thing] for s, r in records.items() if r.thing}
     dead = {row for row, version in versions.items() if not version.alive}
     return {
@@ -137,6 +142,9 @@ class Hidden(NamedTuple):
             if row is not None and whole is not None:
                 found[name] = {**row, **{c: whole.get(c) for c in columns if row.get(c) is None}}
         return found
+
+
+SHOWN = Hidden()
 
 
 def _find_hidden(
@@ -210,6 +218,7 @@ def _needed(record: Record, parts: Parts) -> bool:
     return all((parts.get(p.part) or {}).get(p.column) is not None for p in record.needs)
 
 
+@lru_cache(maxsize=256)
 def _datetime(at: int) -> str:
     return datetime.fromtimestamp(at // 1_000_000, UTC).replace(tzinfo=None).isoformat()
 

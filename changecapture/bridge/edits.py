@@ -18,8 +18,9 @@ from changecapture.bridge.subject import Subject, local_parts, record_rows
 from changecapture.core.change import Row, Version
 from changecapture.mapping.difference import Difference, derived_key
 from changecapture.mapping.lens import NOTHING, Columns, Parts, get
-from changecapture.mapping.model import NOW, Common, Lens, Place, Record
+from changecapture.mapping.model import Lens, Record
 from changecapture.mapping.narrow import narrow
+from changecapture.mapping.parts import NOW, Common, Place
 from changecapture.store.interface import Store
 
 Written = frozenset[Place]

@@ -1,9 +1,11 @@
 """The common rows of records, as the log knows them: which there may be, and what they are merged to."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from changecapture.bridge.subject import Subject
-from changecapture.core.change import Entry, Row
+from changecapture.core.change import Entry, Order, Row
+from changecapture.core.merge import read_columns
 from changecapture.mapping.difference import Known, derived_key, merge_known
 from changecapture.mapping.model import Record
 from changecapture.store.interface import Store
@@ -39,6 +41,20 @@ def read_known(store: Store, rows: Iterable[Row]) -> dict[Row, Known]:
     """Return what common rows are merged to, of those of which an entry is applied."""
     said = store.read_said(set(rows))
     return {row: merge_known(entries) for row, entries in said.items()}
+
+
+def read_values(store: Store, rows: Collection[Row]) -> dict[Row, dict[str, Any]]:
+    """Return the merged columns of common rows that live."""
+    found: dict[Row, dict[str, Any]] = {}
+    for row, entries in store.read_said(rows).items():
+        values = found[row] = {}
+        for entry in sorted(entries, key=_order):
+            values.update(read_columns(entry))
+    return found
+
+
+def _order(entry: Entry) -> Order:
+    return entry.order
 
 
 def know(

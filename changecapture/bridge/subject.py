@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from changecapture.core.change import Row
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.mapping.lens import local_key
-from changecapture.mapping.model import KEY, Lens, Record
+from changecapture.mapping.model import Lens, Record
+from changecapture.mapping.parts import KEY
 from changecapture.store.interface import Store
 
 
@@ -61,6 +62,18 @@ def find_subjects(lens: Lens, records: Mapping[Row, Iterable[str | None]]) -> di
                 if not lens.records[kind].stays(key):
                     found[Subject(kind, key)].append(row)
     return found
+
+
+def leave_spoilt(
+    subjects: Mapping[Subject, Collection[Row]], spoilt: Iterable[Subject], odd: Iterable[Row] = ()
+) -> list[Subject]:
+    """Return the records that are not spoilt, have no odd row, and share none with one that is or has."""
+    left, tainted = set(spoilt), set(odd)
+    tainted.update(row for subject in left for row in subjects[subject])
+    while more := {s for s, rows in subjects.items() if s not in left and not tainted.isdisjoint(rows)}:
+        left |= more
+        tainted.update(row for subject in more for row in subjects[subject])
+    return [subject for subject in subjects if subject not in left]
 
 
 def record_subjects(store: Store, lens: Lens, kind: int, roots: Collection[Row]) -> list[Subject]:

@@ -1,6 +1,7 @@
 """How wide the columns of the application are: what a longer text is shown as."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from changecapture.core.fit import text_length
 from changecapture.mapping.lens import Parts, shorten
@@ -25,8 +26,16 @@ def as_shown(widths: Widths, record: Record, local: Parts) -> Parts:
     """Return the application's rows as its columns show them: texts cut to their length."""
     shown: Parts = {}
     for part in record.local:
-        columns, lengths = local[part.name], widths.get(part.table, {})
-        shown[part.name] = columns and {
-            name: shorten(value, lengths.get(name)) for name, value in columns.items()
-        }
+        columns = shown[part.name] = local[part.name]
+        if columns is not None and is_cut(widths, part.table, columns):
+            lengths = widths[part.table]
+            shown[part.name] = {c: shorten(value, lengths.get(c)) for c, value in columns.items()}
     return shown
+
+
+def is_cut(widths: Widths, table: str, columns: Mapping[str, Any]) -> bool:
+    """Return whether a text is longer than its column of the application's table."""
+    lengths = widths.get(table)
+    if not lengths:
+        return False
+    return any(isinstance(v, str) and len(v) > lengths.get(c, len(v)) for c, v in columns.items())

@@ -76,6 +76,7 @@ def fixed_objects() -> tuple[str, ...]:
 
 def _respell(statement: str) -> str:
     text = statement.replace("changecapture.", PREFIX).replace('COLLATE "C"', "")
+    text = re.sub(r"\) WITH \(fillfactor = \d+\)", ")", text)
     text = re.sub(r"bigserial\s+NOT NULL PRIMARY KEY", "integer PRIMARY KEY AUTOINCREMENT", text)
     return text.replace("ADD COLUMN IF NOT EXISTS", "ADD COLUMN")
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from changecapture.core.catalogue import Catalogue
 from changecapture.doctor.subject import Problem, Subject
-from changecapture.mapping.model import KEY, Local, Record
+from changecapture.mapping.model import Record
+from changecapture.mapping.parts import KEY, Local
 from changecapture.profiles import Profile, choose_profile
 from changecapture.store.sqlstore import SqlStore
 from changecapture.wanted import DIALECTS
@@ -18,16 +19,20 @@ SEEDED = (
     "every installation has them: they stay at home, and so do changes of them. Who is referred to by such a "
     "name is at each site the site's own"
 )
+NAMELESS = "they stay at home until the application gives them one: it is what other sites know them by"
 NAMED = "the number stays at home: sites take two rows for one by that name, whatever their numbers"
 COUNTED = "one number means another thing at each site: they stay at home, and do not travel at all"
 
 
 def check_home(subject: Subject) -> Iterator[Problem]:
-    """Seeded rows of records that a mapping keeps at home, and tables with numbers of this site."""
+    """Rows of records that a mapping keeps at home, seeded ones and those without the name that they need,
+    and tables with numbers of this site."""
     store, wanted = subject.store, subject.wanted
     for record in store.mapping.records if subject.status is not None and store.mapping is not None else ():
         if record.skip and record.anchor.key == (KEY,):
             yield from _note_seeded(store, record, record.anchor)
+        if record.named:
+            yield from _note_nameless(store, record)
     if wanted is None:
         return
     profile = choose_profile(wanted.profile, wanted.catalogue)
@@ -55,6 +60,23 @@ def _note_seeded(store: SqlStore, record: Record, part: Local) -> Iterator[Probl
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         shown = ", ".join(found[:SHOWN])
         yield Problem(f"{table.name} {shown}{more}: come with an installation", SEEDED, (), "note")
+
+
+def _note_nameless(store: SqlStore, record: Record) -> Iterator[Problem]:
+    """Note how many rows lack the name without which their record is nothing elsewhere."""
+    table = store.tables_by_wire.get(record.anchor.table)
+    if table is None:
+        return
+    pairs = [pair for pair in record.pairs if pair.local.part == record.anchor.name]
+    needed = {pair.local.column for pair in pairs if pair.common[0] in record.needs}
+    columns = [c for c in (*table.identity.columns, *table.columns) if c.wire in needed]
+    quote = DIALECTS[store.engine].quote
+    for column in dict.fromkeys(column.name for column in columns):
+        nothing = f"{quote(column)} IS NULL OR {quote(column)} IN ('', 'NULL')"
+        ((found,),) = store.query(f"SELECT count(*) FROM {quote(table.name)} WHERE {nothing}")
+        if found:
+            rows = f"{found} row{'s have' if found > 1 else ' has'}"
+            yield Problem(f"{table.name}: {rows} no {column}", NAMELESS, (), "note")
 
 
 def _find_named(catalogue: Catalogue, profile: Profile) -> list[str]:

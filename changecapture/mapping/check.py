@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from changecapture.core.catalogue import Catalogue
 from changecapture.mapping.lines import Lines
-from changecapture.mapping.model import Carried, Common, Lens, Local, Place, Record
+from changecapture.mapping.model import Lens, Record
+from changecapture.mapping.parts import Carried, Common, Local, Place
 
 
 @dataclass(frozen=True, slots=True)

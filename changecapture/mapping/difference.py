@@ -13,7 +13,8 @@ from uuid import NAMESPACE_URL, uuid5
 from changecapture.core.change import ALIVE, UNSEEN, Entry, Order, Row
 from changecapture.core.merge import read_columns
 from changecapture.mapping.lens import Columns, Parts
-from changecapture.mapping.model import KEY, NOW, Common, Record
+from changecapture.mapping.model import Record
+from changecapture.mapping.parts import KEY, NOW, Common
 
 
 class Known(NamedTuple):
@@ -94,10 +95,11 @@ def _derive(table: str, name: str, key: str) -> str:
 def choose(record: Record, key: str, known: Mapping[tuple[str, str], Known]) -> dict[str, str]:
     """Return {part: key of the common row that stands for it}, of rows that hang on nothing or exist."""
     chosen: dict[str, str] = {}
+    tables = {table for table, _ in known}
     for part in record.common:
         if not part.parent:
             chosen[part.name] = key
-        elif fitting := _fitting(part, key, known):
+        elif part.table in tables and (fitting := _fitting(part, key, known)):
             if part.latest is not None:
                 table, column = part.table, part.latest
                 chosen[part.name] = max(fitting, key=lambda own: known[table, own].orders[column])

@@ -11,10 +11,12 @@ value and the local text. It counts while the common value is that, at every sit
 import re
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from changecapture.core.values import dump
-from changecapture.mapping.model import KEY, Local, Pair, Record
+from changecapture.mapping.model import Record
+from changecapture.mapping.parts import KEY, Local, Pair
 
 Columns = dict[str, Any]
 Parts = dict[str, Columns | None]
@@ -27,8 +29,16 @@ def local_key(part: Local, key: str) -> str:
     """Return the key of a local row of the record with that key."""
     if part.key == (KEY,):
         return key
-    items = [key if item == KEY else item for item in part.key]
-    return str(items[0]) if len(items) == 1 else dump(items)
+    before, after = _form(part.key)
+    return f"{before}{dump(key)}{after}"
+
+
+@lru_cache(maxsize=256)
+def _form(items: tuple[str, ...]) -> tuple[str, str]:
+    """Return what stands before and after the record's key in a key of these items."""
+    place = items.index(KEY)
+    before, after = (dump(list(part))[1:-1] for part in (items[:place], items[place + 1 :]))
+    return f"[{before}{',' if before else ''}", f"{',' if after else ''}{after}]"
 
 
 def get(record: Record, local: Parts) -> Parts:
@@ -160,14 +170,8 @@ def put(record: Record, parts: Parts) -> Parts:
     speaking: set[str] = {part.name for part in record.local if part.always} | {record.anchor.name}
     for pair in record.pairs:
         part, column = pair.local
-        if pair.composed:
-            common = [parts.get(place.part) for place in pair.common]
-            here, value = any(row is not None for row in common), _show(pair, common)
-        else:
-            row = parts.get(pair.common[0].part)
-            here, value = row is not None, _show_one(pair, row)
-        rows[part][column] = value
-        if here and value != pair.local_none:
+        rows[part][column] = value = show_pair(pair, parts)
+        if value != pair.local_none and any(parts.get(place.part) is not None for place in pair.common):
             speaking.add(part)
     for part, column, name in record.carried:
         value = root.get(name)
@@ -179,26 +183,21 @@ def put(record: Record, parts: Parts) -> Parts:
     return shown
 
 
-def _show(pair: Pair, rows: list[Columns | None]) -> Any:
-    common = [
-        None if row is None else row.get(place.column) for row, place in zip(rows, pair.common, strict=True)
-    ]
-    exact = None if rows[0] is None else rows[0].get(pair.exact)
-    if isinstance(exact, list) and len(exact) == 2 and exact[0] == common:
+def show_pair(pair: Pair, rows: Mapping[str, Columns | None]) -> Any:
+    """Return what a pair shows of common rows, by part: the exact text where it is there and still counts."""
+    first, column = pair.common[0]
+    row = rows.get(first)
+    exact = None if row is None else row.get(pair.exact)
+    if pair.composed:
+        common = [None if (r := rows.get(p)) is None else r.get(name) for p, name in pair.common]
+    else:
+        value = None if row is None else row.get(column)
+        if value is None and exact is None:
+            return pair.local_none
+        common = [value]
+    if exact is not None and isinstance(exact, list) and len(exact) == 2 and exact[0] == common:
         return exact[1]
     return from_common(pair, common)
-
-
-def _show_one(pair: Pair, row: Columns | None) -> Any:
-    """Return what a pair with one common column shows."""
-    value = exact = None
-    if row is not None:
-        value, exact = row.get(pair.common[0].column), row.get(pair.exact)
-    if value is None and exact is None:
-        return pair.local_none
-    if isinstance(exact, list) and len(exact) == 2 and exact[0] == [value]:
-        return exact[1]
-    return from_common(pair, [value])
 
 
 def fill(part: Local, key: str, columns: Columns) -> Columns:

@@ -6,7 +6,8 @@ those rows, and of the common rows that they make, what the whole one says.
 
 from dataclasses import replace
 
-from changecapture.mapping.model import Pair, Place, Record
+from changecapture.mapping.model import Record
+from changecapture.mapping.parts import Pair, Place
 
 
 def narrow(record: Record, parts: frozenset[str]) -> Record:

@@ -18,7 +18,8 @@ from typing import Any
 
 from changecapture.errors import ConfigError
 from changecapture.mapping.lines import Lines
-from changecapture.mapping.model import KEY, Carried, Codes, Common, Lens, Local, Pair, Place, Record
+from changecapture.mapping.model import Lens, Record
+from changecapture.mapping.parts import KEY, Carried, Codes, Common, Local, Pair, Place
 from changecapture.mapping.sense import check_sense
 
 TOP = {"title": str, "record": list}

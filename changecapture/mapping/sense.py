@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from changecapture.mapping.lines import Lines
-from changecapture.mapping.model import KEY, NOW, Codes, Common, Lens, Local, Pair, Place, Record
+from changecapture.mapping.model import Lens, Record
+from changecapture.mapping.parts import KEY, NOW, Codes, Common, Local, Pair, Place
 
 Problem = tuple[tuple[int, str, int], str, str, str]
 """Where in the file, the key of the line, what is wrong, what to do."""

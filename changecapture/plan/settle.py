@@ -101,6 +101,8 @@ def _fault_in_names(table: Table) -> str | None:
             return f"its column {column.name} has {RESERVED} in it, which our functions keep for themselves"
         if PLACE in column.name:
             return f"its column {column.name} has {PLACE} in it, which stands for a value in statements"
+        if len(column.name.splitlines()) > 1:
+            return f"its column {column.name!r} has a line break in its name"
     return None
 
 

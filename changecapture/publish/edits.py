@@ -7,27 +7,29 @@ column. A pass with anything else in it, an edit of a reference or of a deleted 
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from changecapture.author import Author
 from changecapture.core import values
-from changecapture.core.change import ALIVE, UPDATE, Captured, Row, Version, add_names
+from changecapture.core.change import ALIVE, UPDATE, Captured, Row, Version, hash_name
 from changecapture.core.clock import next_stamp
 from changecapture.core.table import SyncedTable
 from changecapture.publish.home import LARGEST_ROW
 from changecapture.publish.names import is_named_by_text, name_new
 from changecapture.publish.refused import find_refusable
+from changecapture.store.columns import write_objects
 from changecapture.store.interface import Store
 
 
 class Edit(NamedTuple):
-    """An edit to publish: its row, what is known of that, when it was captured, and its canonical columns."""
+    """An edit to publish: its row, what is known of that, when it was captured, and its columns as they are
+    shipped."""
 
     row: Row
     version: Version
     at: int
-    columns: dict[str, Any]
+    columns: str
 
 
 def append_edits(store: Store, captured: Sequence[Captured]) -> bool:
@@ -65,8 +67,8 @@ def _read_edits(store: Store, table: SyncedTable, items: Sequence[Captured]) -> 
         return []
     columns = _read_columns(store, table, [item.changed or "" for item in items])
     return [
-        Edit(row, known[row], item.captured_at, written)
-        for row, item, written in zip(rows, items, columns, strict=False)
+        Edit(row, known[row], item.captured_at, text)
+        for row, item, text in zip(rows, items, _write_living(columns), strict=False)
     ]
 
 
@@ -90,16 +92,33 @@ def _read_columns(store: Store, table: SyncedTable, texts: Sequence[str]) -> lis
     return columns
 
 
+def _write_living(columns: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what was written as it is shipped, of rows that live; what has the same names is written
+    together."""
+    shapes: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for place, written in enumerate(columns):
+        shapes[tuple(written)].append(place)
+    texts = [""] * len(columns)
+    for names, places in shapes.items():
+        values_ = list(zip(*(columns[place].values() for place in places), strict=True))
+        for place, text in zip(
+            places, write_objects([*names, ALIVE], [*values_, [True] * len(places)]), strict=True
+        ):
+            texts[place] = text
+    return texts
+
+
 def _append(store: Store, found: Sequence[tuple[SyncedTable, Sequence[Edit]]]) -> None:
     author = Author(store)
-    seen: list[int] = []
     for table, edits in found:
-        for row, version, at, columns in edits:
-            columns[ALIVE] = True
-            stamp = next_stamp(at, version.stamp)
-            made = author.write(row, table.scope, values.dump(columns), stamp=stamp, base=version.seen)
-            seen.append(add_names(version.seen, made))
-    store.append_next(author.entries, seen)
+        author.write_many(
+            table,
+            ((e.row.key, next_stamp(e.at, e.version.stamp), e.version.seen, e.columns) for e in edits),
+        )
+    hashes = (hash_name(author.origin, author.epoch, entry.number) for entry in author.entries)
+    store.append_next(
+        author.entries, [entry.base_seen ^ added for entry, added in zip(author.entries, hashes, strict=True)]
+    )
     store.forget_images([edit.row for _, edits in found for edit in edits])
     author.keep_names()
     author.claim()

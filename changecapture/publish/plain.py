@@ -21,10 +21,11 @@ from changecapture.store.interface import Store
 
 
 class NewRow(NamedTuple):
-    """A row to publish: its key, its stamp, and its columns as they are shipped."""
+    """A row to publish: its key, its stamp, what was seen of it, and its columns as they are shipped."""
 
     key: str
     stamp: int
+    base: int
     columns: str
 
 
@@ -82,7 +83,7 @@ def _read_new(store: Store, table: SyncedTable, times: Mapping[str, int]) -> lis
     late = store.read_rows(table, list(times))
     dead = None if table.deleted_flag is None else table.deleted_flag.deleted
     return [
-        NewRow(key, next_stamp(at, 0), join_objects(ALIVE_ONLY, row.text))
+        NewRow(key, next_stamp(at, 0), 0, join_objects(ALIVE_ONLY, row.text))
         for (local_key, at), key in zip(times.items(), keys, strict=True)
         if (row := late.get(local_key)) is not None
         and not row.values
@@ -94,7 +95,7 @@ def _read_new(store: Store, table: SyncedTable, times: Mapping[str, int]) -> lis
 def _append(store: Store, found: Sequence[tuple[SyncedTable, Sequence[NewRow]]]) -> None:
     author = Author(store)
     for table, rows in found:
-        author.write_new(table, rows)
+        author.write_many(table, rows)
     store.append_first(author.entries)
     author.keep_names()
     author.claim()

@@ -49,11 +49,11 @@ def _write_some(
     return [line % row for row in zip(*given, strict=True)]
 
 
-def write_objects(names: Sequence[str], columns: Sequence[Column]) -> str:
-    """Return rows that are given column by column as a JSON array of objects."""
+def write_objects(names: Sequence[str], columns: Sequence[Column]) -> list[str]:
+    """Return rows that are given column by column as JSON objects, each as ``dump`` writes it."""
     spells = [partial(_spell_json, f"{dump(name)}:".replace("%", "%%")) for name in names]
     parts = write_lines(columns, spells, between=",", around=("{", "}"))
-    return f"[{','.join(','.join(lines) for lines in parts)}]"
+    return [line for lines in parts for line in lines]
 
 
 def _spell_json(name: str, column: Column) -> Spelled:

@@ -255,6 +255,9 @@ class Store(Protocol):
     def write_mapped(self, records: Mapping[Row, str]) -> None:
         """Keep which record common rows hang on."""
 
+    def read_shortened(self, rows: Collection[Row]) -> set[Row]:
+        """Return those of the application's rows in which something is shown cut."""
+
     def write_shortened(self, rows: Collection[Row], whole: Mapping[tuple[Row, str], str]) -> None:
         """Replace what is known to be cut short of some rows of the application: {(row, column): value}."""
 

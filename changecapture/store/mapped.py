@@ -77,6 +77,13 @@ class MappedStore(ShelfStore):
             [(*row, column, value, now) for (row, column), value in whole.items()],
         )
 
+    def read_shortened(self, rows: Collection[Row]) -> set[Row]:
+        """Return those of the application's rows in which something is shown cut."""
+        if not rows or not self.query(f"SELECT 1 FROM {self.prefix}shortened LIMIT 1"):
+            return set()
+        select = f"SELECT DISTINCT table_name, row_key FROM {self.prefix}shortened WHERE"
+        return {Row(*row) for row in self._of_rows(select, rows)}
+
     def count_shortened(self) -> int:
         """Return how many texts are shown cut."""
         return int(self.query(f"SELECT count(*) FROM {self.prefix}shortened")[0][0])

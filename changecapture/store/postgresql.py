@@ -62,6 +62,10 @@ class _Connection(psycopg.Connection[tuple[Any, ...]]):
             return outcome
 
 
+VERSION_TYPES = ("varchar", "varchar", "bigint", "varchar", "smallint", "bigint")
+"""Of VERSION_COLUMNS."""
+
+
 class PostgresStore(SqlStore):
     """See interface.py."""
 
@@ -188,12 +192,13 @@ class PostgresStore(SqlStore):
 
     def _raise_versions(self, rows: Sequence[Sequence[Any]]) -> None:
         # An upsert would look at each for a conflict first, and parse the names of its columns again.
+        # SELECT hides from the planner how many they are: it would read all versions there are into a hash.
         if rows:
+            arrays = ", ".join(f"(SELECT %s::{type_}[])" for type_ in VERSION_TYPES)
             self.execute(
                 f"UPDATE {self.prefix}row_version AS v "
-                "SET stamp = r.stamp, origin = r.origin, alive = r.alive, seen = r.seen FROM unnest("
-                "%s::varchar[], %s::varchar[], %s::bigint[], %s::varchar[], %s::smallint[], %s::bigint[]"
-                f") AS r({', '.join(VERSION_COLUMNS)}) "
+                "SET stamp = r.stamp, origin = r.origin, alive = r.alive, seen = r.seen "
+                f"FROM unnest({arrays}) AS r({', '.join(VERSION_COLUMNS)}) "
                 "WHERE v.table_name = r.table_name AND v.row_key = r.row_key",
                 list(map(_array, zip(*rows, strict=True))),
             )
@@ -295,7 +300,7 @@ class PostgresStore(SqlStore):
         taken = self.execute(
             f"UPDATE {self._quote(table.name)} AS t SET {', '.join(sets)} "
             f"FROM json_to_recordset(%s::json) AS r({_declare(kinds)}, {declared}) WHERE {match}",
-            (write_objects([*names, *places], [*columns, *locators]),),
+            (f"[{','.join(write_objects([*names, *places], [*columns, *locators]))}]",),
         )
         _check_taken(taken, len(set(local_keys)))
 

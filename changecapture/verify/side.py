@@ -22,7 +22,7 @@ from changecapture.errors import PeerError
 from changecapture.history import describe_state
 from changecapture.identify import find_joined, name_rows
 from changecapture.mapping.difference import Difference
-from changecapture.mapping.model import Place
+from changecapture.mapping.parts import Place
 from changecapture.patience import patiently
 from changecapture.publish.change import Change
 from changecapture.publish.late import read_late

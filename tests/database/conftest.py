@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pytest
 
-from tests.support import estate, family, seeds, vesuvius
+from tests.support import estate, family, modules, seeds, vesuvius
 from tests.support.databases import DatabaseServer, run_script
 from tests.support.eden import Record
 from tests.support.family import Family
@@ -21,6 +21,7 @@ from tests.support.sites import EDEN_TABLES, Site, exchange
 APPLICATIONS = {
     "family": (family.script, "generic"),
     "estate": (estate.script, estate.PROFILE),
+    "modules": (modules.script, modules.PROFILE),
     "seeds": (seeds.script, seeds.PROFILE),
 }
 """Small ones: what creates their tables, and their profile."""
@@ -117,9 +118,13 @@ DIRECTIONS = [
 ]
 
 
-@pytest.fixture(params=DIRECTIONS, ids="-".join)
+ALIKE = [pytest.param(kinds, marks=pytest.mark.long) for kinds in (DIRECTIONS[0], DIRECTIONS[3])]
+"""Two of one kind: what each does, as the source and as the target, is already seen where they differ."""
+
+
+@pytest.fixture(params=[*DIRECTIONS[1:3], *ALIKE], ids="-".join)
 def pair(request: pytest.FixtureRequest, new_site: NewSite) -> tuple[Site, Site]:
-    """Two Eden sites: each of the four directions in turn."""
+    """Two Eden sites: each of the four directions in turn, the two of one kind among the long tests."""
     here, there = request.param
     return new_site(here), new_site(there)
 

@@ -68,7 +68,7 @@ def test_looking_changes_nothing(camps, command):
 
 def test_current_names_the_revision(camps):
     run_alembic(camps, "upgrade", "head", options=GENERIC)
-    assert run_alembic(camps, "current").out.split() == ["0010", "(head)"]
+    assert run_alembic(camps, "current").out.split() == ["0011", "(head)"]
 
 
 def test_downgrade_where_nothing_is_leaves_nothing(camps):

@@ -137,7 +137,7 @@ def test_installation_by_a_newer_version_is_left_alone(camps, server, command):
     assert refused.status == 2
     assert "is not of this version: Can't locate revision identified by '9999'" in refused.err
     assert "(use the changecapture that installed it, or a newer one)" in refused.err
-    run_script(camps, f"UPDATE {version[server.dialect]} SET version_num = '0010'")
+    run_script(camps, f"UPDATE {version[server.dialect]} SET version_num = '0011'")
     assert run_command("install", camps).out.splitlines()[1] == "0 triggers created, 0 dropped"
     assert read_camps(camps) == tables
 

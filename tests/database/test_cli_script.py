@@ -122,7 +122,7 @@ def test_script_completes_an_install_that_was_killed_before_its_version_was_writ
     run_command("install", url, "--profile", "generic")
     run_script(url, "DELETE FROM changecapture_version")
     run_script_file(url, print_script(url))
-    assert fetch(url, "SELECT version_num FROM changecapture_version") == [("0010",)]
+    assert fetch(url, "SELECT version_num FROM changecapture_version") == [("0011",)]
 
 
 def test_one_script_on_two_databases_makes_two_sites(server, new_database):

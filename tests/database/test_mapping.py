@@ -18,9 +18,9 @@ def php(new_site) -> Site:
     return new_site("mariadb", "vesuvius")
 
 
-@pytest.fixture
-def py(new_site) -> Site:
-    return new_site("postgresql")
+@pytest.fixture(params=["postgresql", pytest.param("mariadb", marks=pytest.mark.long)])
+def py(request, new_site) -> Site:
+    return new_site(request.param)
 
 
 def person(site, key):
@@ -72,14 +72,14 @@ def add_person(site, key, first="Omar", last="Saleh", **more):
     )
 
 
-NOW = "date_trunc('second', now() AT TIME ZONE 'UTC')"
+NOW = {"postgresql": "date_trunc('second', now() AT TIME ZONE 'UTC')", "mysql": "utc_timestamp()"}
 
 
 def add_note(site, key, uuid, status, text=None):
-    written = "NULL" if text is None else f"'{text}'"
+    now, written = NOW[site.store.engine], "NULL" if text is None else f"'{text}'"
     site.run(
         "INSERT INTO pr_note (uuid, pe_id, status, note_text, timestmp, deleted) "
-        f"SELECT '{uuid}', pe_id, {status}, {written}, {NOW}, 'F' FROM pr_pentity WHERE uuid = '{key}'"
+        f"SELECT '{uuid}', pe_id, {status}, {written}, {now}, 'F' FROM pr_pentity WHERE uuid = '{key}'"
     )
 
 

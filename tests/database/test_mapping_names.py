@@ -77,6 +77,15 @@ def test_seeded_people_of_two_sites_stay_apart(new_site, php, py):
     assert list(check_home(make_subject(py.store))) == []
 
 
+def test_what_stays_at_home_for_lack_of_a_short_name_is_counted(php, py):
+    php.run("INSERT INTO incident (name, shortname) VALUES ('Quake', NULL), ('Flood', ''), ('Fire', 'fire')")
+    exchange(php, py)
+    noted = [problem.what for problem in check_home(make_subject(php.store))]
+    assert [what for what in noted if "have no" in what] == ["incident: 2 rows have no shortname"]
+    php.run("UPDATE incident SET shortname = lower(name)")
+    assert not any("no shortname" in problem.what for problem in check_home(make_subject(php.store)))
+
+
 def test_incidents_and_hospitals_are_one_by_their_short_names_whatever_their_numbers(new_site, php, py):
     other = new_site("mariadb", "vesuvius")
     php.run(

@@ -10,6 +10,9 @@ from .test_mapping import OMAR, add_person, person, rest
 NADIA = "ab12-p-1"
 
 
+EDENS = pytest.mark.parametrize("kind", ["postgresql", pytest.param("mariadb", marks=pytest.mark.long)])
+
+
 def report(site, key, full, family, status):
     for statement in (
         f"INSERT INTO person_uuid (p_uuid, full_name, family_name) VALUES ('{key}', '{full}', '{family}')",
@@ -19,8 +22,9 @@ def report(site, key, full, family, status):
         run_script(site.url, f"SET sql_mode = ''; {statement}")
 
 
-def test_person_of_phase_2_reaches_vesuvius_through_eden_and_comes_back(new_site):
-    old, py, php = new_site("mariadb", "sahana2"), new_site("postgresql"), new_site("mariadb", "vesuvius")
+@EDENS
+def test_person_of_phase_2_reaches_vesuvius_through_eden_and_comes_back(new_site, kind):
+    old, py, php = new_site("mariadb", "sahana2"), new_site(kind), new_site("mariadb", "vesuvius")
     report(old, NADIA, "Nadia Karimi", "Karimi", "mis")
     rest(old, py, php)
     vesuvius = Vesuvius(php.url)
@@ -35,8 +39,9 @@ def test_person_of_phase_2_reaches_vesuvius_through_eden_and_comes_back(new_site
     rest(old, py, php)
 
 
-def test_camps_groups_and_organisations_travel_both_ways(new_site):
-    old, py = new_site("mariadb", "sahana2"), new_site("postgresql")
+@EDENS
+def test_camps_groups_and_organisations_travel_both_ways(new_site, kind):
+    old, py = new_site("mariadb", "sahana2"), new_site(kind)
     old.run(
         "INSERT INTO camp_general (c_uuid, name, capacity) VALUES ('ab12-c-1', 'North School', 200);"
         "INSERT INTO camp_reg (c_uuid, admin_name) VALUES ('ab12-c-1', 'Rima');"
@@ -58,8 +63,9 @@ def test_camps_groups_and_organisations_travel_both_ways(new_site):
     assert old.parked() == {} and py.parked() == {}
 
 
-def test_places_of_phase_2_and_the_camps_there_travel_both_ways(new_site):
-    old, py, other = new_site("mariadb", "sahana2"), new_site("postgresql"), new_site("mariadb", "sahana2")
+@EDENS
+def test_places_of_phase_2_and_the_camps_there_travel_both_ways(new_site, kind):
+    old, py, other = new_site("mariadb", "sahana2"), new_site(kind), new_site("mariadb", "sahana2")
     for site, name in ((old, "Colombo"), (other, "Galle")):
         site.run(f"INSERT INTO location (loc_uuid, name) VALUES ('7', '{name}')")
     old.run(

@@ -1,7 +1,6 @@
 """What a site lets another have, by module: held back at both ends, never claimed, sent when allowed."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -10,36 +9,18 @@ from changecapture.core.scopes import EVERY, Scopes, Terms, name_progress
 from changecapture.errors import OutOfStep, PeerError
 from changecapture.status import read_status
 from changecapture.sync import answer, next_request, receive
-from tests.database.conftest import NewTables
+from tests.database.conftest import NewSite
 from tests.support.sites import Site, assert_sound_log
 
-PROFILE = """
-title = "Two modules"
-module = "{prefix}"
-
-[identity]
-columns = ["code"]
-
-[[table]]
-tables = ["*"]
-sync = true
-why = "all of it"
-"""
-SCRIPT = (
-    "CREATE TABLE cr_camp (code varchar(20) PRIMARY KEY, name varchar(40));"
-    "CREATE TABLE mpr_missing (code varchar(20) PRIMARY KEY, name varchar(40));"
-)
 MISSING, CAMPS = Scopes(frozenset({"mpr"})), Scopes(frozenset({"cr"}), False)
 """All but the missing persons; camps only."""
 KINDS = [("postgresql", "mariadb"), ("mariadb", "postgresql")]
 
 
 @pytest.fixture(params=KINDS, ids="-".join)
-def sites(request: pytest.FixtureRequest, new_tables: NewTables, tmp_path: Path) -> list[Site]:
+def sites(request: pytest.FixtureRequest, new_site: NewSite) -> list[Site]:
     """Three sites; the third is of the first's kind."""
-    profile = tmp_path / "two.toml"
-    profile.write_text(PROFILE)
-    return [new_tables(kind, SCRIPT, str(profile)) for kind in (*request.param, request.param[0])]
+    return [new_site(kind, "modules") for kind in (*request.param, request.param[0])]
 
 
 def write(site: Site, *codes: str) -> None:

@@ -317,6 +317,25 @@ def test_versions_are_kept_and_replaced(store):
     assert store.read_alive_after("parent", "", 10) == {BEN: first}
 
 
+READS = {
+    "postgresql": "SELECT coalesce(sum(idx_tup_fetch + seq_tup_read), 0) FROM pg_stat_xact_user_tables",
+    "mysql": "SELECT sum(variable_value) FROM information_schema.session_status "
+    "WHERE variable_name LIKE 'Handler_read%'",
+}
+"""How many rows a session has read: on PostgreSQL in the transaction that is open."""
+
+
+def test_versions_are_replaced_without_reading_those_of_other_rows(site):
+    store = site.store
+    known = {Row("parent", f"{n:05}"): Version(1, "far", True, 1) for n in range(3000)}
+    store.write_versions(known, {})
+    with store.applying():
+        ((before,),) = store.query(READS[store.engine])
+        store.write_versions({row: Version(2, "far", True, 2) for row in list(known)[::10]}, known)
+        ((after,),) = store.query(READS[store.engine])
+    assert after - before < len(known) / 2
+
+
 def test_entries_come_back_as_they_were_appended_in_order(store):
     first, second = entry(note="é'\"\\\n"), replace(entry(BEN), stamp=7, base_seen=-(1 << 63))
     store.append_entries([first], applied=True)

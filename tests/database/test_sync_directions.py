@@ -5,7 +5,12 @@ nothing."""
 
 from itertools import pairwise
 
+import pytest
+
+from tests.database.conftest import DIRECTIONS
 from tests.support.sites import assert_in_step, exchange
+
+pytestmark = pytest.mark.parametrize("pair", DIRECTIONS, indirect=True, ids="-".join)
 
 
 def test_person_arrives_with_its_super_entities(pair, person):

@@ -69,6 +69,10 @@ FROZEN = {
     "0010/mysql.up.sql": "e4a4249fa7a45c85cc46b7b315e1c346696517e392a8dfd6de72b47e016dcf84",
     "0010/postgresql.down.sql": "9f865b6668445c618ea7897ab41d57623b27dc2fbd9b7cd0ed7ca6c34bf70e88",
     "0010/postgresql.up.sql": "723e6fb9771f88e907a5635beed212be7fc1ab1ee689e7e013ec057d844d14d1",
+    "0011/mysql.down.sql": "9f865b6668445c618ea7897ab41d57623b27dc2fbd9b7cd0ed7ca6c34bf70e88",
+    "0011/mysql.up.sql": "4637f3198c90780a3fbcec37368e60de30fcf14db5c8102f5f90b4a43325b256",
+    "0011/postgresql.down.sql": "b8deb5f4b9a3e806c776d43a68ee167aaee58f49ce2995a9a6ff4a29905edf86",
+    "0011/postgresql.up.sql": "8f6564ccb1812fa5de44f0c23200af5a8b1e770c481344a2f6a117f22dfdf2f4",
 }
 GOLDEN_TABLES = {"pr_person": 1, "gis_location": 2, "pr_pentity": 3}
 

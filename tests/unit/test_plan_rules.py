@@ -298,6 +298,10 @@ def test_a_name_that_a_driver_would_put_a_value_into_is_left_out() -> None:
     assert "%s" in decide(profile(), numbered("%share"))["%share"].reason
 
 
+def test_a_name_of_several_lines_is_left_out() -> None:
+    assert "line break" in decide(profile(), numbered("t", text("a\nb")))["t"].reason
+
+
 def test_what_ends_the_text_of_our_functions_stands_in_no_synced_name() -> None:
     odd = "a$changecapture$"
     tables = [numbered("camp", text(odd)), numbered(odd), numbered("tent", text("$capture$"))]

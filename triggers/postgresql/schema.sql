@@ -114,6 +114,7 @@ CREATE TABLE IF NOT EXISTS changecapture.vector (
 
 -- statement: row_version
 -- What this site knows of each row; never dropped, not for deleted rows either.
+-- Its pages have room: the next version of a row stands beside the last, and no index has to be told.
 CREATE TABLE IF NOT EXISTS changecapture.row_version (
     table_name  varchar(128) COLLATE "C" NOT NULL,
     row_key     varchar(512) COLLATE "C" NOT NULL,
@@ -122,7 +123,7 @@ CREATE TABLE IF NOT EXISTS changecapture.row_version (
     alive       smallint     NOT NULL,
     seen        bigint       NOT NULL,
     PRIMARY KEY (table_name, row_key)
-)
+) WITH (fillfactor = 70)
 
 -- statement: deleted_row
 -- The last image of each deleted row, for people: audit and the history views. Never merged.

@@ -8,7 +8,7 @@ from changecapture.bridge.edits import find_columns, find_saying
 from changecapture.core.change import Order, Row, Version
 from changecapture.mapping.difference import UNKNOWN, Known, derived_key, read_parts
 from changecapture.mapping.lens import get, put
-from changecapture.mapping.model import Place
+from changecapture.mapping.parts import Place
 from tests.unit.mapping.test_lens import HEIGHTS, KEY, LENS, NAMES, PHASE2, php_people, texts
 
 RECORD, OLD = LENS.records[0], PHASE2.records[0]

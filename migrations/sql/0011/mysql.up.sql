@@ -1,0 +1,1 @@
+-- Nothing: InnoDB changes a version where it stands.
