@@ -152,7 +152,7 @@ def test_installation_by_an_older_version_is_sent_to_install(camps, server):
     for command in ("log", "status") if server.dialect == "mysql" else ("log",):
         refused = run_command(command, camps)
         assert_refused(
-            refused, "is of revision 0010, this program needs 0011", "(run: changecapture install URL)"
+            refused, "is of revision 0009, this program needs 0011", "(run: changecapture install URL)"
         )
     assert run_command("install", camps).status == 0
     assert run_command("log", camps).status == 0

@@ -15,12 +15,13 @@ from tests.database.conftest import NewTables
 from tests.support import family
 from tests.support.backups import Backups
 from tests.support.commands import run_command
+from tests.support.compare import assert_equal_sites
 from tests.support.databases import DatabaseServer, name_of
 from tests.support.link import Link
 from tests.support.pairing import pair_states
 from tests.support.patience import Patience
 from tests.support.relays import Relay
-from tests.support.sites import Site, assert_equal_sites
+from tests.support.sites import Site
 
 TIMING = {"patience_s": 0.5, "relay.runs.LATE_S": 1.0, "relay.session.LISTEN_S": 1}
 """Polls are short, so that each of the two is heard often."""

@@ -30,7 +30,7 @@ def simulate(first, number):
             world.close()
 
 
-@pytest.mark.parametrize("first", range(0, 100, 25))
+@pytest.mark.parametrize("first", range(0, 200, 25))
 def test_sites_end_equal_whatever_happens_between_them(first):
     simulate(first, 25)
 
