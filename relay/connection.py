@@ -46,11 +46,14 @@ class DatabaseConnection:
 
     def publish(self) -> int:
         """See Connection."""
-        taken = publish.publish(self._store)
-        site = self._store.read_site()
+        waits, last = self._store.read_news()
+        taken = 0
+        if waits:
+            taken = publish.publish(self._store)
+            _, last = self._store.read_news()
         # To receive and to retry is to publish as well, and so do commands beside the relay.
-        told, self._last_told = self._last_told, (site.epoch, site.last_number)
-        return taken or int(told != self._last_told)
+        told, self._last_told = self._last_told, last
+        return taken or int(told != last)
 
     def greet(self, to: str) -> Greeting:
         """See Connection."""

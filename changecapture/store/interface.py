@@ -113,6 +113,9 @@ class Store(Protocol):
     def has_captured(self) -> bool:
         """Return whether captured changes wait."""
 
+    def read_news(self) -> tuple[bool, tuple[int, int]]:
+        """Return whether captured changes wait, and the last name given: one look, as it is taken often."""
+
     def captured_range(self) -> tuple[int, int]:
         """Return the least and the greatest id of what waits, zeros when nothing does."""
 

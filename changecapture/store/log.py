@@ -204,6 +204,15 @@ class LogStore(AliasStore):
         """Return whether captured changes wait."""
         return bool(self.query(f"SELECT 1 FROM {self.prefix}captured LIMIT 1"))
 
+    def read_news(self) -> tuple[bool, tuple[int, int]]:
+        """Return whether captured changes wait, and the last name given: one look, as it is taken often."""
+        captured = f"EXISTS (SELECT 1 FROM {self.prefix}captured)"
+        rows = self.query(f"SELECT {captured}, epoch, last_number FROM {self.prefix}site")
+        if not rows:
+            self.read_site()  # it says why there is none
+        waits, epoch, number = rows[0]
+        return bool(waits), (int(epoch), int(number))
+
     def captured_range(self) -> tuple[int, int]:
         """Return the least and the greatest id of what waits, zeros when nothing does."""
         ((first, last),) = self.query(
