@@ -28,7 +28,8 @@ OBJECTS = {
         "SELECT format('DROP FUNCTION IF EXISTS %s CASCADE', oid::regprocedure) FROM pg_proc "
         "WHERE pronamespace = 'changecapture'::regnamespace",
         "SELECT format('DROP INDEX %I.%I', schemaname, indexname) FROM pg_indexes "
-        "WHERE schemaname = current_schema() AND indexname LIKE 'changecapture\\_%'",
+        "WHERE schemaname = current_schema() AND indexname LIKE 'changecapture\\_%' "
+        "AND tablename NOT LIKE 'changecapture\\_%'",
     ),
 }
 """Per-table objects in the application's schema, found by their prefix."""

@@ -95,6 +95,14 @@ def test_uninstall_leaves_the_rows_as_they_were(server, new_database):
     eden.close()
 
 
+def test_uninstall_leaves_a_table_of_the_application_that_has_our_prefix(camps):
+    run_script(camps, "CREATE TABLE changecapture_x (id int PRIMARY KEY)")
+    run_script(camps, "INSERT INTO changecapture_x VALUES (7)")
+    run_command("install", camps, "--profile", "generic")
+    assert run_command("uninstall", camps, "--yes").status == 0
+    assert fetch(camps, "SELECT id FROM changecapture_x") == [(7,)]
+
+
 def test_index_of_an_identity_goes_again_although_foreign_keys_use_its_columns(
     server, new_database, tmp_path
 ):
