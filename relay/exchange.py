@@ -1,6 +1,6 @@
 """What the relay asks of a database: the seam between the network and changecapture.
 
-The verbs of a ``Connection`` block and run in a database thread (``relay.database``), never in the
+The verbs of a ``Connection`` block and run in a database thread (``relay.worker``), never in the
 reactor. Each may raise RetryLater (busy, or the connection is lost) and PeerError (what came from the
 peer is malformed); ``open`` may raise ConfigError and DriftError too. ``relay.connection`` has the
 real one; tests bring their own.
