@@ -172,7 +172,7 @@ class Roster:
             self._crowded.add(device)
             self._log.warning(
                 f"{device[:SHORT]} is announced at more than {MOST_ADDRESSES} addresses: the others wait "
-                "(somebody else may announce it; [peers] in the configuration names where it is)"
+                "(somebody else may announce it; a [[peer]] in the configuration says where it is)"
             )
 
     def _try(self, address: Address, device: str | None) -> None:
