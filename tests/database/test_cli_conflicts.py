@@ -55,8 +55,8 @@ def test_resolution_wins_at_every_site_and_is_no_conflict(disputed, choice, note
     assert_in_step(here, there)
 
 
-def test_row_that_a_delete_took_is_brought_back_by_a_resolution(families):
-    here, there = families
+def lose_to_a_delete(here, there):
+    """Edit a row that the other site deletes a moment later; return the conflict about whether it exists."""
     here.family.add_parent("p", "Anna")
     exchange(here, there)
     here.family.note("parent", "p", "lost")
@@ -64,6 +64,12 @@ def test_row_that_a_delete_took_is_brought_back_by_a_resolution(families):
     there.family.delete("parent", "p")
     exchange(here, there)
     (conflict,) = [c for c in conflicts_of(here) if c["column"] == "@alive"]
+    return conflict
+
+
+def test_row_that_a_delete_took_is_brought_back_by_a_resolution(families):
+    here, there = families
+    conflict = lose_to_a_delete(here, there)
     assert run_command("conflicts", "resolve", str(conflict["id"]), here.url, "--take").status == 0
     exchange(here, there)
     assert here.family.shown("parent") == there.family.shown("parent") == {"p": "lost"}
@@ -74,13 +80,7 @@ def test_row_that_a_delete_took_is_brought_back_by_a_resolution(families):
 def test_decision_that_a_row_exists_in_a_word_that_peers_refuse_is_refused(families, value):
     """They refuse the batch that it is in, and with it all that this site says afterwards."""
     here, there = families
-    here.family.add_parent("p", "Anna")
-    exchange(here, there)
-    here.family.note("parent", "p", "lost")
-    here.publish()
-    there.family.delete("parent", "p")
-    exchange(here, there)
-    (conflict,) = [c for c in conflicts_of(here) if c["column"] == "@alive"]
+    conflict = lose_to_a_delete(here, there)
     done = run_command("conflicts", "resolve", str(conflict["id"]), here.url, "--value", value)
     assert (done.status, "write true or false" in done.err) == (2, True)
     done = run_command("conflicts", "resolve", str(conflict["id"]), here.url, "--value", "true")
