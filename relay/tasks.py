@@ -1,9 +1,8 @@
 """The tasks of a peer: to greet it, to pull from it, to receive what it answered, to poke it.
 
 A task ends in an event of the session (``relay.events``), or raises what ``relay.peer`` makes one of. While
-a payload is received the next of a longer answer is asked for, and after the last one about a backlog what has
-come meanwhile, which may be held a moment: so two payloads at most are in memory, and neither end waits for
-the other.
+a payload is received the next one of a longer answer is asked for; after the last one about a backlog, what
+has come since, held for a moment. So two payloads at most are in memory, and neither end waits for the other.
 """
 
 from dataclasses import replace
