@@ -36,8 +36,8 @@ class _Task:
 
 
 def _let_go(error: BaseException | None) -> None:
-    """Forget through which functions an error came: they hold whole batches, in cycles with the errors it came
-    from, and cycles are collected seldom (``changecapture.memory``)."""
+    """Forget through which functions an error came: they hold whole batches, in cycles with what caused it,
+    and cycles are collected seldom (``changecapture.memory``)."""
     seen: list[BaseException] = []
     while error is not None and error not in seen:
         seen.append(error)
