@@ -1,4 +1,4 @@
-"""PostgreSQL's json holds what its jsonb cannot, a NUL, half of a pair, vast numbers: a row like any other."""
+"""PostgreSQL's json holds what its jsonb cannot: NUL, half of a pair, vast numbers; a row like any."""
 
 import pytest
 
