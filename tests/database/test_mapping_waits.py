@@ -99,6 +99,7 @@ def test_a_row_that_is_parked_and_that_the_application_deletes_stays_away(php, p
     retry(php.store)
     assert php.parked() == {} and php.fetch("SELECT height FROM person_physical") == []
     assert py.fetch("SELECT height_cm FROM pr_physical_description WHERE deleted = 'F'") == []
+    php.run("ALTER TABLE person_physical DROP CONSTRAINT tall")
 
 
 def test_r6_person_whom_the_application_reports_again_in_mid_apply_is_merged(php, py):
