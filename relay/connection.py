@@ -218,6 +218,10 @@ class DatabaseExchange:
         """See Exchange."""
         return sync.follow_request(request, payload)
 
+    def follow_backlog(self, request: PullRequest, payload: bytes) -> PullRequest | None:
+        """See Exchange."""
+        return sync.follow_backlog(request, payload)
+
     def read_vector(self, text: str) -> Vector:
         """See Exchange."""
         return load_vector(text)

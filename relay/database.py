@@ -106,11 +106,12 @@ class Database:
         """See Connection.look_for_drift."""
         return await self._do("look_for_drift", self._reader.call(lambda c: c.look_for_drift()))
 
-    async def next_request(self, peer: str, terms: Terms) -> PullRequest:
-        """See Connection.next_request."""
+    async def next_request(self, peer: str, terms: Terms, *, beside: bool = False) -> PullRequest:
+        """See Connection.next_request; ``beside``: what is being received is not waited for."""
         # By the writer: after what is being received, which its vector then says. Asked before, a peer would
         # send what is here a moment later.
-        request = await self._do("next_request", self._writer.call(lambda c: c.next_request(peer, terms)))
+        worker = self._reader if beside else self._writer
+        request = await self._do("next_request", worker.call(lambda c: c.next_request(peer, terms)))
         return replace(request, run=self.run)
 
     async def answer(self, request: PullRequest, terms: Terms) -> Answer:

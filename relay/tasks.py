@@ -1,8 +1,8 @@
 """The tasks of a peer: to greet it, to pull from it, to receive what it answered, to poke it.
 
-A task ends in an event of the session (``relay.events``), or raises what ``relay.peer`` makes one of. Only
-the next payload of a longer answer is asked for while one is received: so two payloads at most are in memory,
-and neither end waits for the other.
+A task ends in an event of the session (``relay.events``), or raises what ``relay.peer`` makes one of. While
+a payload is received the next one of a longer answer is asked for; after the last one about a backlog, what
+has come since, held for a moment. So two payloads at most are in memory, and neither end waits for the other.
 """
 
 from dataclasses import replace
@@ -29,6 +29,9 @@ from relay.runs import Runs
 from relay.trust.identity import SHORT
 from relay.trust.peers import Peers
 from relay.watch import Watch
+
+MORE_S = 1
+"""How long a site may hold what is asked for while the last of its backlog is still being received."""
 
 
 class Leaders(Protocol):
@@ -166,19 +169,20 @@ class Tasks:
     async def pull(self, site: str, wait_s: int) -> states.Event:
         """Ask the site for what this one lacks, to be held up to ``wait_s`` seconds until there is some."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            return states.Answered(await ahead)
+        payload = await (self._ask_anew(site, wait_s) if ahead is None else ahead)
+        offer = read_offer(payload)
+        if offer is not None:
+            self._pulls.offered(site, self._database.exchange.read_vector(offer))
+        return states.Answered(payload)
+
+    async def _ask_anew(self, site: str, wait_s: int) -> bytes:
         request = await self._next_request(site)
         while await self._pulls.wait(site, self._database.exchange.read_vector(request.vector)):
             request = await self._next_request(site)
         if wait_s:
             request, wait_s = self._weigh(site, request, wait_s)
         self._request = replace(request, size=self._load.size)
-        payload = await self._ask(self._request, wait_s)
-        offer = read_offer(payload)
-        if offer is not None:
-            self._pulls.offered(site, self._database.exchange.read_vector(offer))
-        return states.Answered(payload)
+        return await self._ask(self._request, wait_s)
 
     def _weigh(self, site: str, request: PullRequest, wait_s: int) -> tuple[PullRequest, int]:
         """Return what to ask a site that has news of third sites, and how long it may hold that: not at all
@@ -189,9 +193,9 @@ class Tasks:
             return request, wait_s
         return replace(request, heard=exchange.write_vector(lacked)), min(wait_s, ceil(left))
 
-    async def _next_request(self, site: str) -> PullRequest:
+    async def _next_request(self, site: str, *, beside: bool = False) -> PullRequest:
         self._ends = self._pulls.ends
-        return await self._database.next_request(site, self._peers.terms(self.known))
+        return await self._database.next_request(site, self._peers.terms(self.known), beside=beside)
 
     async def _ask(self, request: PullRequest, wait_s: int) -> bytes:
         """Return the answer, and learn from it how much the next should carry."""
@@ -210,21 +214,23 @@ class Tasks:
 
     async def receive(self, site: str, payload: bytes) -> states.Event:
         """Take in a payload of the site."""
+        exchange, began = self._exchange, self._clock.seconds()
         self._look_ahead(site, payload)
-        began = self._clock.seconds()
         try:
             received = await self._database.receive(site, payload, self._peers.terms(self.known))
         except OutOfStep:
             # A push of the same site came between: ask anew, from where we stand now.
             self.drop_ahead()
+            self._exchange = exchange
             return states.Received(0, 0, 0, last=False)
         except BaseException:
             self.drop_ahead()
+            self._exchange = exchange
             raise
         self._peers.note_brought(self.known, received.brought)
-        self._journal.received(self._exchange, site, received, size=len(payload), began=began)
+        self._journal.received(exchange, site, received, size=len(payload), began=began)
         if received.last:
-            self._exchange = new_exchange()
+            self._exchange = new_exchange() if self._exchange == exchange else self._exchange
             self._pulls.ended(site)
         self._watch.received(site, received)
         return states.Received(received.entries, received.applied, received.parked, received.last)
@@ -235,6 +241,9 @@ class Tasks:
         before = self._request
         self._request = self._database.exchange.follow_request(before, payload)
         if self._request is None:
+            if self._database.exchange.follow_backlog(before, payload) is not None:
+                self._exchange = new_exchange()
+                self._ahead = Deferred.fromCoroutine(self._ask_on(site, payload))
             return
         end = self._request.end
         self._pulls.moved(site, end - self._request.after, end - (before.after if before.end else 0))
@@ -242,10 +251,17 @@ class Tasks:
             self._request = replace(self._request, size=self._load.size)
             self._ahead = Deferred.fromCoroutine(self._ask_ahead(self._request))
 
-    async def _ask_ahead(self, request: PullRequest) -> bytes:
-        payload = await self._ask(request, 0)
+    async def _ask_ahead(self, request: PullRequest, wait_s: int = 0) -> bytes:
+        payload = await self._ask(request, wait_s)
         self._database.expect(payload)
         return payload
+
+    async def _ask_on(self, site: str, payload: bytes) -> bytes:
+        """Ask for what has come since the last payload about a backlog."""
+        request = await self._next_request(site, beside=True)
+        following = self._database.exchange.follow_backlog(request, payload)
+        self._request = replace(following or request, size=self._load.size)
+        return await self._ask_ahead(self._request, MORE_S)
 
     def drop_ahead(self) -> None:
         """Wait no longer for what was asked for ahead."""

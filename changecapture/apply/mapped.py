@@ -53,6 +53,8 @@ def show_mapped(store: Store, entries: Sequence[Entry]) -> Shown:
     parked = finish_works(store, works, set())
     _wake(store, store.mapping, works)
     entries = _without(entries, new)
+    if not entries:
+        return Shown(len(new), parked)
     # What may have to be inserted, or goes, comes before what is changed (R8).
     stirring = {entry.row for entry in entries if not entry.base_seen or LIVES not in entry.columns}
     early = [entry for entry in entries if entry.row in stirring]
@@ -65,8 +67,10 @@ def show_mapped(store: Store, entries: Sequence[Entry]) -> Shown:
 
 
 def _without(entries: Sequence[Entry], written: Sequence[Entry]) -> Sequence[Entry]:
+    if len(written) in (0, len(entries)):
+        return [] if written else entries
     own = {entry.row for entry in written}
-    return [entry for entry in entries if entry.row not in own] if written else entries
+    return [entry for entry in entries if entry.row not in own]
 
 
 def _show_known(store: Store, lens: Lens, entries: Sequence[Entry]) -> Shown:

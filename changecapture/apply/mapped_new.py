@@ -8,7 +8,6 @@ be here after all, is left to ``Crossing``; both ways come to the same.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from changecapture.apply.things import LIVES
 from changecapture.apply.work import BUSY, Work
 from changecapture.apply.write import insert_absent
 from changecapture.bridge import (
@@ -17,17 +16,17 @@ from changecapture.bridge import (
     common_rows,
     find_subjects,
     hanging,
-    know,
     leave_spoilt,
     read_widths,
-    record_rows,
 )
-from changecapture.core.change import Entry, Row, Version
+from changecapture.core.change import ALIVE, Entry, Row, Version
 from changecapture.core.merge import Decision, read_columns
-from changecapture.mapping.difference import merge_known, read_parts
-from changecapture.mapping.lens import fill, put
+from changecapture.mapping.difference import read_new_parts
+from changecapture.mapping.lens import fill, local_key, put
 from changecapture.mapping.model import Lens
 from changecapture.store.interface import Store
+
+SHOWN = Version(0, "", True, 0)
 
 
 class _Here(Exception):
@@ -40,8 +39,8 @@ def write_new(store: Store, lens: Lens, entries: Sequence[Entry]) -> tuple[list[
     if not subjects:
         return [], []
     own = {row for rows in subjects.values() for row in rows}
-    new = [entry for entry in entries if entry.row in own]
-    works, shortened = _put_new(store, lens, subjects, {entry.row: entry for entry in new})
+    fresh = {row: entry for entry in entries if (row := entry.row) in own}
+    works, shortened = _put_new(store, lens, subjects, fresh)
     try:
         with store.savepoint():
             insert_absent(store, works)
@@ -51,8 +50,8 @@ def write_new(store: Store, lens: Lens, entries: Sequence[Entry]) -> tuple[list[
         return [], []
     store.write_shortened([work.row for work in works], shortened)
     store.write_mapped({row: key for row, key in hung.items() if row in own})
-    store.append_first(new)
-    return new, works
+    store.append_first(list(fresh.values()))
+    return list(fresh.values()), works
 
 
 def _is_here(work: Work) -> bool:
@@ -70,9 +69,10 @@ def _find_new(
     first: dict[Row, Entry] = {}
     odd: set[Row] = set()
     for entry in entries:
-        if entry.row in first or entry.base_seen or LIVES not in entry.columns:
-            odd.add(entry.row)
-        first[entry.row] = entry
+        row = entry.row
+        if row in first or entry.base_seen or read_columns(entry).get(ALIVE) is not True:
+            odd.add(row)
+        first[row] = entry
     if len(odd) == len(first):
         return none
     hung = hanging(lens, ((row, read_columns(entry)) for row, entry in first.items()))
@@ -110,22 +110,20 @@ def _put_new(
 ) -> tuple[list[Work], dict[tuple[Row, str], str]]:
     """Return the rows of the application that show these records, and what is cut short there."""
     widths = read_widths(store, lens)
-    merged = {row: merge_known([entry]) for row, entry in entries.items()}
-    records = {subject: lens.records[subject.kind] for subject in subjects}
-    known = know(records, subjects, merged)
     works: dict[Row, Work] = {}
     shortened: dict[tuple[Row, str], str] = {}
-    for subject, record in records.items():
-        whole = put(record, read_parts(record, subject.key, known[subject]))
+    for (kind, key), own in subjects.items():
+        record = lens.records[kind]
+        whole = put(record, read_new_parts(record, key, [entries[row] for row in own]))
         shown = as_shown(widths, record, whole)
-        places = record_rows(record, subject.key)
         for part in record.local:
-            columns, full, row = shown[part.name], whole[part.name], places[part.name]
+            columns, full = shown[part.name], whole[part.name]
             table = store.tables_by_wire.get(part.table)
             if columns is None or full is None or table is None:
                 continue
+            row = Row(part.table, local_key(part, key))
             if columns is not full:
                 shortened.update(((row, c), full[c]) for c, v in columns.items() if full[c] != v)
-            values = fill(part, subject.key, columns)
-            works[row] = Work(table, row, decision=Decision(values, True, True, Version(0, "", True, 0)))
+            values = fill(part, key, columns)
+            works[row] = Work(table, row, decision=Decision(values, True, True, SHOWN))
     return list(works.values()), shortened

@@ -9,7 +9,6 @@ or cut short. Whatever else comes is left to ``Crossing``; both ways come to the
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from changecapture.apply.mapped_write import finish_works
 from changecapture.apply.show import publish_held
@@ -21,8 +20,7 @@ from changecapture.core.change import UNSEEN, Entry, Row, Version, add_names
 from changecapture.core.merge import Decision, read_columns
 from changecapture.mapping.lens import Columns, local_key
 from changecapture.mapping.model import Lens, Record
-from changecapture.mapping.parts import Place
-from changecapture.mapping.showing import Showing, find_changed, find_showing
+from changecapture.mapping.showing import Showing, find_showing, find_written
 from changecapture.store.interface import Store
 
 SHOWN = Version(0, "", True, 0)
@@ -100,7 +98,7 @@ def _find_edited(
                 edited = found.setdefault(subject, Edited(record, subject.key))
                 edited.rows.update({p.name: row for p in record.common if p.table == row.table})
                 edited.every.add(row)
-    hung = store.read_mapped({s.key for s, e in found.items() if not e.every.isdisjoint(records)})
+    hung = store.read_mapped({s.key for s, e in found.items() if any(row in records for row in e.every)})
     _read_things(store, found, versions)
     odd |= fresh.keys() - {row for edited in found.values() for row in edited.every}
     spoilt: set[Subject] = set()
@@ -115,8 +113,8 @@ def _find_edited(
 
 
 def _find_showing(edited: Edited, fresh: Mapping[Row, Entry]) -> Showing | None:
-    written = {Place(part, name) for part, row in edited.rows.items() for name in read_columns(fresh[row])}
-    return find_showing(edited.record, edited.record.common_places & written)
+    said = tuple((part, tuple(read_columns(fresh[row]))) for part, row in edited.rows.items())
+    return find_showing(edited.record, find_written(edited.record, said))
 
 
 def _leave(
@@ -188,8 +186,8 @@ def _decide(
             edited.works = {}
             continue
         before = {name: known.get(row, {}) for name, row in more[subject].items()}
-        shown = _find_shown(edited, before, fresh)
-        if _decide_works(edited, shown, widths):
+        said = {name: read_columns(fresh[row]) for name, row in edited.rows.items()}
+        if _decide_works(edited, edited.showing.show(edited.record, said, before), widths):
             cut.add(subject)
     return _leave(found, cut)
 
@@ -199,21 +197,7 @@ def _rows_read(edited: Edited) -> dict[str, Row]:
     if edited.showing is None or edited.showing.needs or not edited.showing.reads:
         return {}
     things = {part.name: Row(part.table, edited.key) for part in edited.record.thing}
-    return {**{name: things[name] for name in edited.showing.reads if name in things}, **edited.rows}
-
-
-def _find_shown(
-    edited: Edited, before: Mapping[str, Columns], fresh: Mapping[Row, Entry]
-) -> dict[str, dict[str, Any]]:
-    """Return {part: columns} that show something else now."""
-    assert edited.showing is not None
-    said = {name: read_columns(fresh[row]) for name, row in edited.rows.items()}
-    if not before:
-        rows: dict[str, Columns] = {name: dict(columns) for name, columns in said.items()}
-        return edited.showing.show(edited.record, rows)
-    rows = {name: {**columns, **said.get(name, {})} for name, columns in before.items()}
-    old, new = (edited.showing.show(edited.record, each) for each in (before, rows))
-    return {part: find_changed(edited.record, part, old[part], new[part]) for part in new}
+    return {name: edited.rows.get(name) or things[name] for name in edited.showing.reads}
 
 
 def _decide_works(edited: Edited, shown: Mapping[str, Columns], widths: Widths) -> bool:

@@ -140,7 +140,7 @@ def _tell(
         told = find_columns(saying, now, when[subject], versions, own)
         if told is not None:
             found[subject] = [
-                Crossed(subject, Difference(part, row.key, True, columns), when[subject], versions[row])
+                Crossed(subject, Difference(part, row, True, columns), when[subject], versions[row])
                 for (part, _), row, columns in zip(saying.says, own, told, strict=True)
             ]
     return found

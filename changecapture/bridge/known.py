@@ -13,12 +13,10 @@ from changecapture.store.interface import Store
 
 def common_rows(record: Record, key: str, hung: Iterable[Row]) -> list[Row]:
     """Return the common rows that a record may be made of; ``hung``: rows that refer to it."""
-    tables = {part.table for part in record.common if part.parent}
     own = [Row(part.table, key) for part in record.thing]
     # What was made for the record may have moved to another one: then it is not to be written again.
-    made = [p for p in record.common if p.parent and (p is record.root or p.latest is not None)]
-    rows = [*own, *(Row(part.table, derived_key(part, key)) for part in made)]
-    return list(dict.fromkeys([*rows, *(row for row in hung if row.table in tables)]))
+    made = [Row(part.table, derived_key(part, key)) for part in record.made]
+    return list(dict.fromkeys([*own, *made, *(row for row in hung if row.table in record.hung)]))
 
 
 def find_common_rows(store: Store, records: Mapping[Subject, Record]) -> dict[Subject, list[Row]]:

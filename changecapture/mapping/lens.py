@@ -166,21 +166,38 @@ def put(record: Record, parts: Parts) -> Parts:
     shown: Parts = {part.name: None for part in record.local}
     if root is None or not all((parts.get(p.part) or {}).get(p.column) is not None for p in record.needs):
         return shown
-    rows: dict[str, Columns] = {part.name: {} for part in record.local}
+    unsaid, pairs = _unsaid(record, parts)
+    rows = {name: columns.copy() for name, columns in unsaid.items()}
     speaking: set[str] = {part.name for part in record.local if part.always} | {record.anchor.name}
-    for pair in record.pairs:
+    for pair in pairs:
         part, column = pair.local
         rows[part][column] = value = show_pair(pair, parts)
-        if value != pair.local_none and any(parts.get(place.part) is not None for place in pair.common):
+        if value != pair.local_none:
             speaking.add(part)
     for part, column, name in record.carried:
         value = root.get(name)
-        rows[part][column] = value
         if value is not None:
+            rows[part][column] = value
             speaking.add(part)
     for name in speaking:
         shown[name] = rows[name]
     return shown
+
+
+def _unsaid(record: Record, parts: Parts) -> tuple[dict[str, Columns], tuple[Pair, ...]]:
+    """Return the local rows of common ones in which all columns are empty, and the pairs that may say more:
+    of common rows that are there."""
+    here = frozenset(name for name, row in parts.items() if row is not None)
+    found = record.unsaid.get(here)
+    if found is None:
+        rows: dict[str, Columns] = {part.name: {} for part in record.local}
+        for pair in record.pairs:
+            rows[pair.local.part][pair.local.column] = pair.local_none
+        for part, column, _ in record.carried:
+            rows[part][column] = None
+        pairs = tuple(p for p in record.pairs if any(place.part in here for place in p.common))
+        found = record.unsaid[here] = rows, pairs
+    return found
 
 
 def show_pair(pair: Pair, rows: Mapping[str, Columns | None]) -> Any:

@@ -51,6 +51,16 @@ class Record:
         return tuple(part for part in self.common if not part.parent)
 
     @cached_property
+    def hung(self) -> frozenset[str]:
+        """Return the tables of the common rows that hang on the record."""
+        return frozenset(part.table for part in self.common if part.parent)
+
+    @cached_property
+    def made(self) -> tuple[Common, ...]:
+        """Return the common rows that are known by the key which is derived for them."""
+        return tuple(p for p in self.common if p.parent and (p is self.root or p.latest is not None))
+
+    @cached_property
     def tables(self) -> Mapping[str, str]:
         """Return {common part: its table}."""
         return {part.name: part.table for part in self.common}
@@ -69,6 +79,12 @@ class Record:
     @cached_property
     def blank(self) -> dict[frozenset[str], dict[str, dict[str, Any]]]:
         """Return what ``lens.get`` made of empty local rows, by the parts that are there."""
+        return {}
+
+    @cached_property
+    def unsaid(self) -> dict[frozenset[str], tuple[dict[str, dict[str, Any]], tuple[Pair, ...]]]:
+        """Return what ``lens.put`` made of empty common rows, and the pairs of the others, by the parts that
+        are there."""
         return {}
 
     @cached_property
@@ -131,6 +147,11 @@ class Record:
             asked = [*part.parent, *dict(part.match), *([] if part.latest is None else [part.latest])]
             found |= {Place(part.name, column) for column in asked}
         return frozenset(found)
+
+    @cached_property
+    def written(self) -> dict[tuple[tuple[str, tuple[str, ...]], ...], frozenset[Place]]:
+        """Return what ``showing.find_written`` found, by the columns asked for."""
+        return {}
 
     @cached_property
     def showings(self) -> dict[frozenset[Place], object]:

@@ -21,25 +21,49 @@ class Showing:
     """The local columns that edits of some common columns show: ``pairs`` and ``carried``, in rows that are
     there whenever the record is.
 
-    ``parts``: these rows, and the anchor; none where nothing is shown. ``reads``: the common parts of which
-    more has to be known than the edits say. ``needs``: whether the record may have no row here.
+    ``parts``: these rows, and the anchor; none where nothing is shown. ``halves``: those of these rows of
+    which the edits do not say all; ``reads``: the common parts that say the rest. ``needs``: whether the
+    record may have no row here.
     """
 
     pairs: tuple[Pair, ...]
     carried: tuple[Carried, ...]
     parts: tuple[str, ...]
+    halves: frozenset[str]
     reads: tuple[str, ...]
     needs: bool
 
-    def show(self, record: Record, rows: Mapping[str, Columns]) -> dict[str, Columns]:
-        """Return {local part: columns} that these common rows show."""
-        found: dict[str, Columns] = {name: {} for name in self.parts}
+    def show(
+        self, record: Record, said: Mapping[str, Columns], known: Mapping[str, Columns]
+    ) -> dict[str, Columns]:
+        """Return {local part: columns} that show something else than before; ``said``: what the edits say,
+        ``known``: what is merged of ``reads``, by common part. What the edits say all of is as they say."""
+        after = {**said, **{name: {**row, **said.get(name, {})} for name, row in known.items()}}
+        found = self._show(record, after, self.parts)
+        before = self._show(record, known, self.halves) if self.halves else {}
+        return found | {part: _find_changed(record, part, before[part], found[part]) for part in before}
+
+    def _show(self, record: Record, rows: Mapping[str, Columns], parts: Iterable[str]) -> dict[str, Columns]:
+        found: dict[str, Columns] = {name: {} for name in parts}
         for pair in self.pairs:
             part, column = pair.local
-            found[part][column] = show_pair(pair, rows)
+            if part in found:
+                found[part][column] = show_pair(pair, rows)
         for part, column, name in self.carried:
-            found[part][column] = rows[record.root.name].get(name)
+            if part in found:
+                found[part][column] = rows[record.root.name].get(name)
         return found
+
+
+def find_written(record: Record, said: tuple[tuple[str, tuple[str, ...]], ...]) -> frozenset[Place]:
+    """Return which columns that anything here depends on are among these, given by common part."""
+    found = record.written.get(said)
+    if found is None:
+        if len(record.written) >= MOST:
+            record.written.clear()
+        every = {Place(part, column) for part, columns in said for column in columns}
+        found = record.written[said] = record.common_places & every
+    return found
 
 
 def find_showing(record: Record, written: frozenset[Place]) -> Showing | None:
@@ -71,13 +95,14 @@ def _find_showing(record: Record, written: frozenset[Place]) -> Showing | None:
         return None  # a row that says nothing is none
     if not written.isdisjoint(record.needs):
         return None
-    asked = {place for pair in pairs for place in (*pair.common, Place(pair.common[0].part, pair.exact))}
-    reads = {place.part for place in asked - written}
+    halves = {pair.local.part for pair in pairs if not written.issuperset(_places(pair))}
+    reads = {place.part for pair in pairs if pair.local.part in halves for place in pair.common}
+    reads |= {record.root.name for item in carried if item.part in halves}
     here = {part.name for part in record.thing} | {place.part for place in written}
     if reads - here:
         return None
     names = tuple(p.name for p in record.local if local and (p.name in local or p is record.anchor))
-    return Showing(pairs, carried, names, tuple(sorted(reads)), bool(record.needs))
+    return Showing(pairs, carried, names, frozenset(halves), tuple(sorted(reads)), bool(record.needs))
 
 
 def _find_pairs(record: Record, written: frozenset[Place]) -> tuple[Pair, ...]:
@@ -92,7 +117,7 @@ def _places(pair: Pair) -> Iterable[Place]:
     return (*pair.common, Place(pair.common[0].part, pair.exact))
 
 
-def find_changed(record: Record, part: str, before: Columns, after: Columns) -> dict[str, Any]:
+def _find_changed(record: Record, part: str, before: Columns, after: Columns) -> dict[str, Any]:
     """Return the columns of a row that show something else than before; of a composed text all pieces."""
     changed = {column for column, value in after.items() if before[column] != value}
     for column in tuple(changed):

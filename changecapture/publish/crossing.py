@@ -7,13 +7,13 @@ from typing import Any
 
 from changecapture.author import Author
 from changecapture.bridge import Crossed, Edit, common_table, find_changes, find_edits, keep_crossed
-from changecapture.core.change import ALIVE, DELETE, INSERT, UPDATE, Captured, Row, add_names
+from changecapture.core.change import DELETE, INSERT, UPDATE, Captured, Row, add_names
 from changecapture.core.clock import next_stamp
-from changecapture.core.values import dump
 from changecapture.identify import name_rows
 from changecapture.mapping.lens import NOTHING
 from changecapture.mapping.model import Lens
 from changecapture.publish.change import Change
+from changecapture.publish.edits import write_living
 from changecapture.publish.home import LARGEST_ROW, refuse_keys
 from changecapture.publish.refused import find_refusable
 from changecapture.publish.whole import read_whole
@@ -126,16 +126,16 @@ def append_crossed(store: Store, changes: Sequence[Change]) -> bool:
     if store.read_parked(rows) or store.read_open_conflicts(known):
         return False
     author = Author(store)
+    texts = write_living([change.columns for change in changes])
     author.write_first(
-        (c.row, c.table.scope, next_stamp(c.captured_at, 0), dump({**c.columns, ALIVE: True}))
-        for c in changes
+        (c.row, c.table.scope, next_stamp(c.captured_at, 0), text)
+        for c, text in zip(changes, texts, strict=True)
         if c.version is None
     )
     new = len(author.entries)
     seen: list[int] = []
-    for change in changes:
+    for change, text in zip(changes, texts, strict=True):
         if (version := change.version) is not None:
-            text = dump(change.columns if change.alive is None else {**change.columns, ALIVE: True})
             stamp = next_stamp(change.captured_at, version.stamp)
             made = author.write(change.row, change.table.scope, text, stamp=stamp, base=version.seen)
             seen.append(add_names(version.seen, made))
@@ -151,5 +151,5 @@ def append_crossed(store: Store, changes: Sequence[Change]) -> bool:
 
 def _is_plain(change: Change) -> bool:
     """Return whether a row begins, or goes on, living, and what is said of it can travel."""
-    lives = change.alive if change.version is None else change.version.alive and change.alive is not False
+    lives = change.alive and (change.version is None or change.version.alive)
     return bool(lives) and sum(len(v) for v in change.columns.values() if isinstance(v, str)) <= LARGEST_ROW

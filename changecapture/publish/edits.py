@@ -68,7 +68,7 @@ def _read_edits(store: Store, table: SyncedTable, items: Sequence[Captured]) -> 
     columns = _read_columns(store, table, [item.changed or "" for item in items])
     return [
         Edit(row, known[row], item.captured_at, text)
-        for row, item, text in zip(rows, items, _write_living(columns), strict=False)
+        for row, item, text in zip(rows, items, write_living(columns), strict=False)
     ]
 
 
@@ -92,7 +92,7 @@ def _read_columns(store: Store, table: SyncedTable, texts: Sequence[str]) -> lis
     return columns
 
 
-def _write_living(columns: Sequence[Mapping[str, Any]]) -> list[str]:
+def write_living(columns: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return what was written as it is shipped, of rows that live; what has the same names is written
     together."""
     shapes: dict[tuple[str, ...], list[int]] = defaultdict(list)

@@ -12,7 +12,7 @@ nothing of it is taken, and the next request says where to go on.
 """
 
 from changecapture.sync.receiver import BUNDLE, Received, expect, next_request, receive
-from changecapture.sync.request import BATCH_CHARACTERS, NO_TERMS, PullRequest, follow_request
+from changecapture.sync.request import BATCH_CHARACTERS, NO_TERMS, PullRequest, follow_backlog, follow_request
 from changecapture.sync.sender import LOOK_ENTRIES, Answer, answer, is_log_of, offer
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Received",
     "answer",
     "expect",
+    "follow_backlog",
     "follow_request",
     "is_log_of",
     "next_request",

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, replace
 
-from changecapture.core.codec import PROTOCOL, read_head
+from changecapture.core.codec import PROTOCOL, Head, read_head
 from changecapture.core.scopes import Terms, load_scopes
 from changecapture.core.vector import load_vector
 from changecapture.errors import PeerError
@@ -11,6 +11,8 @@ from changecapture.greeting import read_fields
 
 BATCH_ENTRIES = 5000
 """Entries that one answer carries at most, unless the request asks for fewer."""
+BACKLOG_ENTRIES = 100
+"""An answer over so much of a log is of a backlog: of an application that may still be writing."""
 BATCH_CHARACTERS = 4 * 1024 * 1024
 """Characters of columns that one answer carries at most, unless a single entry has more."""
 NO_TERMS = Terms()
@@ -63,10 +65,26 @@ def follow_request(request: PullRequest, payload: bytes) -> PullRequest | None:
 
     None when the answer is the last, or malformed: receiving it will say so.
     """
-    try:
-        head = read_head(payload)
-    except PeerError:
-        return None
-    if head.last:
+    head = _read_head(payload)
+    if head is None or head.last:
         return None
     return replace(request, epoch=head.epoch, after=head.position, end=head.end, mark=head.mark)
+
+
+def follow_backlog(request: PullRequest, payload: bytes) -> PullRequest | None:
+    """Return what to ask for next while the last answer about a backlog is still being received; ``request``:
+    what would be asked for as long as nothing of that is here.
+
+    None when the answer is another, or malformed.
+    """
+    head = _read_head(payload)
+    if head is None or not head.last or head.position < head.after + BACKLOG_ENTRIES:
+        return None
+    return replace(request, epoch=head.epoch, after=head.position, end=0, mark=head.mark)
+
+
+def _read_head(payload: bytes) -> Head | None:
+    try:
+        return read_head(payload)
+    except PeerError:
+        return None

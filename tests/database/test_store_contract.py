@@ -320,10 +320,13 @@ def test_versions_are_kept_and_replaced(store):
 
 READS = {
     "postgresql": "SELECT coalesce(sum(idx_tup_fetch + seq_tup_read), 0) FROM pg_stat_xact_user_tables",
-    "mysql": "SELECT sum(variable_value) FROM information_schema.session_status "
-    "WHERE variable_name LIKE 'Handler_read%'",
+    "mysql": "SHOW SESSION STATUS LIKE 'Handler_read%'",
 }
-"""How many rows a session has read: on PostgreSQL in the transaction that is open."""
+"""How many rows a session has read, in the last column: on PostgreSQL in the transaction that is open."""
+
+
+def count_reads(store):
+    return sum(int(row[-1]) for row in store.query(READS[store.engine]))
 
 
 def test_versions_are_replaced_without_reading_those_of_other_rows(site):
@@ -334,10 +337,9 @@ def test_versions_are_replaced_without_reading_those_of_other_rows(site):
     table = f"{store.prefix}row_version"
     run_script(site.url, {"postgresql": f"ANALYZE {table}", "mysql": f"ANALYZE TABLE {table}"}[store.engine])
     with store.applying():
-        ((before,),) = store.query(READS[store.engine])
+        before = count_reads(store)
         store.write_versions({row: Version(2, "far", True, 2) for row in list(known)[::10]}, known)
-        ((after,),) = store.query(READS[store.engine])
-    assert after - before < len(known) / 2
+        assert count_reads(store) - before < len(known) / 2
 
 
 def test_entries_come_back_as_they_were_appended_in_order(store):

@@ -161,6 +161,17 @@ class FakeSite:
         vector.update({origin: number for origin, number, _ in sorted(content["entries"])})
         return replace(request, vector=json.dumps(vector))
 
+    def follow_backlog(self, request: PullRequest, payload: bytes) -> PullRequest | None:
+        try:
+            content = json.loads(zlib.decompress(payload))
+        except (ValueError, zlib.error):
+            return None
+        if not content["last"] or len(content["entries"]) < PAGE:
+            return None
+        vector = json.loads(request.vector)
+        vector.update({origin: number for origin, number, _ in sorted(content["entries"])})
+        return replace(request, vector=json.dumps(vector))
+
     def read_vector(self, text: str) -> dict[tuple[str, int, str], int]:
         return {(origin, 1, ""): number for origin, number in json.loads(text).items()}
 

@@ -21,7 +21,7 @@ from relay.load import Load, Timing
 from relay.peer import DOUBT_S, POKE_S, Peer
 from relay.pulls import AUTHOR_S, Pulls
 from relay.session import LISTEN_S, MAX_WAIT_S, MIN_WAIT_S, Session
-from relay.tasks import Tasks
+from relay.tasks import MORE_S, Tasks
 from relay.worker import DatabaseAway
 from tests.support.journal import FakeJournal
 from tests.unit.relay_fake import FakeLog, FakeManners, FakePeers, FakeReactor, FakeSite, device_id, site_id
@@ -102,7 +102,7 @@ class ScriptedDatabase:
             raise self.fails
         return self.connection.greet(to)
 
-    async def next_request(self, peer: str, terms: Terms) -> Any:
+    async def next_request(self, peer: str, terms: Terms, *, beside: bool = False) -> Any:
         return self.connection.next_request(peer)
 
     def expect(self, payload: bytes) -> None:
@@ -392,6 +392,44 @@ def test_next_payload_is_asked_for_while_one_is_received():
     database.outcomes[2].callback(Received(5, 5, 0, True))
     assert f.session.state is State.LISTENING
     assert f.other.calls.count("pull") == 4
+
+
+def start_of_backlog() -> tuple[Fixture, SlowDatabase, list[bytes], Deferred[bytes]]:
+    """Return a peer that receives the only payload about a backlog, and what will answer its next pull."""
+    f = Fixture()
+    f.database = f.tasks._database = SlowDatabase(FakeSite(A))  # type: ignore[assignment]
+    pages = payload_of(*map(str, range(10)))
+    assert len(pages) == 1
+    coming: Deferred[bytes] = Deferred()
+    f.other.outcomes |= {"hello": [f.greeting()], "pull": [pages[0], coming]}
+    f.peer.handle(Started())
+    return f, f.database, pages, coming
+
+
+def test_what_has_come_since_a_backlog_is_asked_for_while_its_last_payload_is_received():
+    f, database, pages, coming = start_of_backlog()
+    assert f.session.state is State.APPLYING
+    assert f.other.waits == [0, MORE_S]
+    assert json.loads(json.loads(f.other.asked[-1])["vector"]) == {B: 10}
+    assert len(set(f.other.exchanges)) == 2, "another pull, another name in the journals"
+    database.outcomes[0].callback(Received(10, 10, 0, True))
+    assert f.session.state is State.LISTENING and f.other.calls.count("pull") == 2
+    coming.callback(b"more")
+    assert database.receiving == [pages[0], b"more"] and database.expected == [b"more"]
+
+
+def test_what_is_offered_in_answer_to_a_pull_ahead_is_heard():
+    f, database, _, coming = start_of_backlog()
+    coming.callback(messages.write_offer(json.dumps({C: 1})))
+    database.outcomes[0].callback(Received(10, 10, 0, True))
+    assert f.other.waits == [0, MORE_S, 0], "asked for at once: nobody else brings it"
+
+
+def test_pull_whose_last_payload_fails_is_the_one_that_is_broken():
+    f, database, _, _ = start_of_backlog()
+    database.outcomes[0].errback(DatabaseAway("restarting"))
+    assert f.session.state is State.BACKING_OFF
+    assert [exchange for exchange, *_ in f.journal.failures] == [f.other.exchanges[0]]
 
 
 def test_payload_that_was_asked_for_ahead_is_dropped_when_receiving_fails():

@@ -1,14 +1,25 @@
 """The laws of the lens: there and back is the identity on what both sides know; nothing moves by itself."""
 
+from uuid import NAMESPACE_URL, uuid5
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from changecapture.bridge import hanging
 from changecapture.bridge.changes import Hidden, compare, tell_new
-from changecapture.core.change import Order, Row
+from changecapture.core.change import ALIVE, Entry, Order, Row
+from changecapture.core.values import dump
 from changecapture.mapping import load_mapping, read_text
-from changecapture.mapping.difference import UNKNOWN, Known, find_difference, read_parts
+from changecapture.mapping.difference import (
+    UNKNOWN,
+    Known,
+    derived_key,
+    find_difference,
+    merge_known,
+    read_new_parts,
+    read_parts,
+)
 from changecapture.mapping.lens import get, put
 from changecapture.mapping.narrow import concerned, narrow
 
@@ -91,6 +102,42 @@ def differences(known, local):
     return list(find_difference(record, KEY, known, actual, expected, "2026-01-01T00:00:00"))
 
 
+@st.composite
+def first_entries(draw):
+    """Return the first entries of the rows of a person, of which several may stand for one part."""
+    hung = st.fixed_dictionaries(
+        {"pe_id": st.sampled_from([KEY, KEY, KEY, "pl.test/other", None])},
+        optional={
+            "status": st.sampled_from([None, 1, 2, 3]),
+            "contact_method": st.sampled_from(["EMAIL", "SMS", "FAX", "SKYPE"]),
+            "value": texts(),
+            "timestmp": NAMES,
+        },
+    )
+    rows = [("pr_person", KEY, {"first_name": draw(NAMES)}), ("pr_pentity", KEY, {})]
+    for table, most in (("pr_note", 4), ("pr_contact", 4), ("pr_physical_description", 2)):
+        rows += [(table, f"urn:{n}", c) for n, c in enumerate(draw(st.lists(hung, max_size=most)))]
+    stamps = draw(st.lists(st.integers(1, 4), min_size=len(rows), max_size=len(rows)))
+    return [
+        Entry("a", 1, n, 1, stamp, 0, "pr", table, key, dump({**columns, ALIVE: True}))
+        for n, ((table, key, columns), stamp) in enumerate(zip(rows, stamps, strict=True), 1)
+    ]
+
+
+@given(first_entries())
+def test_rows_with_one_entry_each_show_what_they_are_merged_to(entries):
+    record = LENS.records[0]
+    known = {entry.row: merge_known([entry]) for entry in entries}
+    merged = put(record, read_parts(record, KEY, known))
+    assert put(record, read_new_parts(record, KEY, entries)) == merged
+
+
+@given(NAMES)
+def test_a_key_is_derived_as_a_name_based_uuid_is(key):
+    part = next(part for part in LENS.records[0].common if part.name == "status")
+    assert derived_key(part, key) == uuid5(NAMESPACE_URL, f"changecapture/pr_note/status/{key}").urn
+
+
 @given(eden_people())
 def test_what_was_put_is_no_change(parts):
     known = known_of(parts)
@@ -117,7 +164,7 @@ def test_a_change_that_is_put_back_is_known(parts, local):
     known = dict(known_of(parts))
     later = Order(2, "b", 1, 1)
     for change in differences(known, local):
-        place = change.part.table, change.key
+        place = change.row
         before = known.get(place, UNKNOWN)
         values = {**before.values, **change.columns}
         orders = {**before.orders, **dict.fromkeys(change.columns, later)}
