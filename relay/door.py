@@ -7,7 +7,6 @@ few of those, few from one host, and none lives long. A paired device has few co
 too many ends its oldest, which may be half open for ever.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -96,24 +95,31 @@ class Door(WrappingFactory[Guest]):
         self._clock = clock
         self._handshake_s = handshake_s
         self.meter = meter
-        self._unknown: Counter[str] = Counter()
+        self._unknown: dict[str, list[Guest]] = {}
         self._known: dict[str, list[Guest]] = {}
 
     def accepts(self, device: str) -> bool:
         """Return whether a handshake with a device may go on."""
         return self._is_paired(device) or self._pairs()
 
-    def is_full(self, host: str) -> bool:
-        """Return whether one more from that host is too many."""
-        return (
-            self._unknown.total() >= MAX_UNKNOWN or self._unknown[find_network(host)] >= MAX_UNKNOWN_PER_HOST
-        )
+    def make_room(self, host: str) -> None:
+        """Let one more come from a host. Where that is too many, who has been unknown for longest is cut: of
+        its own network, else of the one that has most; a handshake that goes on has come lately."""
+        own = self._unknown.get(find_network(host), [])
+        if len(own) >= MAX_UNKNOWN_PER_HOST:
+            self._turn_out(own[0])
+        elif self.count_unknown() >= MAX_UNKNOWN:
+            self._turn_out(max(self._unknown.values(), key=len)[0])
+
+    def count_unknown(self) -> int:
+        """Return how many connections there are of which it is not known who they are."""
+        return sum(map(len, self._unknown.values()))
 
     def begin(self, guest: Guest) -> None:
         """A connection begins."""
         connection: Any = guest
         guest.network = find_network(connection.getPeer().host)
-        self._unknown[guest.network] += 1
+        self._unknown.setdefault(guest.network, []).append(guest)
         guest.timer = self._clock.callLater(self._handshake_s, guest.cut)
 
     def met(self, guest: Guest) -> None:
@@ -123,7 +129,7 @@ class Door(WrappingFactory[Guest]):
     def know(self, guest: Guest, device: str | None) -> None:
         """Its device has proved who it is."""
         cancel(guest.timer)
-        if device is None or not self.accepts(device):
+        if device is None or not guest.network or not self.accepts(device):
             guest.cut()
             return
         if not self._is_paired(device):
@@ -169,14 +175,20 @@ class Door(WrappingFactory[Guest]):
         if self.meter is not None and isinstance(tls.transport, Metered):
             tls.transport.bind(self.meter.of(device))
 
+    def _turn_out(self, guest: Guest) -> None:
+        self._forget_unknown(guest)
+        guest.cut()
+
     def _forget_unknown(self, guest: Guest) -> None:
-        self._unknown[guest.network] -= 1
-        if self._unknown[guest.network] <= 0:
+        others = self._unknown[guest.network]
+        others.remove(guest)
+        if not others:
             del self._unknown[guest.network]
+        guest.network = ""
 
 
 class Step(Factory):
-    """Before the door: refuses connections before they have cost anything."""
+    """Before the door: makes room for those that come."""
 
     noisy = False
 
@@ -188,9 +200,8 @@ class Step(Factory):
         self._inside.noisy = False
 
     def buildProtocol(self, address: Any) -> Any:
-        """Return what serves a connection; None hangs up."""
-        if self._door.is_full(address.host):
-            return None
+        """Return what serves a connection."""
+        self._door.make_room(address.host)
         made = self._inside.buildProtocol(address)
         return made if self._door.meter is None else count_protocol(made)
 

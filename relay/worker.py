@@ -35,6 +35,16 @@ class _Task:
     done: Deferred[Any]
 
 
+def _let_go(error: BaseException | None) -> None:
+    """Forget through which functions an error came: they hold whole batches, in cycles with what caused it,
+    and cycles are collected seldom (``changecapture.memory``)."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
 class Worker:
     """One thread with one connection, which it opens when there is work and none is open."""
 
@@ -121,6 +131,7 @@ class Worker:
         except Exception as error:
             outcome = Failure()
             outcome.cleanFailure()
+            _let_go(error)
             if connection is not None and not isinstance(error, PeerError):
                 connection.close()
                 connection = None

@@ -15,6 +15,8 @@ from changecapture.cli.output import count, progress_bar, say
 if TYPE_CHECKING:
     from changecapture.record.load import Loaded
 
+NAMED = 20
+"""Columns that are named where none of them is here."""
 EPILOG = """\b
 Example:
   changecapture import env:EDEN_URL people.xml
@@ -58,7 +60,8 @@ def _print(loaded: "Loaded") -> None:
     for place, why in loaded.parked:
         say(f"parked: {place}: {why}")
     if loaded.carried:
-        say(f"carried, not columns here: {', '.join(sorted(loaded.carried))}")
+        left = f" and {len(loaded.carried) - NAMED} more" if len(loaded.carried) > NAMED else ""
+        say(f"carried, not columns here: {', '.join(sorted(loaded.carried)[:NAMED])}{left}")
     click.echo(
         f"{count(loaded.records, 'record')}: {loaded.written} written, {loaded.same} here already, "
         f"{loaded.refusals} refused, {len(loaded.parked)} parked"

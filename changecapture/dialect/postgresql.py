@@ -26,7 +26,7 @@ UNREADABLE = (
     r"(?<!\\)((?:\\\\)*)\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|"
     r"(?<!\\u[dD][89aAbB][0-9a-fA-F]{2}\\u)[dD][c-fC-F][0-9a-fA-F]{2})"
 )
-"""What json may hold and jsonb may not: NUL, half of a surrogate pair; backslashes may stand before it."""
+"""What json may hold and no text may: NUL, half of a surrogate pair; backslashes may stand before it."""
 SIGN = r"\1\\ufffd"
 """What is shown in its place."""
 
@@ -282,8 +282,8 @@ def _render_history(table: SyncedTable, table_id: int, relation: str) -> tuple[s
 
 
 def _readable(image: str) -> str:
-    """Return an image as jsonb, with signs in the place of what that cannot hold."""
-    return f"regexp_replace({image}, {literal(UNREADABLE)}, {literal(SIGN)}, 'g')::jsonb"
+    """Return an image as json, which takes any number, with signs in the place of what no text can hold."""
+    return f"regexp_replace({image}, {literal(UNREADABLE)}, {literal(SIGN)}, 'g')::json"
 
 
 def _pending_identity(table: SyncedTable) -> str:

@@ -165,6 +165,12 @@ class _Reader:
             if not self._number and not self._path:
                 raise ConfigError("the file is no XML", why=str(error)) from None
             yield Refused(f"record {self._number + 1}", f"the file is no XML from here on: {error}")
+        except (ValueError, LookupError) as error:  # of the declaration, before anything is found
+            if self._number or self._path:
+                raise
+            raise ConfigError(
+                "the file is in an encoding that is not read", why=str(error), mend="save it as UTF-8"
+            ) from None
 
     def _take(self) -> Iterable[Record | Refused]:
         found, self._found = self._found, []

@@ -3,6 +3,7 @@
 Run on MariaDB 10.11 only. Where the two differ the line says so.
 """
 
+import re
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -39,7 +40,7 @@ from changecapture.store.literals import (
     write_records,
 )
 from changecapture.store.log import ENTRY_HEAD
-from changecapture.store.mysql_errors import ends_transaction, map_error
+from changecapture.store.mysql_errors import TLS, ends_transaction, map_error
 from changecapture.store.session import LOCK_SECONDS, is_ready
 from changecapture.store.sqlstore import SqlStore
 
@@ -54,10 +55,24 @@ SHORT_VALUE = 4_000
 """Characters. Rows with longer values are updated one by one."""
 TINY_VALUE = 63
 """The same where a column is a tinytext or tinyblob."""
+COAT = re.compile(r'\{"(?:base64|geometry)":"[^"]*"\}')
+"""Bytes as they travel."""
 TOO_LONG = 1301
 """The warning that an answer was cut."""
 WHOLE = "SELECT `state` FROM changecapture"
 """Asked in every transaction: see ``_check_whole``."""
+
+
+FILES = ("ssl_ca", "ssl_cert", "ssl_key")
+WORDS = {"true": True, "false": False}
+
+
+def read_options(url: DatabaseURL) -> dict[str, Any]:
+    """Return what the URL has for the driver: who names an authority is told when the server has another."""
+    options: dict[str, Any] = {
+        name: int(text) if text.isdigit() else WORDS.get(text.lower(), text) for name, text in url.options
+    }
+    return {"ssl_verify_cert": True, **options} if "ssl_ca" in options else options
 
 
 class _Connection(pymysql.connections.Connection):
@@ -100,8 +115,7 @@ class MySQLStore(SqlStore):
 
     def _connect(self) -> "pymysql.connections.Connection[Any]":
         url: DatabaseURL = self.url
-        options: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
-        options |= {name: int(text) if text.isdigit() else text for name, text in url.options}
+        options = {"connect_timeout": CONNECT_SECONDS, **read_options(url)}
         try:
             connection = _Connection(
                 self.spare,
@@ -115,8 +129,13 @@ class MySQLStore(SqlStore):
                 client_flag=CLIENT.FOUND_ROWS,
                 **options,
             )
-        except TypeError as error:
+        except (TypeError, AttributeError) as error:
             raise refuse_options(url, error) from error
+        except OSError as error:  # the driver's own names each failure of the network
+            named = [text for name, text in url.options if name in FILES]
+            raise ConfigError(
+                f"no TLS with {url.host}", why=f"one of {', '.join(named)} cannot be used: {error}", mend=TLS
+            ) from error
         connection.encoders[Long] = spell_long  # type: ignore[assignment]
         connection.encoders[Many] = spell_many  # type: ignore[assignment]
         connection.encoders[Records] = spell_records  # type: ignore[assignment]
@@ -356,6 +375,9 @@ class MySQLStore(SqlStore):
             return " AND ".join(f"{name} IN %s" for name in names), [Many(values) for values in every]
         return f"({', '.join(names)}) IN %s", [Records(rows)]
 
+    def _read_text(self, text: str) -> str:
+        return _join_lines(text)
+
     def _adapt(self, column: SyncedColumn | None, value: Any) -> Any:
         if isinstance(value, Mapping):
             return b64decode(next(iter(value.values())))
@@ -501,9 +523,19 @@ def _read_captured(
     head: str, key: str, old_key: str | None, changed: str | None, image: str | None
 ) -> Captured:
     id_, table_id, operation, transaction, at = head.split("\0")
+    if changed is not None:
+        changed = _join_lines(changed)
     return Captured(
         int(id_), int(table_id), operation, key, old_key, changed, image, int(transaction), int(at)
     )
+
+
+def _join_lines(text: str) -> str:
+    """Return a JSON text with each base64 in one line (``dialect.mysql.LONG``). What an application wrote
+    begins nowhere like one: the quotes in its texts are escaped."""
+    if len(text) < dialect.LONG:
+        return text
+    return COAT.sub(lambda found: found[0].replace("\\n", ""), text)
 
 
 def _read_entry(head: str, columns: str) -> tuple[int, Entry]:

@@ -20,11 +20,16 @@ FILE_ERRORS = range(1, 1000)
 """Of the server's own files and memory: they are about no row."""
 ENGINE_ERRORS = (1005, 1030, 1180)
 FULL = re.compile(r"No space left|Disk quota exceeded|File too large|\berr(?:no|code|or):? (?:27|28)\b", re.I)
-BUSY_ERRORS = (1205, 1213, 1317, 3572, 1969, 3024)
+BUSY_ERRORS = (1037, 1038, 1041, 1205, 1213, 1317, 1412, 3572, 1969, 3024)
+"""1037, 1038, 1041: it has no memory just now. 1412: the application alters a table that a snapshot reads."""
 GONE_ERRORS = (1053, 2003, 2006, 2013, 2055, 1040, 1047, 1152, 1158, 1159, 1160, 1161, 1203, 1927, 4031, 0)
 """1047: a node of Galera is not ready. 4031: MySQL 8, of a connection that was idle for long."""
 DRIFT_ERRORS = (1054, 1146, 1305, 1360)
-RIGHT_ERRORS = (1044, 1045, 1049, 1142, 1143, 1227, 1370, 1419)
+RIGHT_ERRORS = (1044, 1045, 1049, 1142, 1143, 1227, 1370, 1419, 1698)
+ACCOUNT_ERRORS = (1129, 1130, 1226, 1251, 1524, 1820, 1862, 2059, 3118, 4151)
+"""Locked, expired, at the end of what it may do in an hour, or of a host that is not let in."""
+ACCOUNT = "as an administrator: SHOW CREATE USER says what it may; the server's host cache: FLUSH HOSTS"
+TLS = "correct the ssl_ options of the URL, or the server's certificate"
 
 
 def map_error(error: Exception, url: DatabaseURL) -> Exception:
@@ -46,6 +51,10 @@ def map_error(error: Exception, url: DatabaseURL) -> Exception:
         return DriftError("the database is not as installed", why=text, mend=mend)
     if code in RIGHT_ERRORS:
         return ConfigError(f"{url} refuses", why=text, mend=RIGHTS)
+    if code in ACCOUNT_ERRORS:
+        return ConfigError(f"the server does not let {url.user or 'this account'} in", why=text, mend=ACCOUNT)
+    if code == 2026 or "CERTIFICATE_VERIFY_FAILED" in text:
+        return ConfigError(f"no TLS with {url.host}", why=text, mend=TLS)
     if code in READ_ONLY_ERRORS:
         return Unwritable("the database is read-only", why=text)
     if code in FULL_ERRORS or ((code in FILE_ERRORS or code in ENGINE_ERRORS) and FULL.search(text)):

@@ -1,11 +1,18 @@
 """What the errors of PostgreSQL mean here. Twin: mysql_errors.py."""
 
+import re
+
 import psycopg
 
 from changecapture.config import DatabaseURL
 from changecapture.dialect.postgresql import quote
 from changecapture.errors import ConfigError, DataError, DriftError, Gone, RetryLater, Unwritable
 
+REFUSED = re.compile(
+    "password authentication failed|does not exist|not permitted to log in|no pg_hba.conf entry"
+    "|permission denied for database|certificate|does not support SSL"
+)
+"""What is wrong with the URL, or with an account, when there is no connection and so no state."""
 RIGHTS = "use the owner, or grant it: changecapture doctor URL --role NAME, as an administrator, prints how"
 
 
@@ -50,6 +57,6 @@ def _detail(error: psycopg.Error) -> str:
 
 
 def _unreachable(url: DatabaseURL, why: str) -> Gone | ConfigError:
-    if "password authentication failed" in why or "does not exist" in why:
-        return ConfigError(f"cannot connect to {url}", why=why, mend="correct the URL")
+    if REFUSED.search(why):
+        return ConfigError(f"cannot connect to {url}", why=why, mend="correct the URL, or the account")
     return Gone(f"cannot reach {url}", why=why, mend="is the server running?")

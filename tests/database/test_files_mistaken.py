@@ -46,6 +46,8 @@ def line(**columns):
         "identity": ("json", line(uuid="x", fields={"uuid": "other"})),
         "number of ours": ("json", line(uuid="x", fields={"id": 77})),
         "later than all": ("json", line(uuid="x", fields={"note": "a"}, stamp="2199-01-01")),
+        "of several bytes": ("xml", '<?xml version="1.0" encoding="Shift_JIS"?><changecapture/>'),
+        "of no encoding": ("xml", '<?xml version="1.0" encoding="bogus"?><changecapture/>'),
         "misspelt": ("xml", '<changecapture><tabel name="parent"><record uuid="x"/></tabel></changecapture>'),
     }.values(),
     ids=str,

@@ -191,7 +191,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
     SELECT t."id", t."uuid", t."name", t."level", t."parent", t."gis_feature_type", t."lat", t."lon", t."radius", t."wkt", t."inherited", t."lat_min", t."lat_max", t."lon_min", t."lon_max", t."elevation", t."addr_street", t."addr_postcode", t."start_date", t."end_date", t."comments", t."L5", t."L4", t."L3", t."L2", t."L1", t."L0", t."created_on", t."modified_on",
            to_timestamp(d.deleted_at / 1e6), true, d.origin::text
     FROM changecapture.deleted_row AS d
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."gis_location", regexp_replace(d.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::jsonb) AS t
+    CROSS JOIN LATERAL json_populate_record(NULL::"public"."gis_location", regexp_replace(d.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::json) AS t
     WHERE d.table_name = 'gis_location'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = d.row_key)
@@ -200,7 +200,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
            to_timestamp(p.captured_at / 1e6), true, s.origin::text
     FROM pending AS p
     CROSS JOIN changecapture.site AS s
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."gis_location", regexp_replace(p.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::jsonb) AS t
+    CROSS JOIN LATERAL json_populate_record(NULL::"public"."gis_location", regexp_replace(p.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::json) AS t
     WHERE p.operation = 'D'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = p.identity)

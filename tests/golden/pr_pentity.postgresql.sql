@@ -119,7 +119,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
     SELECT t."pe_id", t."uuid", t."instance_type", t."type", t."pe_label",
            to_timestamp(d.deleted_at / 1e6), true, d.origin::text
     FROM changecapture.deleted_row AS d
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_pentity", regexp_replace(d.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::jsonb) AS t
+    CROSS JOIN LATERAL json_populate_record(NULL::"public"."pr_pentity", regexp_replace(d.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::json) AS t
     WHERE d.table_name = 'pr_pentity'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = d.row_key)
@@ -128,7 +128,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
            to_timestamp(p.captured_at / 1e6), true, s.origin::text
     FROM pending AS p
     CROSS JOIN changecapture.site AS s
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_pentity", regexp_replace(p.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::jsonb) AS t
+    CROSS JOIN LATERAL json_populate_record(NULL::"public"."pr_pentity", regexp_replace(p.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::json) AS t
     WHERE p.operation = 'D'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = p.identity)

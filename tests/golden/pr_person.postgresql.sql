@@ -146,7 +146,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
     SELECT t."id", t."uuid", t."pe_id", t."track_id", t."location_id", t."pe_label", t."first_name", t."middle_name", t."last_name", t."gender", t."date_of_birth", t."comments", t."created_on", t."modified_on",
            to_timestamp(d.deleted_at / 1e6), true, d.origin::text
     FROM changecapture.deleted_row AS d
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_person", regexp_replace(d.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::jsonb) AS t
+    CROSS JOIN LATERAL json_populate_record(NULL::"public"."pr_person", regexp_replace(d.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::json) AS t
     WHERE d.table_name = 'pr_person'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = d.row_key)
@@ -155,7 +155,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
            to_timestamp(p.captured_at / 1e6), true, s.origin::text
     FROM pending AS p
     CROSS JOIN changecapture.site AS s
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::"public"."pr_person", regexp_replace(p.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::jsonb) AS t
+    CROSS JOIN LATERAL json_populate_record(NULL::"public"."pr_person", regexp_replace(p.image, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89aAbB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89aAbB][0-9a-fA-F]{2}\\\\u)[dD][c-fC-F][0-9a-fA-F]{2})', E'\\1\\\\ufffd', 'g')::json) AS t
     WHERE p.operation = 'D'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = p.identity)

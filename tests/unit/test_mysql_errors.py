@@ -4,7 +4,7 @@ import pymysql
 import pytest
 
 from changecapture.config import parse_url
-from changecapture.errors import Gone, RetryLater, Unwritable
+from changecapture.errors import ConfigError, Gone, RetryLater, Unwritable
 from changecapture.faults import concerns_row
 from changecapture.store.mysql_errors import map_error
 
@@ -18,6 +18,12 @@ URL = parse_url("mysql://eden@127.0.0.1/eden")
         (1, "Can't create/write to file '/tmp/#sql_1.MAI' (Errcode: 2)", Unwritable),
         (1030, 'Got error 28 "No space left on device" from storage engine Aria', Unwritable),
         (1317, "Query execution was interrupted", RetryLater),
+        (1412, "Table definition has changed, please retry transaction", RetryLater),
+        (1226, "User 'u' has exceeded the 'max_updates_per_hour' resource (current value: 5)", ConfigError),
+        (1820, "You must SET PASSWORD before executing this statement", ConfigError),
+        (4151, "Access denied, this account is locked", ConfigError),
+        (2026, "SSL is required but the server doesn't support it", ConfigError),
+        (2003, "Can't connect ([SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed)", ConfigError),
         (1047, "WSREP has not yet prepared node for application use", Gone),
         (4031, "The client was disconnected by the server because of inactivity.", Gone),
     ],

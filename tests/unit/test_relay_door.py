@@ -5,7 +5,7 @@ from typing import Any
 from twisted.internet.protocol import Protocol
 
 from relay.clock import Timer
-from relay.door import HANDSHAKE_S, MAX_UNKNOWN, MAX_UNKNOWN_PER_HOST, PAIRING_S, Door, Guest
+from relay.door import HANDSHAKE_S, MAX_PER_DEVICE, MAX_UNKNOWN, MAX_UNKNOWN_PER_HOST, PAIRING_S, Door, Guest
 from tests.unit.relay_fake import FakePeers, FakeReactor, device_id
 
 ONE, EVIL = device_id("1"), device_id("e")
@@ -36,6 +36,7 @@ class Fixture:
         self.door = Door(Site(), is_paired=self.peers.is_paired, pairs=lambda: self.pairs, clock=self.clock)
 
     def connect(self, host: str = "10.0.0.1") -> tuple[Guest, Transport]:
+        self.door.make_room(host)
         guest = self.door.buildProtocol(None)
         transport = Transport(host, guest)
         guest.makeConnection(transport)
@@ -46,16 +47,15 @@ def test_a_handshake_that_does_not_end_is_cut():
     f = Fixture()
     _, transport = f.connect()
     f.clock.advance(HANDSHAKE_S)
-    assert transport.aborted and not f.door.is_full("10.0.0.1") and f.door.protocols == {}
+    assert transport.aborted and f.door.count_unknown() == 0 and f.door.protocols == {}
 
 
-def test_one_machine_with_a_network_of_ipv6_leaves_room_for_others():
+def test_one_machine_with_a_network_of_ipv6_turns_out_its_own_alone():
     f = Fixture()
-    for n in range(2 * MAX_UNKNOWN):
-        host = f"2001:db8:0:1::{n + 1:x}"
-        if not f.door.is_full(host):
-            f.connect(host)
-    assert not f.door.is_full("2001:db8:0:2::1") and not f.door.is_full("::ffff:192.168.1.5")
+    _, other = f.connect("2001:db8:0:2::1")
+    evil = [f.connect(f"2001:db8:0:1::{n + 1:x}")[1] for n in range(2 * MAX_UNKNOWN)]
+    assert all(t.aborted for t in evil[:-MAX_UNKNOWN_PER_HOST])
+    assert not any(t.aborted for t in [other, *evil[-MAX_UNKNOWN_PER_HOST:]])
 
 
 def test_who_is_paired_stays():
@@ -84,16 +84,28 @@ def test_who_may_only_pair_does_not_stay():
     assert transport.aborted
 
 
-def test_a_flood_from_many_hosts_is_bounded_and_from_one_host_leaves_room_for_others():
+def test_a_flood_from_many_hosts_is_bounded_and_who_comes_finds_room():
     f = Fixture()
-    for _ in range(MAX_UNKNOWN_PER_HOST):
-        f.connect("10.0.0.1")
-    assert f.door.is_full("10.0.0.1") and not f.door.is_full("10.0.0.2")
-    for number in range(MAX_UNKNOWN):
-        f.connect(f"10.0.1.{number}")
-    assert f.door.is_full("10.0.0.2")
+    flood = [f.connect(f"10.0.{n % 5}.1")[1] for n in range(3 * MAX_UNKNOWN)]
+    guest, transport = f.connect("10.0.9.9")
+    assert f.door.count_unknown() == len(f.door.protocols) == MAX_UNKNOWN
+    for n in range(MAX_UNKNOWN):
+        f.connect(f"10.0.{n % 5}.1")
+    assert not transport.aborted and flood[0].aborted
+    f.door.know(guest, ONE)
+    assert f.door.count(ONE) == 1 and f.door.count_unknown() == MAX_UNKNOWN - 1
     f.clock.advance(HANDSHAKE_S)
-    assert not f.door.is_full("10.0.0.1")
+    assert f.door.count_unknown() == 0 and not transport.aborted
+
+
+def test_who_was_turned_out_is_let_in_no_more():
+    f = Fixture()
+    guest, transport = f.connect()
+    transport.abortConnection = lambda: None  # type: ignore[method-assign]
+    for _ in range(MAX_UNKNOWN_PER_HOST):
+        f.connect()
+    f.door.know(guest, ONE)
+    assert f.door.count(ONE) == 0
 
 
 def test_who_is_paired_takes_no_room_from_those_that_come():
@@ -101,7 +113,7 @@ def test_who_is_paired_takes_no_room_from_those_that_come():
     for _ in range(5 * MAX_UNKNOWN):
         guest, _ = f.connect()
         f.door.know(guest, ONE)
-    assert not f.door.is_full("10.0.0.1")
+    assert f.door.count_unknown() == 0 and f.door.count(ONE) == MAX_PER_DEVICE
 
 
 def test_timers_end_with_their_connections():

@@ -1,6 +1,8 @@
 """A database thread: order, loss of the connection, and a stop."""
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +60,28 @@ class WorkerTest(TestCase):
         worker = self.make(site.open)
         await self.assertFailure(worker.call(lambda c: c.receive("", b"nonsense")), PeerError)
         assert not (await worker.call(lambda c: c)).closed and site.opened == 1
+
+    async def test_a_job_that_fails_leaves_nothing_in_memory(self):
+        class Batch:
+            pass
+
+        alive: list[weakref.ref[Batch]] = []
+
+        def receive(_: object) -> None:
+            batch = Batch()
+            alive.append(weakref.ref(batch))
+            try:
+                raise ValueError
+            except ValueError as error:
+                mapped = RetryLater("busy")  # it is in the frame that is in its traceback
+                raise mapped from error
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        worker = self.make()
+        await self.assertFailure(worker.call(receive), RetryLater)
+        await worker.call(lambda _: None)
+        assert [batch() for batch in alive] == [None]
 
     async def test_a_cancelled_job_that_waits_is_not_done(self):
         worker, held, done = self.make(), Held(), list[str]()

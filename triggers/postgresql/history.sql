@@ -28,7 +28,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
     SELECT {{image_columns}},
            to_timestamp(d.deleted_at / 1e6), true, d.origin::text
     FROM changecapture.deleted_row AS d
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::{{table}}, {{readable_deleted}}) AS t
+    CROSS JOIN LATERAL json_populate_record(NULL::{{table}}, {{readable_deleted}}) AS t
     WHERE d.table_name = {{wire}}
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = d.row_key)
@@ -37,7 +37,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$
            to_timestamp(p.captured_at / 1e6), true, s.origin::text
     FROM pending AS p
     CROSS JOIN changecapture.site AS s
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::{{table}}, {{readable_pending}}) AS t
+    CROSS JOIN LATERAL json_populate_record(NULL::{{table}}, {{readable_pending}}) AS t
     WHERE p.operation = 'D'
       AND NOT EXISTS (SELECT 1 FROM pending AS q
                       WHERE q.operation <> 'D' AND q.identity = p.identity)
