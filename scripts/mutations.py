@@ -23,6 +23,9 @@ BULK = ("tests/property/test_plain.py",)
 THINGS = ("tests/unit/test_things.py",)
 """What must notice that rows which are one thing are taken for several."""
 
+MAPPED = ("tests/database/test_mapping_waits.py",)
+"""What must notice that an application with a mapping is not heard while records are brought across."""
+
 
 class Mutation(NamedTuple):
     """A rule, the file that has it, a piece of its text, and the text that breaks it."""
@@ -475,6 +478,13 @@ MUTATIONS = (
         "(change.alive is not False or _is_archived_new(change))",
         "change.alive is not False",
         THINGS,
+    ),
+    Mutation(
+        "R6: records that came meanwhile are brought across once more",
+        "changecapture/apply/mapped_write.py",
+        "    if any(work.local_key is not None for work in refused):\n",
+        "    if False:\n",
+        MAPPED,
     ),
     Mutation("no conflict without a record", SHOW, "    store.write_conflicts([", "    list(["),
     Mutation(

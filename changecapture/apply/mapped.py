@@ -9,12 +9,13 @@ that nothing of it is taken for the application's own change.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from changecapture.apply.crossing import Crossing
 from changecapture.apply.mapped_new import write_new
 from changecapture.apply.mapped_next import write_next
-from changecapture.apply.mapped_write import finish_works
+from changecapture.apply.mapped_write import afresh, finish_works
 from changecapture.apply.things import LIVES
 from changecapture.apply.trees import prune_mapped
 from changecapture.apply.work import Work
@@ -73,8 +74,10 @@ def _without(entries: Sequence[Entry], written: Sequence[Entry]) -> Sequence[Ent
 
 
 def _show_known(store: Store, lens: Lens, entries: Sequence[Entry]) -> Shown:
-    if not entries:
-        return Shown(0, 0)
+    return afresh(store, partial(_cross, store, lens, entries)) if entries else Shown(0, 0)
+
+
+def _cross(store: Store, lens: Lens, entries: Sequence[Entry]) -> Shown:
     fresh: dict[Row, list[Entry]] = defaultdict(list)
     for entry in entries:
         fresh[entry.row].append(entry)
@@ -99,14 +102,18 @@ def retry_mapped(store: Store, rows: Sequence[Row]) -> list[Row]:
     common = [row for row in rows if row.table in lens.common_tables]
     local = [row for row in rows if row.table in lens.local_tables]
     if common or local:
-        waited = _read_unapplied(store, common)
-        crossing = Crossing(store, lens, waited, common, local)
-        crossing.merge(waited)
-        store.forget_parked([row for row in common if row not in crossing.held])
-        crossing.show()
-        prune_mapped(store, lens, crossing.works, ())
-        _wake(store, lens, crossing.works)
+        afresh(store, partial(_cross_again, store, lens, common, local))
     return [row for row in rows if row.table not in {*lens.common_tables, *lens.local_tables}]
+
+
+def _cross_again(store: Store, lens: Lens, common: Sequence[Row], local: Sequence[Row]) -> None:
+    waited = _read_unapplied(store, common)
+    crossing = Crossing(store, lens, waited, common, local)
+    crossing.merge(waited)
+    store.forget_parked([row for row in common if row not in crossing.held])
+    crossing.show()
+    prune_mapped(store, lens, crossing.works, ())
+    _wake(store, lens, crossing.works)
 
 
 def _read_unapplied(store: Store, rows: Collection[Row]) -> dict[Row, list[Entry]]:
@@ -125,7 +132,4 @@ def _wake(store: Store, lens: Lens, works: Iterable[Work]) -> None:
     here = [work.row for work in works if work.inserted and work.parked is None]
     waiting = [row for row in store.read_waiting_for(here) if row.table in lens.local_tables]
     if waiting:
-        crossing = Crossing(store, lens, {}, (), waiting)
-        crossing.merge(())
-        crossing.show()
-        _wake(store, lens, crossing.works)
+        afresh(store, partial(_cross_again, store, lens, (), waiting))

@@ -1,17 +1,19 @@
 """What is written into the rows of the application that show a record, and what became of it."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from changecapture.apply.remove import delete_dead, hold_children, must_go
 from changecapture.apply.show import publish_held
 from changecapture.apply.work import Work
-from changecapture.apply.write import insert_absent, update_present
+from changecapture.apply.write import hold_present, insert_absent, update_present
 from changecapture.core.change import Row
 from changecapture.mapping.lens import fill
 from changecapture.mapping.model import Record
 from changecapture.mapping.parts import Local, Place
 from changecapture.store.interface import Store
+
+T = TypeVar("T")
 
 
 def decide_row(
@@ -39,13 +41,32 @@ def decide_row(
     return {c: columns[c] for c in columns if c in changed} or None
 
 
+class Came(Exception):
+    """The application has inserted a row meanwhile that was absent when it was looked for (R6)."""
+
+
+def afresh(store: Store, cross: Callable[[], T]) -> T:
+    """Bring records across; once more where rows came meanwhile: what the application wrote is found now."""
+    while True:
+        try:
+            with store.savepoint():
+                return cross()
+        except Came:
+            continue
+
+
 def write_works(store: Store, works: Sequence[Work]) -> None:
-    """Step 6: insert, update and delete, as ``show`` does."""
+    """Step 6: insert, update and delete, as ``show`` does; raise Came for rows that came meanwhile."""
     doomed = hold_children(store, works)
     if doomed:
         publish_held(store, doomed)
     active = [work for work in works if work.parked is None]
-    insert_absent(store, [w for w in active if w.local_key is None and w.decision and w.decision.alive])
+    absent = [w for w in active if w.local_key is None and w.decision and w.decision.alive]
+    insert_absent(store, absent)
+    refused = [Work(work.table, work.row) for work in absent if work.parked is not None]
+    hold_present(store, refused)
+    if any(work.local_key is not None for work in refused):
+        raise Came
     active = [work for work in active if work.parked is None]
     update_present(store, [w for w in active if w.local_key and not w.inserted and not must_go(w)])
     delete_dead(store, [w for w in active if must_go(w)], {w.row: w for w in [*doomed, *active]})

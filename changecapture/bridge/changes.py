@@ -69,11 +69,13 @@ def find_changes(
         hidden = _find_hidden(local[subject], parked, waiting, changed) if hiding else SHOWN
         record, facts = records[subject], known.get(subject)
         if facts or hidden.unshown or record.mixed:
-            changes = compare(widths, record, subject.key, facts or {}, now, hidden, _datetime(at))
+            changes = list(compare(widths, record, subject.key, facts or {}, now, hidden, _datetime(at)))
         else:
-            changes = tell_new(record, subject.key, get(record, now), _datetime(at))
+            changes = list(tell_new(record, subject.key, get(record, now), _datetime(at)))
         found += [(subject, change) for change in changes]
-        if facts and (names := _find_due(records[subject], subject.key, facts, now)):
+        if facts:
+            names = _find_due(records[subject], subject.key, facts, now)
+            names += _find_next(records[subject], subject.key, facts, now, changes)
             due[subject] = tuple(local[subject][name][0] for name in names)
     versions |= store.read_versions({d.row for _, d in found} - asked)
     return [
@@ -199,6 +201,23 @@ def _find_due(record: Record, key: str, known: Mapping[tuple[str, str], Known], 
     nothing: Parts = {**dict.fromkeys(record.tables), record.root.name: {}}
     shown, alone = put(record, {**nothing, **hung}), put(record, nothing)
     return [name for name, columns in shown.items() if columns and alone[name] is None and now[name] is None]
+
+
+def _find_next(
+    record: Record,
+    key: str,
+    known: Mapping[tuple[str, str], Known],
+    now: Parts,
+    changes: Iterable[Difference],
+) -> list[str]:
+    """Return the parts that the application deleted here and that show another common row from now on: of
+    two numbers of one kind, the second."""
+    gone = {tuple(change.row) for change in changes if change.part.parent and change.alive is False}
+    if not gone or now[record.anchor.name] is None:
+        return []
+    left = {row: facts for row, facts in known.items() if row not in gone}
+    shown = put(record, read_parts(record, key, left))
+    return [name for name, columns in shown.items() if columns is not None and now[name] is None]
 
 
 def tell_new(record: Record, key: str, actual: Parts, at: str) -> Iterable[Difference]:

@@ -1,8 +1,10 @@
 """What an application does at a site with a mapping while some of what it is to show cannot be shown."""
 
 from changecapture.apply import retry
+from changecapture.pair import pull
+from tests.support.interrupt import InterruptedStore
 
-from .test_mapping import AMINA, OMAR, Vesuvius, add_person, php, py, rest
+from .test_mapping import AMINA, OMAR, Vesuvius, add_person, person, php, py, rest
 from .test_mapping_incidents import eden
 
 __all__ = ["eden", "php", "py"]
@@ -97,3 +99,26 @@ def test_a_row_that_is_parked_and_that_the_application_deletes_stays_away(php, p
     retry(php.store)
     assert php.parked() == {} and php.fetch("SELECT height FROM person_physical") == []
     assert py.fetch("SELECT height_cm FROM pr_physical_description WHERE deleted = 'F'") == []
+    php.run("ALTER TABLE person_physical DROP CONSTRAINT tall")
+
+
+def test_r6_person_whom_the_application_reports_again_in_mid_apply_is_merged(php, py):
+    """R6: the rows are absent when they are looked for, and there when they are inserted."""
+    add_person(py, OMAR)
+    rest(php, py)
+    flag = "".join(
+        f"UPDATE {table} SET deleted = %;" for table in ("pr_pentity", "sit_trackable", "pr_person")
+    )
+    py.run(flag.replace("%", "'T'"))
+    rest(php, py)
+    py.run(flag.replace("%", "'F'") + "UPDATE pr_person SET last_name = 'theirs'")
+    py.publish()
+
+    def report():
+        Vesuvius(php.url).report(OMAR, "Omar", "ours")
+
+    pull(py.store, InterruptedStore(php.store, "insert_rows", report))
+    rest(php, py)
+    assert person(py, OMAR)[1] == "ours" == Vesuvius(php.url).search(OMAR)[1]
+    assert ("pr_person", OMAR, "last_name", '"ours"', '"theirs"') in php.conflicts()
+    assert php.parked() == {} and php.set_aside() == []

@@ -12,11 +12,12 @@ import pytest
 from tests.property.machine.base import run_machine
 from tests.property.machine.families import FamilyMachine
 from tests.property.machine.lives import LivesMachine
+from tests.property.machine.mapped import MappedMachine
 from tests.property.machine.people import PEOPLE, PROFILE, PeopleMachine
 from tests.property.machine.seeds import SeedsMachine
 from tests.property.machine.statements import StatementsMachine
 from tests.property.machine.things import ThingsMachine
-from tests.support import family, seeds, statements, things
+from tests.support import family, mapped, seeds, statements, things
 from tests.support.databases import run_script
 from tests.support.memory import MemorySite
 from tests.support.sites import AnySite, Site
@@ -76,6 +77,22 @@ def memory_sites(tables: str, profile: str) -> Callable[[], list[AnySite]]:
     return make
 
 
+def mapped_sites(kinds: str) -> Callable[[], list[AnySite]]:
+    """Make sites in memory, in a row: e for one of Eden's tables, o for one of its own."""
+
+    def make() -> list[AnySite]:
+        ticks = count(1_700_000_000_000_000)
+        made = {"e": (mapped.EDEN, mapped.PROFILE, None), "o": (mapped.OWN, "generic", mapped.MAPPING)}
+        found: list[AnySite] = []
+        for kind, origin in zip(kinds, "abc", strict=True):
+            tables, profile, mapping = made[kind]
+            script = family.spell(tables, "memory")
+            found.append(MemorySite(script, profile, lambda: next(ticks) // 8, origin, mapping))
+        return found
+
+    return make
+
+
 def test_sites_with_people_and_items_end_equal_in_memory(flagged):
     run_machine(PeopleMachine, memory_sites(PEOPLE, flagged), examples=100, steps=30)
 
@@ -94,6 +111,10 @@ def test_sites_that_seed_the_same_end_equal_in_memory():
 
 def test_sites_with_things_end_equal_in_memory(thing_profile):
     run_machine(ThingsMachine, memory_sites(things.TABLES, thing_profile), examples=40, steps=25)
+
+
+def test_sites_with_a_mapping_end_equal_in_memory():
+    run_machine(MappedMachine, mapped_sites("eoo"), examples=30, steps=25)
 
 
 def test_row_that_its_site_deleted_and_made_anew_is_joined_with_that_of_another():
@@ -188,3 +209,9 @@ def test_sites_with_things_end_equal_in_memory_for_a_long_time(thing_profile):
 @pytest.mark.long
 def test_sites_with_things_end_equal_for_a_long_time(real_sites, thing_profile):
     run_machine(ThingsMachine, real_sites(things.TABLES, thing_profile), examples=100, steps=40)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kinds", ["eoo", "eoe", "ooo"])
+def test_sites_with_a_mapping_end_equal_in_memory_for_a_long_time(kinds):
+    run_machine(MappedMachine, mapped_sites(kinds), examples=1000, steps=40)

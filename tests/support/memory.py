@@ -12,7 +12,7 @@ from pathlib import Path
 from time import time_ns
 from typing import Any
 
-from changecapture.catchup import park_columns, show_carried
+from changecapture.catchup import park_columns, show_carried, write_mapping
 from changecapture.core.table import SyncedTable
 from changecapture.dialect import memory as dialect
 from changecapture.faults import concerns_row
@@ -43,6 +43,16 @@ class WatchedStore(MemoryStore):
         self.caught: list[Exception] = []
         super().__init__(clock)
 
+    @property
+    def applies(self) -> bool:
+        """Whether the applier's transaction is open."""
+        return not self._capturing
+
+    @property
+    def depth(self) -> int:
+        """How many savepoints of ours are open."""
+        return self._savepoints
+
     @contextmanager
     def applying(self) -> Iterator[None]:
         """Begin a transaction of the applier."""
@@ -66,7 +76,7 @@ class WatchedStore(MemoryStore):
 
 
 class MemorySite(AnySite):
-    """One site; ``script`` makes its application's tables (``family.spell``)."""
+    """One site; ``script`` makes its application's tables (``family.spell``), which a mapping may show."""
 
     prefix = dialect.PREFIX
 
@@ -76,14 +86,15 @@ class MemorySite(AnySite):
         profile: str = "generic",
         clock: Callable[[], int] = wall_clock,
         origin: str | None = None,
+        mapping: str | None = None,
     ) -> None:
-        self._script, self._profile, self._origin = script, profile, origin
+        self._script, self._profile, self._origin, self._mapping = script, profile, origin, mapping
         self._store = WatchedStore(clock)
         self._family = Family(MemoryConnection(self._store))
         self.clean()
 
     @property
-    def store(self) -> MemoryStore:
+    def store(self) -> WatchedStore:
         """The store of this site."""
         return self._store
 
@@ -110,7 +121,7 @@ class MemorySite(AnySite):
 
     def clean(self) -> None:
         """Begin anew: no rows, nothing captured, nothing known, another origin."""
-        self.restore(_make_database(self._script, self._profile))
+        self.restore(_make_database(self._script, self._profile, self._mapping))
         origin = self._origin or f"site{next(_names)}"
         self._store.execute(f"UPDATE {self.prefix}site SET origin = %s", (origin,))
 
@@ -238,7 +249,7 @@ class KeptMemo(Memo):
 
 
 @cache
-def _make_database(script: str, profile: str) -> bytes:
+def _make_database(script: str, profile: str, mapping: str | None = None) -> bytes:
     store = MemoryStore(wall_clock)
     for statement in (*dialect.fixed_objects(), *script.split(";")):
         store.execute(statement)
@@ -248,4 +259,6 @@ def _make_database(script: str, profile: str) -> bytes:
         [("nobody", 1, 0, 0, profile, "account", 1)],
     )
     install(store, profile)
+    if mapping is not None:
+        write_mapping(store, mapping)
     return store.dump()

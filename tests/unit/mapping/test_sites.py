@@ -1,0 +1,36 @@
+"""Sites of two applications in memory, bridged by a mapping."""
+
+import pytest
+
+from changecapture.apply import retry
+from changecapture.verify.mapped import find_unlike
+from tests.support import mapped
+from tests.support.family import spell
+from tests.support.mapped import Choice, EdenActs, OwnActs, read_shown
+from tests.support.memory import MemorySite, pull
+
+
+@pytest.fixture
+def pair():
+    """A site of Eden's tables and one of its own."""
+    eden = MemorySite(spell(mapped.EDEN, "memory"), mapped.PROFILE)
+    own = MemorySite(spell(mapped.OWN, "memory"), mapping=mapped.MAPPING)
+    yield eden, own
+    for site in (eden, own):
+        site.close()
+
+
+def test_of_two_numbers_the_second_is_shown_where_the_application_deletes_the_first(pair):
+    eden, own = pair
+    choice = Choice("p", "p", "sms", "1")
+    EdenActs(eden.family).write_person(choice)
+    for number in "12":
+        EdenActs(eden.family).add_contact(choice._replace(text=number))
+    pull(eden.store, own.store)
+    assert read_shown(own)["phone", "psms", 0] == "1"
+    OwnActs(own.family).hang_up(choice)
+    pull(own.store, eden.store)
+    retry(own.store)
+    assert read_shown(own)["phone", "psms", 0] == "2"
+    assert find_unlike(own.store) == {} == own.parked()
+    assert ("contact", "contact 1", 0) not in read_shown(eden)
