@@ -43,6 +43,9 @@ from changecapture.errors import PeerError
 PROTOCOL = 1
 MAX_BYTES = 64 * 1024 * 1024
 """A batch never unpacks to more: a larger one is refused unread."""
+LARGE = 16 * 1024 * 1024
+"""Characters: what is larger holds one row of long texts, or is nothing that we would send."""
+LARGE_QUOTES = 4_000_000
 HEAD_BYTES = 1024 * 1024
 """The first line, unpacked: two vectors."""
 
@@ -179,9 +182,19 @@ def _unpack(payload: bytes) -> str:
         data = unpacker.decompress(payload, MAX_BYTES)
         if unpacker.unconsumed_tail or unpacker.unused_data or not unpacker.eof:
             raise PeerError("malformed batch", why="cut short, too long, or more than 64 MiB unpacked")
-        return data.decode()
+        text = data.decode()
     except (zlib.error, UnicodeDecodeError) as error:
         raise PeerError("malformed batch", why=str(error)) from error
+    if len(text) > LARGE and not _is_mostly_texts(text):
+        raise PeerError("malformed batch", why="so much in one batch is no row")
+    return text
+
+
+def _is_mostly_texts(text: str) -> bool:
+    """Return whether little stands outside of the texts: 64 MiB of empty lists are 65 KB on the wire, would take
+    a gigabyte, and ten seconds in which nothing else runs."""
+    bare = text.replace("\\\\", "").replace('\\"', "")
+    return bare.count('"') <= LARGE_QUOTES and sum(map(len, bare.split('"')[::2])) <= LARGE
 
 
 def _decode_head(item: Any) -> Head:

@@ -228,6 +228,20 @@ def test_batch_that_would_fill_the_memory_is_refused_unread():
         decode_batch(payload)
 
 
+@pytest.mark.parametrize("piece", ["[],", '"ab",'])
+def test_batch_of_countless_small_things_is_refused_unread(piece):
+    countless = f"[{piece * (codec.LARGE // len(piece) + 1)}1]"
+    with pytest.raises(PeerError, match="no row"):
+        decode_batch(pack(an_encoded_batch() + "\n" + countless))
+
+
+def test_row_of_long_texts_is_taken_whatever_stands_in_them():
+    columns = dump({"@alive": True, "note": '\\"[],{}\n\\\\"' * (codec.LARGE // 10)})
+    text = an_encoded_batch().replace('{"@alive":true}', columns, 1)
+    assert codec.LARGE < len(text) < codec.MAX_BYTES
+    assert decode_batch(pack(text)).entries[0].columns == columns
+
+
 def test_batch_of_another_protocol_says_what_to_do():
     text = an_encoded_batch().replace('"protocol":1', '"protocol":2')
     with pytest.raises(PeerError, match="same version"):
