@@ -218,9 +218,9 @@ class DatabaseExchange:
         """See Exchange."""
         return sync.follow_request(request, payload)
 
-    def follow_backlog(self, request: PullRequest, payload: bytes) -> PullRequest | None:
+    def follow_backlog(self, request: PullRequest, payload: bytes, least: int) -> PullRequest | None:
         """See Exchange."""
-        return sync.follow_backlog(request, payload)
+        return sync.follow_backlog(request, payload, least)
 
     def read_vector(self, text: str) -> Vector:
         """See Exchange."""

@@ -132,9 +132,9 @@ class Exchange(Protocol):
     def follow_request(self, request: PullRequest, payload: bytes) -> PullRequest | None:
         """Return what to ask for while an answer is still being received, None when it is the last."""
 
-    def follow_backlog(self, request: PullRequest, payload: bytes) -> PullRequest | None:
-        """Return what to ask for while the last answer about a backlog is still being received, None when it
-        is another; ``request``: what would be asked for without it."""
+    def follow_backlog(self, request: PullRequest, payload: bytes, least: int) -> PullRequest | None:
+        """Return what to ask for while the last answer about a backlog, of ``least`` entries or so, is still
+        being received, None when it is another; ``request``: what would be asked for without it."""
 
     def read_vector(self, text: str) -> Vector:
         """Return a vector that arrived, or is to be sent, to be compared with others; raise PeerError."""

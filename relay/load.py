@@ -22,12 +22,15 @@ STEP = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What a relay waits for: seconds. Tests, whose links are short-lived, have other ones."""
+    """What a relay waits for: seconds, unless it says otherwise. Tests, whose links are short-lived and whose
+    sites are small, have other ones."""
 
     aim_s: float = 2.0
     """What a call should take: 2 to 5 are worth their round trip, and half a call is what a cut costs."""
     patience_s: float = 5.0
     """How long a site may take to come for our changes itself, before they are pushed."""
+    backlog: int = 100
+    """Entries: after an answer about so many an application may still be writing, and there is more soon."""
 
 
 class Load:

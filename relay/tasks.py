@@ -95,6 +95,7 @@ class Tasks:
         self._ahead: Deferred[bytes] | None = None
         """The payload after the one that is being received."""
         self._load = Load(timing.aim_s)
+        self._backlog = timing.backlog
         self._runs = runs or Runs(clock)
 
     @property
@@ -241,7 +242,7 @@ class Tasks:
         before = self._request
         self._request = self._database.exchange.follow_request(before, payload)
         if self._request is None:
-            if self._database.exchange.follow_backlog(before, payload) is not None:
+            if self._follow_backlog(before, payload) is not None:
                 self._exchange = new_exchange()
                 self._ahead = Deferred.fromCoroutine(self._ask_on(site, payload))
             return
@@ -259,9 +260,12 @@ class Tasks:
     async def _ask_on(self, site: str, payload: bytes) -> bytes:
         """Ask for what has come since the last payload about a backlog."""
         request = await self._next_request(site, beside=True)
-        following = self._database.exchange.follow_backlog(request, payload)
+        following = self._follow_backlog(request, payload)
         self._request = replace(following or request, size=self._load.size)
         return await self._ask_ahead(self._request, MORE_S)
+
+    def _follow_backlog(self, request: PullRequest, payload: bytes) -> PullRequest | None:
+        return self._database.exchange.follow_backlog(request, payload, self._backlog)
 
     def drop_ahead(self) -> None:
         """Wait no longer for what was asked for ahead."""

@@ -11,8 +11,6 @@ from changecapture.greeting import read_fields
 
 BATCH_ENTRIES = 5000
 """Entries that one answer carries at most, unless the request asks for fewer."""
-BACKLOG_ENTRIES = 100
-"""An answer over so much of a log is of a backlog: of an application that may still be writing."""
 BATCH_CHARACTERS = 4 * 1024 * 1024
 """Characters of columns that one answer carries at most, unless a single entry has more."""
 NO_TERMS = Terms()
@@ -71,14 +69,14 @@ def follow_request(request: PullRequest, payload: bytes) -> PullRequest | None:
     return replace(request, epoch=head.epoch, after=head.position, end=head.end, mark=head.mark)
 
 
-def follow_backlog(request: PullRequest, payload: bytes) -> PullRequest | None:
+def follow_backlog(request: PullRequest, payload: bytes, least: int) -> PullRequest | None:
     """Return what to ask for next while the last answer about a backlog is still being received; ``request``:
     what would be asked for as long as nothing of that is here.
 
-    None when the answer is another, or malformed.
+    None when the answer is another, one about fewer positions of the log than ``least``, or malformed.
     """
     head = _read_head(payload)
-    if head is None or not head.last or head.position < head.after + BACKLOG_ENTRIES:
+    if head is None or not head.last or head.position < head.after + least:
         return None
     return replace(request, epoch=head.epoch, after=head.position, end=0, mark=head.mark)
 

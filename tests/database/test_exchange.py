@@ -10,7 +10,6 @@ from changecapture.errors import PeerError
 from changecapture.greeting import greet
 from changecapture.pair import pull
 from changecapture.sync import answer, follow_backlog, next_request, receive
-from changecapture.sync.request import BACKLOG_ENTRIES
 from tests.support.sites import assert_in_step, assert_sound_log, exchange, send
 
 
@@ -74,17 +73,17 @@ def test_what_has_come_since_a_backlog_follows_it_and_nothing_comes_twice(famili
     """It is asked for, and answered, before the backlog is durable."""
     here, there = families
     write_words(there, 1, "own ")
-    write_words(here, BACKLOG_ENTRIES)
+    write_words(here, 5)
     backlog = answer(here.store, next_request(there.store, here.origin)).payload
     write_words(here, 2, "late ")
-    request = follow_backlog(next_request(there.store, here.origin), backlog)
+    request = follow_backlog(next_request(there.store, here.origin), backlog, 5)
     assert request is not None
     send(there, here)
     late = answer(here.store, request).payload
-    assert follow_backlog(request, late) is None
+    assert follow_backlog(request, late, 5) is None
     with pytest.raises(PeerError, match="does not"):
         receive(there.store, here.origin, late)
-    for payload, entries in ((backlog, BACKLOG_ENTRIES), (late, 2)):
+    for payload, entries in ((backlog, 5), (late, 2)):
         received = receive(there.store, here.origin, payload)
         assert (received.entries, received.last) == (entries, True)
     assert send(here, there) == 0

@@ -7,6 +7,7 @@ ten times as short. JSON names the waits, in seconds: fields of ``relay.load.Tim
 
 import json
 import sys
+from typing import Any
 
 import relay.cli
 import relay.service
@@ -15,7 +16,7 @@ from relay.load import Timing
 
 def main(waits: str, *arguments: str) -> None:
     """Run it."""
-    given: dict[str, float] = json.loads(waits)
+    given: dict[str, Any] = json.loads(waits)
     timing = Timing(**{name: seconds for name, seconds in given.items() if "." not in name})
     vars(relay.service)["Timing"] = lambda: timing
     for place, seconds in given.items():

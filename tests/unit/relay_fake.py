@@ -161,12 +161,12 @@ class FakeSite:
         vector.update({origin: number for origin, number, _ in sorted(content["entries"])})
         return replace(request, vector=json.dumps(vector))
 
-    def follow_backlog(self, request: PullRequest, payload: bytes) -> PullRequest | None:
+    def follow_backlog(self, request: PullRequest, payload: bytes, least: int) -> PullRequest | None:
         try:
             content = json.loads(zlib.decompress(payload))
         except (ValueError, zlib.error):
             return None
-        if not content["last"] or len(content["entries"]) < PAGE:
+        if not content["last"] or len(content["entries"]) < least:
             return None
         vector = json.loads(request.vector)
         vector.update({origin: number for origin, number, _ in sorted(content["entries"])})

@@ -24,7 +24,16 @@ from relay.session import LISTEN_S, MAX_WAIT_S, MIN_WAIT_S, Session
 from relay.tasks import MORE_S, Tasks
 from relay.worker import DatabaseAway
 from tests.support.journal import FakeJournal
-from tests.unit.relay_fake import FakeLog, FakeManners, FakePeers, FakeReactor, FakeSite, device_id, site_id
+from tests.unit.relay_fake import (
+    PAGE,
+    FakeLog,
+    FakeManners,
+    FakePeers,
+    FakeReactor,
+    FakeSite,
+    device_id,
+    site_id,
+)
 
 A, B, C = site_id("a"), site_id("b"), site_id("c")
 DEVICE, OTHER = device_id("d"), device_id("e")
@@ -171,7 +180,7 @@ class Fixture:
             pulls=Pulls(self.clock, lambda site: site in self.speaks),
             leaders=self.leaders,
             journal=self.journal,  # type: ignore[arg-type]
-            timing=Timing(),
+            timing=Timing(backlog=PAGE),
             clock=self.clock,
         )
         self.peer = Peer(

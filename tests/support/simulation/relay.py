@@ -107,7 +107,7 @@ class Relay:
 
     def _make_peer(self, roster: Roster, address: Address, device: str | None) -> Peer:
         world, origin = self._host.world, self._host.origin
-        timing = Timing()
+        timing = Timing(backlog=2)
         site = self._host.site.store.read_site()
         session = Session(str(address), own_site=site.origin, protocol=PROTOCOL, rng=world.rng)
         peers: Any = Everyone(str(self._host.number))
