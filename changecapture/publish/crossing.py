@@ -14,7 +14,7 @@ from changecapture.mapping.lens import NOTHING
 from changecapture.mapping.model import Lens
 from changecapture.publish.change import Change
 from changecapture.publish.edits import write_living
-from changecapture.publish.home import LARGEST_ROW, refuse_keys
+from changecapture.publish.home import LARGEST_ROW, measure, refuse_keys
 from changecapture.publish.refused import find_refusable
 from changecapture.publish.whole import read_whole
 from changecapture.store.interface import Store
@@ -152,4 +152,4 @@ def append_crossed(store: Store, changes: Sequence[Change]) -> bool:
 def _is_plain(change: Change) -> bool:
     """Return whether a row begins, or goes on, living, and what is said of it can travel."""
     lives = change.alive and (change.version is None or change.version.alive)
-    return bool(lives) and sum(len(v) for v in change.columns.values() if isinstance(v, str)) <= LARGEST_ROW
+    return bool(lives) and measure("", change.columns) <= LARGEST_ROW

@@ -15,7 +15,7 @@ from changecapture.core import values
 from changecapture.core.change import ALIVE, UPDATE, Captured, Row, Version, hash_name
 from changecapture.core.clock import next_stamp
 from changecapture.core.table import SyncedTable
-from changecapture.publish.home import LARGEST_ROW
+from changecapture.publish.home import SURELY_FITS
 from changecapture.publish.names import is_named_by_text, name_new
 from changecapture.publish.refused import find_refusable
 from changecapture.store.columns import write_objects
@@ -73,7 +73,7 @@ def _read_edits(store: Store, table: SyncedTable, items: Sequence[Captured]) -> 
 
 
 def _read_columns(store: Store, table: SyncedTable, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what was written, canonical; nothing where that has to be asked for, or is too large."""
+    """Return what was written, canonical; nothing where that has to be asked for, or may be too large."""
     columns: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
     written = set().union(*columns)
     unclear = {column.wire for column in table.local_references}
@@ -81,7 +81,7 @@ def _read_columns(store: Store, table: SyncedTable, texts: Sequence[str]) -> lis
         unclear.add(table.deleted_flag.column.lower())
     if store.engine == "mysql":
         unclear |= find_refusable(table)
-    if not unclear.isdisjoint(written) or max(map(len, texts)) > LARGEST_ROW:
+    if not unclear.isdisjoint(written) or max(map(len, texts)) > SURELY_FITS:
         return []
     for column in table.columns:
         wire = column.wire

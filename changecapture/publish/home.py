@@ -5,14 +5,17 @@ each time, and what others write of it is kept, not shown (``apply.write.hold_pr
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
+from types import MappingProxyType
+from typing import Any
 
 from changecapture.core.change import (
     Captured,
     Row,
 )
 from changecapture.core.codec import KEY_LENGTH
+from changecapture.core.entries import dump
 from changecapture.core.wire import check_text
 from changecapture.publish.change import Change
 from changecapture.store.interface import Store
@@ -20,7 +23,13 @@ from changecapture.store.interface import Store
 LARGE = "large"
 """Why a row is parked that has become too large to travel."""
 LARGEST_ROW = 24 * 1024 * 1024
-"""Characters in one entry: more do not pass through a call of the relay."""
+"""Bytes of one entry's columns: more do not pass through a call of the relay."""
+WIDEST = 6
+"""Bytes that one character comes to at most: \\u0001, written out."""
+SURELY_FITS = LARGEST_ROW // WIDEST
+"""Characters that travel whatever they are."""
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def keep_fitting(store: Store, captured: Sequence[Captured]) -> list[Captured]:
@@ -74,18 +83,31 @@ def read_large_whole(store: Store, changes: Iterable[Change]) -> None:
         rows[row].whole = True
 
 
+def measure(text: str, values: Mapping[str, Any] = NOTHING) -> int:
+    """Return how many bytes a JSON text, and values beside it, are on the wire: roughly, where they are far
+    below what travels."""
+    size = len(text) + sum(map(_count_characters, values.values()))
+    if size <= SURELY_FITS:
+        return size
+    return sum(len(part.encode(errors="surrogatepass")) for part in (text, dump(dict(values))))
+
+
+def _count_characters(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    return sum(map(_count_characters, value.values())) if isinstance(value, dict) else 0
+
+
 def keep_large(store: Store, changes: Iterable[Change]) -> list[Change]:
     """Return the changes that a peer can receive; list the rows of the others as parked."""
     kept: list[Change] = []
     refused: dict[Row, tuple[str, str]] = {}
     for change in changes:
-        size = len(change.late)
-        if change.columns:
-            size += sum(len(v) for v in change.columns.values() if isinstance(v, str))
+        size = measure(change.late, change.columns)
         if size <= LARGEST_ROW:
             kept.append(change)
         else:
-            refused[change.row] = (LARGE, f"stays here: {size} characters, at most {LARGEST_ROW} travel")
+            refused[change.row] = (LARGE, f"stays here: {size} bytes, at most {LARGEST_ROW} travel")
     fitting = store.read_parked([change.row for change in kept], LARGE)
     store.write_parked(refused | {row: ("changed", "small enough to travel by now") for row in fitting})
     return kept

@@ -15,7 +15,7 @@ from changecapture.core.change import BACKFILL, INSERT, UPDATE, Captured, Row
 from changecapture.core.clock import next_stamp
 from changecapture.core.table import SyncedTable
 from changecapture.publish.append import ALIVE_ONLY, join_objects
-from changecapture.publish.home import LARGEST_ROW
+from changecapture.publish.home import SURELY_FITS
 from changecapture.publish.names import is_named_by_text, name_new
 from changecapture.store.interface import Store
 
@@ -88,7 +88,7 @@ def _read_new(store: Store, table: SyncedTable, times: Mapping[str, int]) -> lis
         if (row := late.get(local_key)) is not None
         and not row.values
         and (dead is None or row.flag != dead)
-        and len(row.text) <= LARGEST_ROW
+        and len(row.text) <= SURELY_FITS
     ]
 
 

@@ -7,7 +7,7 @@ from changecapture.core import values
 from changecapture.core.fit import check_form
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.values import dump
-from changecapture.publish.home import LARGEST_ROW
+from changecapture.publish.home import LARGEST_ROW, measure
 from changecapture.record.model import Record, read_boolean
 
 
@@ -25,7 +25,7 @@ def fit(table: SyncedTable, record: Record) -> Record:
         name: _read(own[name], value) if name in own and not isinstance(value, dict) else value
         for name, value in record.values.items()
     }
-    if len(dump(given)) > LARGEST_ROW:
+    if measure(dump(given)) > LARGEST_ROW:
         raise ValueError("it is too large to travel")
     return Record(record.table, record.key, given, record.alive, record.written, record.apart, record.place)
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import compress
+from math import prod
 from socket import socket
 from ssl import SSLContext
 from typing import Any
@@ -364,11 +365,15 @@ class MySQLStore(SqlStore):
     def _matching(
         self, table: SyncedTable, columns: Sequence[SyncedColumn], wanted: Sequence[Sequence[Any]]
     ) -> tuple[str, list[Any]]:
-        names = ", ".join(f"t.{self._quote(column.name)}" for column in columns)
+        names = [f"t.{self._quote(column.name)}" for column in columns]
         if len(columns) == 1:
-            return self._among(names, [self._adapt(columns[0], row[0]) for row in wanted], "")
-        rows = [[self._adapt(c, v) for c, v in zip(columns, row, strict=True)] for row in wanted]
-        return f"({names}) IN %s", [Records(rows)]
+            return self._among(names[0], [self._adapt(columns[0], row[0]) for row in wanted], "")
+        rows = [tuple(self._adapt(c, v) for c, v in zip(columns, row, strict=True)) for row in wanted]
+        every = [dict.fromkeys(values) for values in zip(*rows, strict=True)] if len(rows) > 1 else []
+        if every and len(set(rows)) == prod(map(len, every)):
+            # Some persons, and for each the same kinds of contacts: so each value is read once.
+            return " AND ".join(f"{name} IN %s" for name in names), [Many(values) for values in every]
+        return f"({', '.join(names)}) IN %s", [Records(rows)]
 
     def _read_text(self, text: str) -> str:
         return _join_lines(text)

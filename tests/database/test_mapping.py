@@ -248,6 +248,31 @@ def test_contacts_travel_both_ways(php, py):
     rest(php, py)
 
 
+def contact_of(site):
+    return dict(site.fetch("SELECT opt_contact_type, contact_value FROM contact"))
+
+
+def test_a_contact_without_a_value_is_none_elsewhere_and_takes_one_from_there(new_site, php, py):
+    other = new_site("mariadb", "vesuvius")
+    Vesuvius(php.url).report(AMINA, "Amina", "Haddad")
+    php.run(f"INSERT INTO contact VALUES ('{AMINA}', 'email', 'a@b.c'), ('{AMINA}', 'pmob', '')")
+    rest(php, py, other)
+    assert contact_of(other) == {"email": "a@b.c"}
+    php.run("UPDATE contact SET contact_value = '' WHERE opt_contact_type = 'email'")
+    rest(php, py, other)
+    assert (contact_of(php), contact_of(other)) == ({"email": "", "pmob": ""}, {})
+    assert py.fetch("SELECT deleted FROM pr_contact") == [("T",)]
+    other.run(f"INSERT INTO contact VALUES ('{AMINA}', 'email', 'd@e.f'), ('{AMINA}', 'pmob', '1')")
+    rest(php, py, other)
+    assert contact_of(php) == contact_of(other) == {"email": "d@e.f", "pmob": "1"}
+    other.run("UPDATE contact SET contact_value = '2' WHERE opt_contact_type = 'pmob'")
+    php.run("UPDATE contact SET contact_value = ''")
+    rest(php, py, other)
+    full = {kind: value for kind, value in contact_of(php).items() if value}
+    assert full == contact_of(other) and "email" not in full
+    assert all(site.parked() == {} for site in (php, py, other))
+
+
 def test_notes_travel_both_ways(php, py):
     vesuvius = Vesuvius(php.url)
     vesuvius.run("INSERT INTO person_uuid (p_uuid) VALUES ('3')")

@@ -246,7 +246,26 @@ def test_composite_places_are_found(ana):
     ((parent, child),) = ana.family.rows("SELECT parent_id, child_id FROM link")
     with ana.store.applying():
         held = ana.store.hold_rows(table(ana.store, "link"), {"it": [parent, child], "no": [parent, -1]})
-    assert held == {"it": f"[{parent},{child}]"}
+        assert held == {"it": f"[{parent},{child}]"}
+        grid = {f"{a} {b}": [a, b] for a in (parent, -2, -3) for b in (child, -1)}
+        for places in (grid, {**grid, "no": [-4, child]}):
+            assert ana.store.find_rows(table(ana.store, "link"), places) == {f"{parent} {child}"}
+
+
+def test_of_composite_rows_none_is_deleted_but_those_that_are_named(ana):
+    store, family = ana.store, ana.family
+    family.add_parent("ben", "Ben")
+    for child, parent in (("kim", "ana"), ("lee", "ben")):
+        family.add_child(child, parent)
+        family.add_link("ana", child)
+        family.add_link("ben", child)
+    links = sorted(family.rows("SELECT parent_id, child_id FROM link"))
+    with store.applying():
+        store.delete_rows(table(store, "link"), [f"[{a},{b}]" for a, b in (links[0], links[3])])
+    assert sorted(family.rows("SELECT parent_id, child_id FROM link")) == links[1:3]
+    with store.applying():
+        store.delete_rows(table(store, "link"), [f"[{a},{b}]" for a, b in links])
+    assert family.rows("SELECT 1 FROM link") == []
 
 
 def test_updated_and_deleted_rows_are_as_they_were_written(ana):
