@@ -244,9 +244,12 @@ def _datetime(at: int) -> str:
 
 def keep_crossed(store: Store, lens: Lens, found: Iterable[Crossed], made: Collection[Row] = ()) -> None:
     """Keep which records the common rows hang on that an application made or moved, and list what is to be
-    shown with a record that it made again; what it ``made`` itself is not to be shown any more."""
+    shown with a record that it made, or waited for it; what it ``made`` is not to be shown any more."""
     store.write_mapped(hanging(lens, ((item.difference.row, item.difference.columns) for item in found)))
-    if made and store.read_stuck(None, 1):
-        store.forget_parked(list(made))
     due = {row for item in found for row in item.due}
+    if made:
+        if store.read_stuck(None, 1):
+            store.forget_parked(list(made))
+        waiting = set(store.read_waiting_for(list(made)))
+        due |= waiting - store.read_parked(waiting)
     store.write_parked({row: ("thing", "what it shows is back with its record") for row in due})

@@ -34,3 +34,19 @@ def test_of_two_numbers_the_second_is_shown_where_the_application_deletes_the_fi
     assert read_shown(own)["phone", "psms", 0] == "2"
     assert find_unlike(own.store) == {} == own.parked()
     assert ("contact", "contact 1", 0) not in read_shown(eden)
+
+
+def test_what_waits_for_a_record_is_shown_with_it_where_the_application_makes_it(pair):
+    eden, own = pair
+    choice = Choice("p", "p", "sms", "1")
+    for act in ("write_person", "tell", "archive_person"):
+        EdenActs(eden.family).act(act, choice)
+    pull(eden.store, own.store)
+    about = "SELECT about FROM story"
+    assert own.family.rows(about) == [(None,)]
+    OwnActs(own.family).report(choice)
+    pull(own.store, eden.store)
+    retry(own.store)
+    assert own.family.rows(about) == [("p",)]
+    assert own.fetch("SELECT 1 FROM {p}waiting") == [] == eden.fetch("SELECT 1 FROM {p}parked")
+    assert own.parked() == {} == find_unlike(own.store)
