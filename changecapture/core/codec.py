@@ -191,8 +191,10 @@ def _unpack(payload: bytes) -> str:
 
 
 def _is_mostly_texts(text: str) -> bool:
-    """Return whether little stands outside of the texts: 64 MiB of empty lists are 65 KB on the wire. They would
-    take a gigabyte, and ten seconds in which nothing else runs."""
+    """Return whether little stands outside of the texts.
+
+    64 MiB of empty lists are 65 KB on the wire; they would take a gigabyte, and ten seconds of everybody.
+    """
     bare = text.replace("\\\\", "").replace('\\"', "")
     return bare.count('"') <= LARGE_QUOTES and sum(map(len, bare.split('"')[::2])) <= LARGE
 
