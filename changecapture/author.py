@@ -121,9 +121,6 @@ class Author:
 
 
 def claim_entries(entries: Iterable[Entry]) -> dict[Component, int]:
-    """Return the vector of entries that are all that there is of their epochs, up to the last."""
-    claimed: dict[Component, int] = {}
-    for entry in entries:
-        component = (entry.origin, entry.epoch, entry.scope)
-        claimed[component] = max(entry.number, claimed.get(component, 0))
-    return claimed
+    """Return the vector of entries that are all that there is of their epochs, up to the last; they come in
+    the order of their numbers."""
+    return {(entry.origin, entry.epoch, entry.scope): entry.number for entry in entries}

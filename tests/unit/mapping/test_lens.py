@@ -105,18 +105,20 @@ def differences(known, local):
 @st.composite
 def first_entries(draw):
     """Return the first entries of the rows of a person, of which several may stand for one part."""
-    hung = st.fixed_dictionaries(
-        {"pe_id": st.sampled_from([KEY, KEY, KEY, "pl.test/other", None])},
-        optional={
-            "status": st.sampled_from([None, 1, 2, 3]),
-            "contact_method": st.sampled_from(["EMAIL", "SMS", "FAX", "SKYPE"]),
-            "value": texts(),
-            "timestmp": NAMES,
+    refers = st.sampled_from([KEY, KEY, KEY, "pl.test/other", None])
+    hung = {
+        "pr_note": {"pe_id": refers, "status": st.sampled_from([None, 1, 2, 3])},
+        "pr_contact": {
+            "pe_id": refers,
+            "contact_method": st.sampled_from(["EMAIL", "SMS", "SKYPE"]),
+            "value": NAMES,
         },
-    )
+        "pr_physical_description": {"pe_id": refers, "height_cm": st.integers(1, 250)},
+    }
     rows = [("pr_person", KEY, {"first_name": draw(NAMES)}), ("pr_pentity", KEY, {})]
-    for table, most in (("pr_note", 4), ("pr_contact", 4), ("pr_physical_description", 2)):
-        rows += [(table, f"urn:{n}", c) for n, c in enumerate(draw(st.lists(hung, max_size=most)))]
+    for table, columns in hung.items():
+        every = draw(st.lists(st.fixed_dictionaries(columns), min_size=1, max_size=4))
+        rows += [(table, f"urn:{n}", own) for n, own in enumerate(every)]
     stamps = draw(st.lists(st.integers(1, 4), min_size=len(rows), max_size=len(rows)))
     return [
         Entry("a", 1, n, 1, stamp, 0, "pr", table, key, dump({**columns, ALIVE: True}))
