@@ -79,8 +79,18 @@ def find_changes(
             due[subject] = tuple(local[subject][name][0] for name in names)
     versions |= store.read_versions({d.row for _, d in found} - asked)
     return [
-        Crossed(subject, d, when[subject], versions.get(d.row), due.get(subject, ())) for subject, d in found
+        Crossed(s, d, _after(d, known.get(s, {}), when[s]), versions.get(d.row), due.get(s, ()))
+        for s, d in found
     ]
+
+
+def _after(change: Difference, known: Mapping[tuple[str, str], Known], at: int) -> int:
+    """Return when a change was made, later than what it was to be the latest after: that is in other rows."""
+    part = change.part
+    if part.latest is None or part.latest not in change.columns:
+        return at
+    orders = [facts.orders.get(part.latest) for (table, _), facts in known.items() if table == part.table]
+    return max(at, *(order.stamp + 1 for order in orders if order is not None), 0)
 
 
 def _narrow_known(

@@ -50,3 +50,20 @@ def test_what_waits_for_a_record_is_shown_with_it_where_the_application_makes_it
     assert own.family.rows(about) == [("p",)]
     assert own.fetch("SELECT 1 FROM {p}waiting") == [] == eden.fetch("SELECT 1 FROM {p}parked")
     assert own.parked() == {} == find_unlike(own.store)
+
+
+def test_state_that_a_site_writes_whose_clock_is_slow_is_the_latest(pair):
+    """It is said in another row than the state that the application had seen."""
+    eden, own = pair
+    choice = Choice("p", "p", "sms", "first")
+    for act in ("write_person", "add_note"):
+        EdenActs(eden.family).act(act, choice)
+    pull(eden.store, own.store)
+    OwnActs(own.family).write_state(choice._replace(text="second"))
+    own.family("UPDATE changecapture_captured SET captured_at = captured_at - 60000000")
+    pull(own.store, eden.store)
+    another = MemorySite(spell(mapped.OWN, "memory"), mapping=mapped.MAPPING)
+    pull(eden.store, another.store)
+    assert read_shown(another)["state", "p", 0] == "second" == read_shown(own)["state", "p", 0]
+    assert find_unlike(own.store) == {}
+    another.close()
