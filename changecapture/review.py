@@ -122,15 +122,29 @@ def read_decided(store: SqlStore, conflict: Lost, text: str) -> Any:
         ) from None
 
 
+def take_lost(store: SqlStore, conflict: Lost) -> bool:
+    """Write the value that lost in the place of what is shown, everywhere; return whether it could be shown
+    here. What the same edit said of columns that belong with it is taken too, as the edit would have won."""
+    table, row = _find_table(store, conflict.table), Row(conflict.table, conflict.key)
+    together = {name for group in table.groups if conflict.column in group for name in group}
+    same = [c for c in store.read_conflicts_of([row]) if c.lost_name == conflict.lost_name]
+    lost = [conflict, *(c for c in same if c.column in together)]
+    return _settle(store, conflict, {c.column: json.loads(c.lost_value) for c in lost})
+
+
 def write_value(store: SqlStore, conflict: Lost, value: Any) -> bool:
     """Write a value in the place of what is shown, everywhere; return whether it could be shown here.
 
     ``value`` is canonical: a reference is the key of the row, ``@alive`` true or false.
     """
+    return _settle(store, conflict, {conflict.column: value})
+
+
+def _settle(store: SqlStore, conflict: Lost, columns: dict[str, Any]) -> bool:
     row = Row(conflict.table, conflict.key)
     with store.lock():
         drain(store)
-        return _decide(store, row, {conflict.column: value}, lambda: store.settle_conflicts([conflict.id]))
+        return _decide(store, row, columns, lambda: store.settle_conflicts([conflict.id]))
 
 
 def discard_parked(store: SqlStore, row: Row) -> None:

@@ -94,7 +94,7 @@ def resolve_conflict(given: tuple[str, ...], keep: bool, take: bool, value: str 
 
     The exit status is 1 when the row cannot be shown at the moment: the decision stands, and waits.
     """
-    from changecapture.review import find_conflict, keep_shown, read_decided, write_value
+    from changecapture.review import find_conflict, keep_shown, read_decided, take_lost, write_value
 
     url, id_ = _take(given)
     if keep + take + (value is not None) != 1:
@@ -110,11 +110,10 @@ def resolve_conflict(given: tuple[str, ...], keep: bool, take: bool, value: str 
             raise ConfigError(f"conflict {id_} is resolved", mend="change the row in the application")
         if keep:
             shown = keep_shown(store, conflict)
+        elif value is None:
+            shown = take_lost(store, conflict)
         else:
-            lost = json.loads(conflict.lost_value)
-            shown = write_value(
-                store, conflict, lost if value is None else read_decided(store, conflict, value)
-            )
+            shown = write_value(store, conflict, read_decided(store, conflict, value))
     if as_json:
         click.echo(json.dumps({"conflict": id_, "shown": shown}))
     else:

@@ -17,6 +17,7 @@ from changecapture.review import (
     join_parked,
     keep_shown,
     read_decided,
+    take_lost,
     write_value,
 )
 from changecapture.store.review import Lost
@@ -68,9 +69,9 @@ async def decide_conflict(site: Site, visit: Visit) -> str:
             raise ConfigError(f"conflict {id_} is resolved", mend="change the row in the application")
         if choice == "keep":
             return keep_shown(store, conflict)
-        lost = json.loads(conflict.lost_value)
-        value = lost if choice == "take" else read_decided(store, conflict, spell_typed(conflict, text))
-        return write_value(store, conflict, value)
+        if choice == "take":
+            return take_lost(store, conflict)
+        return write_value(store, conflict, read_decided(store, conflict, spell_typed(conflict, text)))
 
     shown = await site.work(work)
     return f"conflict {id_} is resolved ({choice})" + ("" if shown else "; the row is parked")

@@ -58,11 +58,23 @@ def test_decision_about_one_column_of_a_group_decides_about_the_group(places):
     edit(here, "lat = 2, lon = 2")
     edit(there, "lat = 3, lon = 3")
     exchange(here, there)
-    ((number,),) = here.fetch("SELECT id FROM {p}conflict WHERE column_name = 'lat'")
-    assert run_command("conflicts", "resolve", str(number), here.url, "--value", "4").status == 0
+    decide(here, "--take")
     exchange(here, there)
-    assert shown(here) == shown(there) == [("Camp", 4, 3)]
+    assert shown(here) == shown(there) == [("Camp", 2, 2)]
+    edit(here, "lat = 5, lon = 5")
+    edit(there, "lat = 6, lon = 6")
+    exchange(here, there)
+    decide(here, "--value", "4")
+    exchange(here, there)
+    assert shown(here) == shown(there) == [("Camp", 4, 6)]
     assert here.fetch("SELECT count(*) FROM {p}conflict WHERE resolved_at IS NULL") == [(0,)]
+
+
+def decide(site, *choice):
+    """Decide the open conflict of lat."""
+    where = "column_name = 'lat' AND resolved_at IS NULL"
+    ((number,),) = site.fetch(f"SELECT id FROM {{p}}conflict WHERE {where}")
+    assert run_command("conflicts", "resolve", str(number), site.url, *choice).status == 0
 
 
 @pytest.mark.parametrize("places", [("*",)], indirect=True)
