@@ -1,12 +1,10 @@
 """Two small applications that mean the same people: one as Eden does, one in tables of its own."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.family import Family
+from tests.support.acts import Acts
 from tests.support.sites import AnySite
-from tests.support.statements import REFUSED
 
 PROFILE = str(Path(__file__).with_name("mapped_eden.toml"))
 MAPPING = str(Path(__file__).with_name("mapped.toml"))
@@ -56,20 +54,6 @@ class Choice(NamedTuple):
     kind: str
     """sms or fax"""
     text: str
-
-
-class Acts:
-    """What an application does; what it is refused, it leaves."""
-
-    def __init__(self, run: Family) -> None:
-        self.run = run
-
-    def act(self, name: str, choice: Choice) -> bool:
-        """Do one thing; return whether the database let it."""
-        with suppress(*REFUSED):
-            getattr(self, name)(choice)
-            return True
-        return False
 
 
 class EdenActs(Acts):

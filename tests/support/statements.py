@@ -1,20 +1,13 @@
 """What applications do to the small application's tables with more than one edit of one row: cascades, keys
 that are swapped, refused, given again, upserts, statements that touch many rows.
 
-An act is named, and takes what it is about from a ``Choice``. What a database refuses raises; ``REFUSED``.
+An act is named, and takes what it is about from a ``Choice``. What a database refuses raises: ``REFUSED``.
 """
 
 from typing import Any, NamedTuple
 
-import psycopg
-import pymysql
-
-from changecapture.errors import DataError
 from tests.support import family
 from tests.support.family import Family
-
-REFUSED = (DataError, psycopg.IntegrityError, pymysql.IntegrityError)
-"""What an application is told when a statement of its own does not go through."""
 
 TABLES = f"""{family.TABLES};
 CREATE TABLE seat (

@@ -3,11 +3,10 @@ places that stand in a tree and lie where one edit put them, contacts that canno
 Archived by a flag, as a rule; now and then deleted for good."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, NamedTuple
 
+from tests.support.acts import Acts
 from tests.support.family import Family
-from tests.support.statements import REFUSED
 
 TABLES = """
 CREATE TABLE entity (
@@ -93,18 +92,8 @@ class Choice(NamedTuple):
     number: int
 
 
-class Things:
+class Things(Acts):
     """The acts of the application."""
-
-    def __init__(self, run: Family) -> None:
-        self.run = run
-
-    def act(self, name: str, choice: Choice) -> bool:
-        """Do one thing; return whether the database let it."""
-        with suppress(*REFUSED):
-            getattr(self, name)(choice)
-            return True
-        return False
 
     def _key(self, it: Choice) -> str:
         return f"{it.kind} {it.thing}"

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 from tests.property.machine.base import SitesMachine, places, texts
-from tests.support.statements import ACTS, REFUSED, Choice, Statements
+from tests.support.acts import REFUSED
+from tests.support.statements import ACTS, Choice, Statements
 
 parents = st.sampled_from(["p1", "p2", "p3"])
 columns = st.sampled_from(["must", "may", "keep"])
