@@ -40,12 +40,7 @@ def find_changes(
 
     Of a record that is known, and is here, only what these rows concern is looked at; all if ``whole``.
     """
-    when: dict[Subject, int] = {}
-    touched: dict[Subject, set[str]] = defaultdict(set)
-    for row, at in dirty.items():
-        for subject, names in local_parts(lens, row).items():
-            when[subject] = max(at, when.get(subject, 0))
-            touched[subject].update(names)
+    when, touched = _find_touched(lens, dirty)
     records = {subject: lens.records[subject.kind] for subject in when}
     rows = find_common_rows(store, records)
     asked = {row for each in rows.values() for row in each}
@@ -74,14 +69,25 @@ def find_changes(
             changes = list(tell_new(record, subject.key, get(record, now), _datetime(at)))
         found += [(subject, change) for change in changes]
         if facts:
-            names = _find_due(records[subject], subject.key, facts, now)
-            names += _find_next(records[subject], subject.key, facts, now, changes)
+            names = _find_due(record, subject.key, facts, now)
+            names += _find_next(record, subject.key, facts, now, changes)
             due[subject] = tuple(local[subject][name][0] for name in names)
     versions |= store.read_versions({d.row for _, d in found} - asked)
     return [
         Crossed(s, d, _after(d, known.get(s, {}), when[s]), versions.get(d.row), due.get(s, ()))
         for s, d in found
     ]
+
+
+def _find_touched(lens: Lens, dirty: Mapping[Row, int]) -> tuple[dict[Subject, int], dict[Subject, set[str]]]:
+    """Return, by record: when rows of it were written last, and which parts they are."""
+    when: dict[Subject, int] = {}
+    touched: dict[Subject, set[str]] = defaultdict(set)
+    for row, at in dirty.items():
+        for subject, names in local_parts(lens, row).items():
+            when[subject] = max(at, when.get(subject, 0))
+            touched[subject].update(names)
+    return when, touched
 
 
 def _after(change: Difference, known: Mapping[tuple[str, str], Known], at: int) -> int:
