@@ -1,6 +1,6 @@
-"""The store on MariaDB 10.6 and later, and written for MySQL 8. Twin: postgresql.py.
+"""The store on MariaDB 10.6 and later, and MySQL. Twin: postgresql.py.
 
-Run on MariaDB 10.11 only. Where the two differ the line says so.
+Run on MariaDB 10.11 and MySQL 9.7. Where the two differ the line says so.
 """
 
 import re
@@ -55,8 +55,8 @@ SHORT_VALUE = 4_000
 """Characters. Rows with longer values are updated one by one."""
 TINY_VALUE = 63
 """The same where a column is a tinytext or tinyblob."""
-COAT = re.compile(r'\{"(?:base64|geometry)":"[^"]*"\}')
-"""Bytes as they travel."""
+COAT = re.compile(r'(?<=:)\{"(?:base64|geometry)":"[^"]*"\}')
+"""Bytes as they travel, the value of a column: a row whose only column is named so begins alike."""
 TOO_LONG = 1301
 """The warning that an answer was cut."""
 WHOLE = "SELECT `state` FROM changecapture"
@@ -531,8 +531,8 @@ def _read_captured(
 
 
 def _join_lines(text: str) -> str:
-    """Return a JSON text with each base64 in one line (``dialect.mysql.LONG``). What an application wrote
-    begins nowhere like one: the quotes in its texts are escaped."""
+    """Return a JSON text with each base64 in one line (``dialect.mysql.LONG``). In what an application
+    wrote nothing is like one: the quotes in its texts are escaped."""
     if len(text) < dialect.LONG:
         return text
     return COAT.sub(lambda found: found[0].replace("\\n", ""), text)

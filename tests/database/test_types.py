@@ -145,6 +145,17 @@ def test_geometry_goes_between_mariadb_sites(new_tables):
     assert_in_step(here, there)
 
 
+def test_long_lines_stay_in_a_column_that_is_named_like_the_form_of_bytes(new_tables):
+    sql = "CREATE TABLE place (code varchar(20) PRIMARY KEY, geometry longtext, data longblob)"
+    here, there = new_tables("mariadb", sql), new_tables("mariadb", sql)
+    here.run("INSERT INTO place (code) VALUES ('camp')")
+    exchange(here, there)
+    for column in ("geometry", "data"):
+        here.run(f"UPDATE place SET {column} = repeat('a line\n', 6000)")
+        exchange(here, there)
+    assert there.fetch("SELECT * FROM place") == here.fetch("SELECT * FROM place")
+
+
 def test_column_that_the_database_sets_on_update_is_not_moved_by_the_applier(new_tables):
     script = (
         "CREATE TABLE note (code varchar(20) PRIMARY KEY, text varchar(20), "
