@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
+from socket import AF_INET6, SOCK_DGRAM, socket
 
 import ifaddr
 
@@ -68,16 +69,29 @@ def own_addresses(host: str) -> list[str]:
     """Return where others find a relay that listens on a host: without ANY it is that host.
 
     Without any network it is loopback: relays of one machine find each other all the same. An address
-    of IPv6 that is valid on one link only (fe80::) is announced as it is; who hears of it knows the link.
+    of IPv6 that is valid on one link only (fe80::) is announced as it is; who hears of it knows the link. One
+    that the system still looks for doubles of, or has found one of, is none yet.
     """
     if host != ANY:
         return [host]
     found: set[str] = set()
     for adapter in ifaddr.get_adapters():
-        for ip in adapter.ips:
-            found.add(str(ip_address(ip.ip if isinstance(ip.ip, str) else ip.ip[0])))
+        usable = filter(_is_usable, adapter.ips)
+        found |= {str(ip_address(ip.ip if isinstance(ip.ip, str) else ip.ip[0])) for ip in usable}
     outside = sorted((h for h in found if not is_loopback(h)), key=_preference)
     return outside or ["127.0.0.1"]
+
+
+def _is_usable(ip: ifaddr.IP) -> bool:
+    """Return whether an address can be spoken from: new ones of IPv6 are tentative for a second or two."""
+    if isinstance(ip.ip, str):
+        return True
+    try:
+        with socket(AF_INET6, SOCK_DGRAM) as probe:
+            probe.bind((ip.ip[0], 0, *ip.ip[1:]))
+    except OSError:
+        return False
+    return True
 
 
 def _preference(host: str) -> tuple[bool, bool, str]:
