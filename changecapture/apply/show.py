@@ -24,11 +24,14 @@ def show_rows(store: Store, works: list[Work]) -> list[Work]:
     everything: dict[Row, Work] = {}
     anew: set[Row] = set()
     while works:
-        _show_once(store, works, everything)
+        halves = _show_once(store, works, everything)
         everything.update((work.row, work) for work in works)
         joined = join_matches(store, everything, works)
         shown = [work.row for work in works if work.inserted or (work.members and work.parked is None)]
         again = {work.row: work for work in joined}
+        for work in halves:
+            if work.parked is None and work.row not in again:
+                again[work.row] = Work(work.table, work.row, _resume(store, work), again=True)
         for row in store.read_waiting_for([*shown, *(work.row for work in works if _may_be_flagged(work))]):
             if row.table not in store.tables_by_wire or _is_mapped(store, row):
                 continue  # it has left the plan, or a mapping shows it (mapped)
@@ -92,9 +95,13 @@ def _resume(store: Store, before: Work | None) -> list[Entry]:
     return before.fresh
 
 
-def _show_once(store: Store, works: list[Work], everything: Mapping[Row, Work]) -> None:
+def _show_once(store: Store, works: list[Work], everything: Mapping[Row, Work]) -> list[Work]:
     """Merge and write the rows, and those that are one thing with them; ``everything``: what came of rows
-    before, in this transaction."""
+    before, in this transaction.
+
+    Return those that were inserted where the application had deleted a whole thing in mid-apply: the rest of
+    it was not looked at.
+    """
     versions = store.read_versions([work.row for work in works])
     stuck = store.read_parked([work.row for work in works])
     members = store.read_members([work.row for work in works])
@@ -116,9 +123,12 @@ def _show_once(store: Store, works: list[Work], everything: Mapping[Row, Work]) 
     insert_absent(store, [work for work in active if _is_absent(work)])
     find_inserted(store, [work for work in active if work.flagged and work.inserted])
     touched = publish_held(store, [*active, *doomed])
+    halves: list[Work] = []
     for work in touched:
         work.version = store.read_versions([work.row]).get(work.row)
-        if work.table.kin and not work.inserted and stirs(work):
+        if work.table.kin and work.inserted and stirs(work):
+            halves.append(work)
+        elif work.table.kin and stirs(work):
             work.parked = Parked(BUSY, "the application is changing what is one thing with it")
         work.again, work.inserted = True, False
     active = [work for work in active if work.parked is None]
@@ -129,6 +139,7 @@ def _show_once(store: Store, works: list[Work], everything: Mapping[Row, Work]) 
     update_present(store, [w for w in active if w.local_key and not w.inserted and not must_go(w)])
     delete_dead(store, [work for work in active if must_go(work)], {w.row: w for w in [*doomed, *active]})
     _finish(store, works, stuck)
+    return halves
 
 
 def _decide(store: Store, works: Sequence[Work]) -> None:

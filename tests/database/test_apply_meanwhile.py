@@ -6,6 +6,7 @@ import pytest
 
 from changecapture.core.change import Row
 from changecapture.pair import pull
+from tests.support import family, things
 from tests.support.compare import compare_sites
 from tests.support.interrupt import InterruptedStore
 from tests.support.plain import ThoroughStore
@@ -129,6 +130,38 @@ def test_row_that_the_application_inserts_and_deletes_in_mid_apply_is_merged(fam
 
     pull(here.store, InterruptedStore(there.store, "insert_columns", write))
     exchange(here, there)
+    assert_in_step(here, there)
+
+
+@pytest.mark.parametrize("singly", [False, True])
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_thing_that_the_application_deletes_in_mid_apply_comes_back_whole(
+    new_tables, other, tmp_path, kind, singly
+):
+    """R7: of two rows that are one thing a concurrent edit of one wins; the other was not at hand."""
+    profile = tmp_path / "things.toml"
+    profile.write_text(things.PROFILE)
+    script = family.spell(things.TABLES, kind)
+    here, there = new_tables(kind, script, str(profile)), new_tables(kind, script, str(profile))
+    person = things.Choice("person", "1", "x", "x", "lat", 1)
+    things.Things(here.family).write_thing(person)
+    exchange(here, there)
+    here.family("UPDATE person SET note = 'ours'")
+    here.run(f"UPDATE {here.prefix}captured SET captured_at = captured_at + 3600000000")
+    application = other(there)
+
+    def write():
+        application("BEGIN")
+        application("DELETE FROM person")
+        application("DELETE FROM entity")
+        application("COMMIT")
+
+    store = interrupt(there.store, "hold_rows", write, singly)
+    pull(here.store, store)
+    exchange(here, there)
+    assert store.done
+    whole = "SELECT p.note, p.deleted, e.deleted FROM person p JOIN entity e ON e.pe_id = p.pe_id"
+    assert here.family.rows(whole) == there.family.rows(whole) == [("ours", "F", "F")]
     assert_in_step(here, there)
 
 

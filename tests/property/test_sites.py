@@ -113,7 +113,6 @@ def test_sites_with_things_end_equal_in_memory(thing_profile):
     run_machine(ThingsMachine, memory_sites(things.TABLES, thing_profile), examples=40, steps=25)
 
 
-@pytest.mark.long  # finds, now and then, what ARCHITECTURE.md says of half a thing
 def test_sites_with_a_mapping_end_equal_in_memory():
     run_machine(MappedMachine, mapped_sites("eoo"), examples=30, steps=25)
 
