@@ -8,6 +8,7 @@ be here after all, is left to ``Crossing``; both ways come to the same.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from changecapture.apply.mapped_write import SHOWN
 from changecapture.apply.work import BUSY, Work
 from changecapture.apply.write import insert_absent
 from changecapture.bridge import (
@@ -19,14 +20,12 @@ from changecapture.bridge import (
     leave_spoilt,
     read_widths,
 )
-from changecapture.core.change import ALIVE, Entry, Row, Version
+from changecapture.core.change import ALIVE, Entry, Row
 from changecapture.core.merge import Decision, read_columns
 from changecapture.mapping.difference import read_new_parts
 from changecapture.mapping.lens import fill, local_key, put
 from changecapture.mapping.model import Lens
 from changecapture.store.interface import Store
-
-SHOWN = Version(0, "", True, 0)
 
 
 class _Here(Exception):

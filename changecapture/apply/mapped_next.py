@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from changecapture.apply.mapped_write import finish_works
+from changecapture.apply.mapped_write import SHOWN, finish_works
 from changecapture.apply.show import publish_held
 from changecapture.apply.things import LIVES
 from changecapture.apply.work import Work
@@ -22,8 +22,6 @@ from changecapture.mapping.lens import Columns, local_key
 from changecapture.mapping.model import Lens, Record
 from changecapture.mapping.showing import Showing, find_showing, find_written
 from changecapture.store.interface import Store
-
-SHOWN = Version(0, "", True, 0)
 
 
 @dataclass(slots=True)

@@ -7,11 +7,14 @@ from changecapture.apply.remove import delete_dead, hold_children, must_go
 from changecapture.apply.show import publish_held
 from changecapture.apply.work import Work
 from changecapture.apply.write import hold_present, insert_absent, update_present
-from changecapture.core.change import Row
+from changecapture.core.change import Row, Version
 from changecapture.mapping.lens import fill
 from changecapture.mapping.model import Record
 from changecapture.mapping.parts import Local, Place
 from changecapture.store.interface import Store
+
+SHOWN = Version(0, "", True, 0)
+"""Of a row of the application that shows a record: it lives, and its own entries are none."""
 
 T = TypeVar("T")
 

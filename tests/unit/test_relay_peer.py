@@ -370,18 +370,30 @@ class SlowDatabase(ScriptedDatabase):
         return await self.outcomes[-1]
 
 
+def start_of_answer(
+    entries: int, pages: int, cancelled: Callable[[object], None] = lambda _: None
+) -> tuple[Fixture, SlowDatabase, list[bytes], Deferred[bytes]]:
+    """Return a peer that receives the first payload of an answer, and what will answer its next pull."""
+    f = Fixture()
+    f.database = f.tasks._database = SlowDatabase(FakeSite(A))  # type: ignore[assignment]
+    made = payload_of(*map(str, range(entries)))
+    assert len(made) == pages
+    coming: Deferred[bytes] = Deferred(cancelled)
+    f.other.outcomes |= {"hello": [f.greeting()], "pull": [made[0], coming]}
+    f.peer.handle(Started())
+    return f, f.database, made, coming
+
+
 def start_of_long_answer(
     cancelled: Callable[[object], None] = lambda _: None,
 ) -> tuple[Fixture, SlowDatabase, list[bytes], Deferred[bytes]]:
-    """Return a peer that receives the first of three payloads, and what will answer its next pull."""
-    f = Fixture()
-    f.database = f.tasks._database = SlowDatabase(FakeSite(A))  # type: ignore[assignment]
-    pages = payload_of(*map(str, range(25)))
-    assert len(pages) == 3
-    coming: Deferred[bytes] = Deferred(cancelled)
-    f.other.outcomes |= {"hello": [f.greeting()], "pull": [pages[0], coming]}
-    f.peer.handle(Started())
-    return f, f.database, pages, coming
+    """Return the same of an answer of three payloads."""
+    return start_of_answer(25, 3, cancelled)
+
+
+def start_of_backlog() -> tuple[Fixture, SlowDatabase, list[bytes], Deferred[bytes]]:
+    """Return the same of an answer of one payload, about a backlog."""
+    return start_of_answer(10, 1)
 
 
 def test_next_payload_is_asked_for_while_one_is_received():
@@ -401,18 +413,6 @@ def test_next_payload_is_asked_for_while_one_is_received():
     database.outcomes[2].callback(Received(5, 5, 0, True))
     assert f.session.state is State.LISTENING
     assert f.other.calls.count("pull") == 4
-
-
-def start_of_backlog() -> tuple[Fixture, SlowDatabase, list[bytes], Deferred[bytes]]:
-    """Return a peer that receives the only payload about a backlog, and what will answer its next pull."""
-    f = Fixture()
-    f.database = f.tasks._database = SlowDatabase(FakeSite(A))  # type: ignore[assignment]
-    pages = payload_of(*map(str, range(10)))
-    assert len(pages) == 1
-    coming: Deferred[bytes] = Deferred()
-    f.other.outcomes |= {"hello": [f.greeting()], "pull": [pages[0], coming]}
-    f.peer.handle(Started())
-    return f, f.database, pages, coming
 
 
 def test_what_has_come_since_a_backlog_is_asked_for_while_its_last_payload_is_received():
