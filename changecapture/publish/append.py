@@ -88,6 +88,9 @@ def _stir_kin(store: Store, changes: Iterable[Change]) -> None:
     kin = {change.row: [Row(name, change.row.key) for name in change.table.kin] for change in turned}
     versions = store.read_versions({row for rows in kin.values() for row in rows} - said.keys())
     alive = said | {row: version.alive for row, version in versions.items()}
+    # What was never shown, and waits for what is gone now, has no version.
+    gone = {row for one, rows in kin.items() if not said[one] for row in rows}
+    alive |= dict.fromkeys(store.read_parked(gone - alive.keys()), True)
     stirred = {
         other: one
         for one, rows in kin.items()

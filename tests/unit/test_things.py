@@ -7,6 +7,7 @@ import pytest
 from changecapture.apply import retry
 from tests.support import family
 from tests.support.compare import compare_readers
+from tests.support.interrupt import InterruptedStore
 from tests.support.memory import MemorySite, pull
 from tests.support.sites import assert_sound_log
 from tests.support.things import PROFILE, TABLES, Choice, Things
@@ -92,3 +93,20 @@ def test_new_instance_of_a_dead_thing_brings_it_back(sites, here):
     settle(a, b)
     for site in sites:
         assert flags(site, "entity") == flags(site, "unit") == [("unit crew", "F")]
+
+
+@pytest.mark.parametrize("end", ["archive_thing", "delete_entity"])
+def test_row_whose_entity_the_application_ends_as_it_comes_waits_for_nothing(sites, end):
+    a, b = sites
+    do(a, CREW, "write_entity")
+    pull(a.store, b.store)
+    do(a, CREW, "write_thing")
+
+    def act():
+        with b.store.application():
+            assert Things(b.family).act(end, CREW)
+
+    store = InterruptedStore(b.store, "read_versions", act)
+    pull(a.store, store)
+    assert store.done
+    settle(a, b)
