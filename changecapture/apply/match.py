@@ -1,7 +1,8 @@
 """The same row seeded at two sites: recognised by the natural key that the profile names, and joined.
 
 A row is looked for before it is inserted, and when a unique index refuses it. Two rows that one site wrote
-itself, and has not deleted, are two to that site, whatever they say; they are never joined unasked.
+side by side are two to that site, whatever they say; they are never joined unasked. A site has given up the
+one if it has deleted it, or had seen it deleted when it wrote of the other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from changecapture.apply.aliases import note_joined, publish_aliases
 from changecapture.apply.work import Parked, Work
 from changecapture.core.alias import make_alias
 from changecapture.core.change import ALIVE, Entry, Row
-from changecapture.core.merge import read_columns
+from changecapture.core.merge import Contexts, has_seen, merge_entries, read_columns
 from changecapture.core.table import SyncedTable
 from changecapture.identify import find_joined, name_rows
 from changecapture.store.interface import Store
@@ -45,10 +46,12 @@ def match_rows(
     keys = name_rows(store, table, [text for texts in alike.values() for text in texts])
     others = {own: sorted({keys[text] for text in texts} - {own}) for own, texts in alike.items()}
     concerned = [work for work in works if others.get(work.row.key)]
-    authors = _read_authors(store, table, concerned, others, batch) if concerned else {}
+    if not concerned:
+        return
+    entries = _read_entries(store, table, concerned, others, batch)
     for work in concerned:
         for key in others[work.row.key]:
-            if authors[key].isdisjoint(authors[work.row.key]):
+            if not _are_side_by_side(store, entries[work.row.key], entries[key]):
                 work.match = Row(table.wire, key)
                 work.parked = Parked(MATCH, f"is {key}")
                 break
@@ -86,14 +89,14 @@ def park_clashing(
             work.parked = Parked(UNIQUE, f"{others} has its place: {work.parked.detail}")
 
 
-def _read_authors(
+def _read_entries(
     store: Store,
     table: SyncedTable,
     works: Iterable[Work],
     others: Mapping[str, Sequence[str]],
     batch: Iterable[Work],
-) -> dict[str, set[str]]:
-    """Return which sites said last, of what they said of the row of a key, that it lives."""
+) -> dict[str, list[Entry]]:
+    """Return what is known of the row of a key, and of those that are like it."""
     keys = {key for work in works for key in (work.row.key, *others[work.row.key])}
     entries: dict[str, list[Entry]] = {key: [] for key in keys}
     for row, logged in store.read_row_entries([Row(table.wire, key) for key in keys]).items():
@@ -101,14 +104,43 @@ def _read_authors(
     for work in batch:
         if work.table is table and work.row.key in entries:
             entries[work.row.key] += work.fresh
-    return {key: _find_living(own) for key, own in entries.items()}
+    return entries
 
 
-def _find_living(entries: Iterable[Entry]) -> set[str]:
-    last = {
-        e.origin: e for e in sorted(entries, key=lambda e: (e.epoch, e.number)) if ALIVE in read_columns(e)
-    }
-    return {origin for origin, entry in last.items() if read_columns(entry)[ALIVE]}
+def _are_side_by_side(store: Store, one: Sequence[Entry], other: Sequence[Entry]) -> bool:
+    """Return whether a site wrote both rows and has given up neither."""
+    last, last_other = _find_living(one), _find_living(other)
+    both = last.keys() & last_other.keys()
+    if not both:
+        return False
+    contexts = store.read_contexts(
+        {(e.origin, e.epoch, e.pass_number) for e in (*one, *other) if e.origin in both}
+    )
+    return any(
+        not _is_given_up(last[origin], one, other, contexts)
+        and not _is_given_up(last_other[origin], other, one, contexts)
+        for origin in both
+    )
+
+
+def _find_living(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """Return of each site that said last, of what it said of the row, that it lives, that entry."""
+    last = {e.origin: e for e in sorted(entries, key=_count) if ALIVE in read_columns(e)}
+    return {origin: entry for origin, entry in last.items() if read_columns(entry)[ALIVE]}
+
+
+def _is_given_up(last: Entry, entries: Sequence[Entry], other: Iterable[Entry], contexts: Contexts) -> bool:
+    """Return whether the author of a row's entry had seen it deleted when it later wrote of the other."""
+    for word in other:
+        if word.origin == last.origin and _count(word) > _count(last):
+            alive = merge_entries(entry for entry in entries if has_seen(word, entry, contexts)).get(ALIVE)
+            if alive is not None and not alive.value:
+                return True
+    return False
+
+
+def _count(entry: Entry) -> tuple[int, int]:
+    return entry.epoch, entry.number
 
 
 def join_matches(store: Store, everything: dict[Row, Work], works: Iterable[Work]) -> list[Work]:

@@ -141,6 +141,33 @@ def test_rows_that_one_site_has_side_by_side_are_never_joined_unasked(camps):
     assert set(there.rows("sector")) == {"a", "b"}
 
 
+@pytest.mark.parametrize("table", ["skill", "sector"])
+def test_row_that_is_made_anew_after_another_site_deleted_it_is_joined_with_that_of_a_third(trio, table):
+    here, there, third = trio
+    here.add(table, "b", "Nurse")
+    send(here.site, there.site)
+    third.add(table, "c", "Nurse")
+    send(here.site, third.site)
+    there.delete(table, "b")
+    send(there.site, here.site)
+    here.add(table, "a", "Nurse")
+    meet(*trio)
+    assert [camp.rows(table) for camp in trio] == [{"a": None}] * 3
+
+
+def test_row_that_is_made_beside_one_whose_deletion_is_not_known_yet_is_another(trio):
+    here, there, third = trio
+    here.add("sector", "b", "Nurse")
+    send(here.site, there.site)
+    third.add("sector", "c", "Nurse")
+    send(here.site, third.site)
+    there.delete("sector", "b")
+    there.site.publish()
+    here.add("sector", "a", "Nurse")
+    meet(*trio)
+    assert [camp.rows("sector") for camp in trio] == [{"a": None, "b": None}] * 3
+
+
 def test_rename_before_the_sites_meet_is_no_match(camps):
     here, there = camps
     here.add("skill", "b", "Nurse")

@@ -5,6 +5,7 @@ Hundreds of runs in memory, some on real servers of both engines; thousands and 
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 
 import pytest
@@ -117,18 +118,35 @@ def test_sites_with_a_mapping_end_equal_in_memory():
     run_machine(MappedMachine, mapped_sites("eoo"), examples=30, steps=25)
 
 
+@contextmanager
+def seeded() -> Iterator[SeedsMachine]:
+    """Give sites with skills, and look at what they come to."""
+    make = staticmethod(memory_sites(seeds.TABLES, seeds.PROFILE))
+    sites = type("Once", (SeedsMachine,), {"open_sites": make})()
+    yield sites
+    sites.teardown()
+
+
 def test_row_that_its_site_deleted_and_made_anew_is_joined_with_that_of_another():
     """Deleted and made anew by the one while the other joined the two that there were."""
-    machine = type(
-        "Once", (SeedsMachine,), {"open_sites": staticmethod(memory_sites(seeds.TABLES, seeds.PROFILE))}
-    )
-    sites = machine()
-    sites.begin()
-    sites.crash(moment="read_captured", source=1, to=0)
-    sites.repeat()
-    sites.delete_skill(name="x", place=1)
-    sites.write_skill(name="x", place=1, text="x")
-    sites.teardown()
+    with seeded() as sites:
+        sites.begin()
+        sites.crash(moment="read_captured", source=1, to=0)
+        sites.repeat()
+        sites.delete_skill(name="x", place=1)
+        sites.write_skill(name="x", place=1, text="x")
+
+
+def test_row_that_its_site_saw_deleted_and_made_anew_is_joined_with_that_of_another():
+    """Deleted by a third under the one key that it knew, while another joined the two that there were."""
+    with seeded() as sites:
+        sites.write_skill(0, "x", None)
+        sites.exchange(0, 2)
+        sites.write_skill(1, "x", None)
+        sites.exchange(0, 1)
+        sites.delete_skill(2, "x")
+        sites.exchange(2, 0)
+        sites.write_skill(0, "x", "x")
 
 
 def test_sites_with_several_lives_end_equal_in_memory(flagged):
