@@ -67,6 +67,8 @@ def write_plain(store: Store, entries: Sequence[Entry], ready: Task[Prepared] | 
     for group in groups:
         _hold(store, group, plain)
     for group in groups:
+        # Only now: what the application has inserted while others were asked for is seen (R6).
+        group.new = _leave(group.new, _find_hidden(store, group.table, group.new), plain)
         group.new = _write(store, group, group.new, plain, _insert)
     if store.has_captured():
         _leave_touched(store, groups, plain)
@@ -115,7 +117,6 @@ def _sort(store: Store, table: SyncedTable, alike: Sequence[Alike], plain: Plain
                 parts.append(part.where([found == kind for found in kinds]))
         if None in kinds:
             plain.left += (e for e, kind in zip(part.entries, kinds, strict=True) if kind is None)
-    group.new = _leave(group.new, _find_hidden(store, table, group.new), plain)
     return group
 
 

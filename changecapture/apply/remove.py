@@ -82,7 +82,8 @@ def _goes_with_parent(table: SyncedTable, waiting: Iterable[Waiting]) -> bool:
 
 
 def delete_dead(store: Store, works: Sequence[Work], held: Mapping[Row, Work]) -> None:
-    """Step 6, rows that go: by the application's flag, or children first and for good.
+    """Step 6, rows that go: by the application's flag, or children first and for good. What is flagged stands in
+    no tree any more: its edge does not count where living ones are pruned, and could close a cycle here.
 
     ``held`` are all rows that are locked: those of the batch, and those that referred to rows that go.
     """
@@ -90,7 +91,8 @@ def delete_dead(store: Store, works: Sequence[Work], held: Mapping[Row, Work]) -
     for table, group in by_table(work for work in works if work.row in flagged):
         flag = table.deleted_flag
         assert flag is not None
-        store.update_rows(table, [(work.local_key, {flag.column: flag.deleted}) for work in group])
+        edges = {column.name: None for column in table.columns if column.wire in table.trees}
+        store.update_rows(table, [(work.local_key, {flag.column: flag.deleted, **edges}) for work in group])
     gone = [work for work in works if work.row not in flagged and work.parked is None]
     # Looked for again: the batch has moved some to other parents, and brought others.
     waiting = _find_children(store, gone)

@@ -182,9 +182,9 @@ class Things(Acts):
         self.run("UPDATE place SET note = %s WHERE uuid = %s", str(it.number), it.place)
 
     def move_place(self, it: Choice) -> None:
-        """Below another that is not below it."""
+        """Below another that is not below it; what is archived is not offered."""
         edges = dict(read_edges(self.run))
-        if it.place not in climb(edges, it.other):
+        if it.place not in climb(edges, it.other) and self._find("place", "id", it.place) is not None:
             parent = self._find("place", "id", it.other)
             self.run("UPDATE place SET parent = %s WHERE uuid = %s", parent, it.place)
 

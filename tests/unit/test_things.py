@@ -10,7 +10,7 @@ from tests.support.compare import compare_readers
 from tests.support.interrupt import InterruptedStore
 from tests.support.memory import MemorySite, pull
 from tests.support.sites import assert_sound_log
-from tests.support.things import PROFILE, TABLES, Choice, Things
+from tests.support.things import PROFILE, TABLES, Choice, Things, read_edges
 
 ANA = Choice("person", "Ana", "", "", "", 1)
 CREW = Choice("unit", "crew", "", "", "", 1)
@@ -110,3 +110,39 @@ def test_row_whose_entity_the_application_ends_as_it_comes_waits_for_nothing(sit
     pull(a.store, store)
     assert store.done
     settle(a, b)
+
+
+def test_archived_place_stands_in_no_tree_where_what_stood_above_it_came_below(sites):
+    """Archiving emptied its edge at home, unsaid (R3): with the one that it had elsewhere there would be a
+    circle."""
+    a, b = sites
+    top, low = (Choice("", "", place, other, "", 1) for place, other in (("top", "mid"), ("low", "mid")))
+    mid = Choice("", "", "mid", "top", "", 1)
+    for choice in (top, mid, low):
+        do(a, choice, "write_place")
+    settle(a, b)
+    do(a, mid, "archive_place")
+    do(a, top._replace(other="low"), "move_place")
+    settle(a, b)
+    for site in sites:
+        assert dict(read_edges(site.family)) == {"top": "low", "low": "mid"}
+
+
+def test_row_that_no_index_keeps_one_is_looked_for_once_the_others_are_held(sites):
+    """The application makes it too, while the rest of the batch is being locked (R6)."""
+    a, b = sites
+    top = Choice("", "", "top", "", "", 1)
+    do(a, top, "write_place")
+    pull(a.store, b.store)
+    Things(a.family).act("note_place", top)
+    do(a, CREW, "write_entity")
+
+    def act():
+        with b.store.application():
+            assert Things(b.family).act("write_thing", CREW)
+
+    store = InterruptedStore(b.store, "hold_rows", act)
+    pull(a.store, store)
+    assert store.done
+    settle(a, b)
+    assert flags(b, "entity") == [("unit crew", "F")]

@@ -29,7 +29,7 @@ class ThingsMachine(SitesMachine):
     def __init__(self) -> None:
         super().__init__()
         self.put: set[tuple[str, int, int]] = set()
-        """Where an application has put a place, or seen it when it shifted it."""
+        """Where an application has put a place, also one that it deleted then, or seen it when it shifted it."""
 
     @initialize(everywhere=st.sampled_from([True, True, False]))
     def begin(self, everywhere):
@@ -57,8 +57,8 @@ class ThingsMachine(SitesMachine):
             if not Things(run).act(name, choice):
                 run("ROLLBACK TO SAVEPOINT act")
             run("RELEASE SAVEPOINT act")
+            self.put |= read_where(run)
         run("COMMIT")
-        self.put |= read_where(run)
 
     @rule(source=places, to=places, name=st.sampled_from(ACTS), choice=choices)
     def write_beside_a_pull(self, source, to, name, choice):
