@@ -3,14 +3,15 @@
 A super-entity row and its instance stand in different tables under one key (Eden's pr_pentity and
 pr_person). Whether they exist is decided by the latest word on any of them: no person comes back while its
 super rows stay deleted. As long as all rows of a thing live and nothing else is heard, each may be
-merged alone; where its existence stirs, all rows of it are brought in and settled together.
+merged alone by the fast path. Where its existence stirs, or a row is merged from all its entries, which may
+say that it is dead while another row's say that it lives, all rows of it are brought in and settled together.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from changecapture.apply.work import Work
 from changecapture.core.change import ALIVE, Entry, Row, Version
-from changecapture.core.merge import Cell, find_alive, read_columns
+from changecapture.core.merge import Cell, find_alive, follows, read_columns
 from changecapture.store.interface import Store
 
 LIVES = f'"{ALIVE}":true'
@@ -18,10 +19,10 @@ LIVES = f'"{ALIVE}":true'
 
 
 def find_kin(store: Store, works: Sequence[Work]) -> list[Work]:
-    """Return the rows beyond the batch that are one thing with rows of it whose existence stirs; make
+    """Return the rows beyond the batch that are one thing with rows of it that are not merged alone; make
     all rows of such things be settled from all their entries."""
     batch = {work.row: work for work in works if work.table.kin}
-    front = {work.row for work in batch.values() if stirs(work)}
+    front = {work.row for work in batch.values() if stirs(work) or not follows(work.version, work.fresh)}
     new = [work for work in batch.values() if work.version is None and work.row not in front]
     front |= _join_dead(store, new, batch)
     found: dict[Row, Work] = {}

@@ -22,7 +22,7 @@ def sites(tmp_path):
     profile.write_text(PROFILE)
     ticks = count(1_700_000_000_000_000)
     script = family.spell(TABLES, "memory")
-    return [MemorySite(script, str(profile), lambda: next(ticks), name) for name in "ab"]
+    return [MemorySite(script, str(profile), lambda: next(ticks), name) for name in "abc"]
 
 
 def do(site, choice, *names):
@@ -44,9 +44,10 @@ def settle(*sites):
     for site in sites:
         assert site.parked() == {} and site.set_aside() == []
         assert_sound_log(site)
-    left, right = sites
-    with left.reader() as ours, right.reader() as theirs:
-        assert compare_readers(ours, theirs).differences == ()
+    left, *others = sites
+    for right in others:
+        with left.reader() as ours, right.reader() as theirs:
+            assert compare_readers(ours, theirs).differences == ()
 
 
 def flags(site, table):
@@ -55,7 +56,7 @@ def flags(site, table):
 
 def test_entry_of_an_archived_instance_is_kept_where_its_entity_is_shown_for_what_refers_to_it(sites):
     """Of the batch the instance was merged first, and then once more with its entity."""
-    a, b = sites
+    a, b, _ = sites
     do(a, ANA, "write_thing", "write_contact", "archive_thing")
     settle(a, b)
     assert len(b.entries("person", "person Ana")) == 1
@@ -63,17 +64,17 @@ def test_entry_of_an_archived_instance_is_kept_where_its_entity_is_shown_for_wha
 
 
 def test_row_that_was_made_and_archived_in_one_pass_is_shown_as_it_is_to_what_refers_to_it(sites):
-    a, b = sites
+    a, b, _ = sites
     do(a, ANA, "write_entity", "write_contact", "archive_entity")
     settle(a, b)
-    for site in sites:
+    for site in (a, b):
         assert site.family.rows("SELECT instance_type, note, deleted FROM entity") == [("person", "1", "T")]
 
 
 @pytest.mark.parametrize("end", ["archive_entity", "delete_entity"])
 def test_edit_of_an_instance_beside_the_end_of_its_entity_ends_alike_at_home(sites, end):
     """The latest word decides about both, at home as elsewhere."""
-    a, b = sites
+    a, b, _ = sites
     do(a, ANA, "write_thing")
     settle(a, b)
     do(a, ANA._replace(number=2), "write_thing", end)
@@ -84,20 +85,20 @@ def test_edit_of_an_instance_beside_the_end_of_its_entity_ends_alike_at_home(sit
 @pytest.mark.parametrize("here", [True, False], ids=["written here", "received"])
 def test_new_instance_of_a_dead_thing_brings_it_back(sites, here):
     """Nothing is known of the row itself, so that it could be taken for one that needs no decision."""
-    a, b = sites
+    a, b, _ = sites
     do(a, CREW, "write_entity")
     settle(a, b)
     do(a, CREW, "archive_entity")
     settle(a, b)
     do(a if here else b, CREW, "write_thing")
     settle(a, b)
-    for site in sites:
+    for site in (a, b):
         assert flags(site, "entity") == flags(site, "unit") == [("unit crew", "F")]
 
 
 @pytest.mark.parametrize("end", ["archive_thing", "delete_entity"])
 def test_row_whose_entity_the_application_ends_as_it_comes_waits_for_nothing(sites, end):
-    a, b = sites
+    a, b, _ = sites
     do(a, CREW, "write_entity")
     pull(a.store, b.store)
     do(a, CREW, "write_thing")
@@ -115,7 +116,7 @@ def test_row_whose_entity_the_application_ends_as_it_comes_waits_for_nothing(sit
 def test_archived_place_stands_in_no_tree_where_what_stood_above_it_came_below(sites):
     """Archiving emptied its edge at home, unsaid (R3): with the one that it had elsewhere there would be a
     circle."""
-    a, b = sites
+    a, b, _ = sites
     top, low = (Choice("", "", place, other, "", 1) for place, other in (("top", "mid"), ("low", "mid")))
     mid = Choice("", "", "mid", "top", "", 1)
     for choice in (top, mid, low):
@@ -124,13 +125,13 @@ def test_archived_place_stands_in_no_tree_where_what_stood_above_it_came_below(s
     do(a, mid, "archive_place")
     do(a, top._replace(other="low"), "move_place")
     settle(a, b)
-    for site in sites:
+    for site in (a, b):
         assert dict(read_edges(site.family)) == {"top": "low", "low": "mid"}
 
 
 def test_row_that_no_index_keeps_one_is_looked_for_once_the_others_are_held(sites):
     """The application makes it too, while the rest of the batch is being locked (R6)."""
-    a, b = sites
+    a, b, _ = sites
     top = Choice("", "", "top", "", "", 1)
     do(a, top, "write_place")
     pull(a.store, b.store)
@@ -146,3 +147,17 @@ def test_row_that_no_index_keeps_one_is_looked_for_once_the_others_are_held(site
     assert store.done
     settle(a, b)
     assert flags(b, "entity") == [("unit crew", "F")]
+
+
+def test_row_that_lives_by_the_word_on_another_does_not_die_of_an_edit_that_comes_late(sites):
+    """Its own latest word is that it is dead: alone it cannot be merged from its entries."""
+    a, b, c = sites
+    do(a, ANA, "write_thing")
+    settle(*sites)
+    do(c, ANA._replace(number=2), "write_entity")
+    do(b, ANA, "archive_thing")
+    do(a, ANA._replace(number=3), "write_thing")
+    pull(a.store, b.store)
+    pull(c.store, b.store)
+    settle(*sites)
+    assert b.family.rows("SELECT note, deleted FROM entity") == [("2", "F")]
