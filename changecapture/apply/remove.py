@@ -82,8 +82,8 @@ def _goes_with_parent(table: SyncedTable, waiting: Iterable[Waiting]) -> bool:
 
 
 def delete_dead(store: Store, works: Sequence[Work], held: Mapping[Row, Work]) -> None:
-    """Step 6, rows that go: by the application's flag, or children first and for good. What is flagged stands in
-    no tree any more: its edge does not count where living ones are pruned, and could close a cycle here.
+    """Step 6, rows that go: by the application's flag, or children first and for good. What is flagged stands
+    in no tree any more: its edge does not count where living ones are pruned, and could close a cycle here.
 
     ``held`` are all rows that are locked: those of the batch, and those that referred to rows that go.
     """

@@ -29,7 +29,7 @@ class ThingsMachine(SitesMachine):
     def __init__(self) -> None:
         super().__init__()
         self.put: set[tuple[str, int, int]] = set()
-        """Where an application has put a place, also one that it deleted then, or seen it when it shifted it."""
+        """Where an application has put a place, or seen it when it shifted it; also what it then deleted."""
 
     @initialize(everywhere=st.sampled_from([True, True, False]))
     def begin(self, everywhere):
