@@ -6,7 +6,9 @@ That needs no knowledge of who the peers are and how long they stay away. What s
 - entries of parked rows and carried ones, whatever came after them;
 - what is younger here than the history that is kept: age counts from arrival (``tide``), since a stamp is
   what some clock said;
-- the last entry of each origin and epoch, by which lives are told apart; versions and images of deleted rows.
+- the last entry of each origin and epoch, by which lives are told apart; versions and images of deleted rows;
+- where a profile names a natural key, what each site said last of whether a row exists: by that, rows which
+  one site wrote side by side are told from rows that were seeded twice (apply/match.py).
 
 It goes along the changelog by position and looks at each row when an entry of it is passed, at nothing
 beyond; so all that is passed is compact, and each entry is looked at once. From time to time it begins anew,
@@ -20,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from changecapture.core.codec import PassName
-from changecapture.core.merge import find_overtaken
+from changecapture.core.merge import find_last_words, find_overtaken
 from changecapture.store.interface import Store
 from changecapture.store.records import Compaction, Place
 
@@ -98,10 +100,13 @@ def _find_gone(store: Store, places: Sequence[Place], upto: int) -> list[int]:
     rows = {place.row for place in places}
     logged = store.read_applied(rows - store.read_parked(rows), upto)
     gone: dict[PassName, int] = {}
-    for placed in logged.values():
+    for row, placed in logged.items():
         if len(placed) > 1:
             positions = {entry.name: position for position, entry in placed.items()}
             gone.update((e.name, positions[e.name]) for e in find_overtaken(list(placed.values())))
+            if (table := store.tables_by_wire.get(row.table)) is not None and table.natural:
+                for entry in find_last_words(placed.values()).values():
+                    gone.pop(entry.name, None)
     for origin, epoch in {name[:2] for name in gone}:
         last = store.read_last_named(origin, epoch, LAST)
         if last is not None:

@@ -12,7 +12,7 @@ from changecapture.apply.aliases import note_joined, publish_aliases
 from changecapture.apply.work import Parked, Work
 from changecapture.core.alias import make_alias
 from changecapture.core.change import ALIVE, Entry, Row
-from changecapture.core.merge import Contexts, has_seen, merge_entries, read_columns
+from changecapture.core.merge import Contexts, find_last_words, has_seen, merge_entries, read_columns
 from changecapture.core.table import SyncedTable
 from changecapture.identify import find_joined, name_rows
 from changecapture.store.interface import Store
@@ -125,22 +125,17 @@ def _are_side_by_side(store: Store, one: Sequence[Entry], other: Sequence[Entry]
 
 def _find_living(entries: Iterable[Entry]) -> dict[str, Entry]:
     """Return of each site that said last, of what it said of the row, that it lives, that entry."""
-    last = {e.origin: e for e in sorted(entries, key=_count) if ALIVE in read_columns(e)}
-    return {origin: entry for origin, entry in last.items() if read_columns(entry)[ALIVE]}
+    return {origin: entry for origin, entry in find_last_words(entries).items() if read_columns(entry)[ALIVE]}
 
 
 def _is_given_up(last: Entry, entries: Sequence[Entry], other: Iterable[Entry], contexts: Contexts) -> bool:
     """Return whether the author of a row's entry had seen it deleted when it later wrote of the other."""
     for word in other:
-        if word.origin == last.origin and _count(word) > _count(last):
+        if word.origin == last.origin and word.name > last.name:
             alive = merge_entries(entry for entry in entries if has_seen(word, entry, contexts)).get(ALIVE)
             if alive is not None and not alive.value:
                 return True
     return False
-
-
-def _count(entry: Entry) -> tuple[int, int]:
-    return entry.epoch, entry.number
 
 
 def join_matches(store: Store, everything: dict[Row, Work], works: Iterable[Work]) -> list[Work]:

@@ -88,6 +88,12 @@ def find_overtaken(entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.name not in needed]
 
 
+def find_last_words(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """Return of each origin the last entry in which it says whether the row exists."""
+    ordered = sorted(entries, key=lambda entry: entry.name)
+    return {entry.origin: entry for entry in ordered if ALIVE in read_columns(entry)}
+
+
 def has_seen(author: Entry, other: Entry, contexts: Contexts) -> bool:
     """Return whether the author of the first entry had seen the second when writing it."""
     return has_seen_name(author, other.name, other.scope, contexts)
