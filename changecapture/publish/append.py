@@ -53,6 +53,7 @@ def _append(store: Store, changes: list[Change]) -> None:
     _settle_conflicts(store, author.entries)
     _stir_kin(store, changes)
     _stir_joined(store, changes)
+    _stir_waiting(store, changes)
     store.write_versions(versions, {change.row: change.version for change in changes})
     store.write_images(
         {c.row: c.image for c in changes if c.image and not c.alive},
@@ -108,6 +109,14 @@ def _stir_joined(store: Store, changes: Iterable[Change]) -> None:
     store.write_parked(
         {row: ("changed", "it may stand here under several of its keys") for row in store.read_members(came)}
     )
+
+
+def _stir_waiting(store: Store, changes: Iterable[Change]) -> None:
+    """List rows that are parked for one that is deleted now to be shown anew: while nobody had said so it was
+    waited for, from now on it can be here with its flag."""
+    flagged = [c.row for c in changes if c.alive is False and c.table.deleted_flag is not None]
+    parked = store.read_parked(store.read_waiting_for(flagged))
+    store.write_parked(dict.fromkeys(parked, ("changed", "what it waits for is deleted")))
 
 
 def _place(store: Store, change: Change) -> tuple[bool, int]:

@@ -74,18 +74,14 @@ class Beside:
             self._begun = None
         elif self._idle and self._left is not None:
             if self._begun is None:
-                self._begun, self._held = self._read(), set()
+                self._begun, self._held = self._site.dump_tables(), set()
             self._left -= 1
             if self._left < 0:
                 self._left = None
                 self._try(self._store.depth - sql.startswith("SAVEPOINT"))
 
-    def _read(self) -> Rows:
-        tables = [table.name for table in self._store.tables.values()]
-        return {name: set(self._site.family.rows(f"SELECT * FROM {name}")) for name in tables}
-
     def _try(self, level: int) -> None:
-        now, begun = self._read(), self._begun or {}
+        now, begun = self._site.dump_tables(), self._begun or {}
         written = {value for name, rows in now.items() for row in rows ^ begun[name] for value in row}
         if not written.isdisjoint(self._keys):
             return

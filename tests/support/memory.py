@@ -115,6 +115,11 @@ class MemorySite(AnySite):
         """Give what reads the rows that the site shows."""
         return nullcontext(SiteReader(self._family.rows, self.prefix, '"'))
 
+    def dump_tables(self) -> dict[str, set[tuple[Any, ...]]]:
+        """Return what the application's tables hold."""
+        names = [table.name for table in self._store.tables.values()]
+        return {name: set(self._family.rows(f"SELECT * FROM {name}")) for name in names}
+
     def quote(self, name: str) -> str:
         """Return a quoted name."""
         return dialect.quote(name)

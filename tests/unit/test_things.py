@@ -161,3 +161,21 @@ def test_row_that_lives_by_the_word_on_another_does_not_die_of_an_edit_that_come
     pull(c.store, b.store)
     settle(*sites)
     assert b.family.rows("SELECT note, deleted FROM entity") == [("2", "F")]
+
+
+def test_row_whose_entity_the_application_deletes_as_it_comes_is_shown_with_that_flagged(sites):
+    """Until the deletion is published the row waits for the entity to come."""
+    a, b, _ = sites
+    do(a, CREW, "write_thing")
+    settle(a, b)
+    do(a, CREW, "write_contact")
+
+    def act():
+        with b.store.application():
+            assert Things(b.family).act("delete_entity", CREW)
+
+    store = InterruptedStore(b.store, "read_versions", act)
+    pull(a.store, store)
+    assert store.done
+    settle(a, b)
+    assert flags(b, "entity") == [("unit crew", "T")]
