@@ -13,6 +13,11 @@ REFUSED = re.compile(
     "|permission denied for database|certificate|does not support SSL"
 )
 """What is wrong with the URL, or with an account, when there is no connection and so no state."""
+CROWDED = re.compile(
+    "too many clients|too many connections|connection slots are reserved|no more connections allowed"
+)
+"""The same where there are as many connections as there may be; the last is PgBouncer's."""
+ROOM = "end some, or raise max_connections or the role's or database's CONNECTION LIMIT; it is tried again"
 RIGHTS = "use the owner, or grant it: changecapture doctor URL --role NAME, as an administrator, prints how"
 
 
@@ -59,4 +64,6 @@ def _detail(error: psycopg.Error) -> str:
 def _unreachable(url: DatabaseURL, why: str) -> Gone | ConfigError:
     if REFUSED.search(why):
         return ConfigError(f"cannot connect to {url}", why=why, mend="correct the URL, or the account")
+    if CROWDED.search(why):
+        return Gone(f"no connection is left at {url}", why=why, mend=ROOM)
     return Gone(f"cannot reach {url}", why=why, mend="is the server running?")
