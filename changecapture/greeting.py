@@ -89,10 +89,14 @@ def greet(store: Store, to: str = "") -> Greeting:
     last: dict[tuple[str, int], int] = {}
     for (origin, epoch, _), number in vector.items():
         last[origin, epoch] = max(number, last.get((origin, epoch), 0))
+    claimed = dict(last)
+    # Of the addressee also what is claimed not yet: a pull that was cut brought it, and it would be refused.
+    last |= {(to, epoch): number for epoch, number in store.read_last_numbers(to).items()}
     digests: dict[str, dict[int, Samples]] = {}
     clock = store.read_clock()
     for origin, epoch in sorted(last, key=lambda pair: pair[0] != to)[:MOST_EPOCHS]:
-        samples = sample_entries(store, origin, epoch, last[origin, epoch], deep=origin == to)
+        upto, sure = last[origin, epoch], claimed.get((origin, epoch), 0)
+        samples = sample_entries(store, origin, epoch, upto, deep=origin == to, claimed=sure)
         digests.setdefault(origin, {})[epoch] = samples[:MOST_SAMPLES]
     return Greeting(
         site.origin,

@@ -42,7 +42,9 @@ class Healed:
     anew: int = 0
 
 
-def sample_entries(store: Store, origin: str, epoch: int, last: int, *, deep: bool) -> Samples:
+def sample_entries(
+    store: Store, origin: str, epoch: int, last: int, *, deep: bool, claimed: int = 0
+) -> Samples:
     """Return samples of what is held under an origin's names up to a number, the latest first.
 
     ``deep``: also of the ``NEAR`` entries before it, one by one (a life that began from a backup publishes
@@ -61,7 +63,19 @@ def sample_entries(store: Store, origin: str, epoch: int, last: int, *, deep: bo
             break
         passed = last - entry.number
         back = passed + 1 if len(found) <= NEAR else 2 * passed
-    return list(found.items())
+    noted = store.read_contested(origin, epoch, found)
+    # What was published anew is not sent; but what is claimed would be refused by who has not given it.
+    return [sample for sample in found.items() if sample[0] <= claimed or sample not in noted]
+
+
+def leave_out_contested(store: Store, entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Return the entries without those that were published anew: nobody needs what a contested name meant
+    under that name, and the site whose it is may not have given it yet."""
+    noted: set[tuple[str, int, int, str]] = set()
+    for origin, epoch in store.read_contested_epochs() if entries else ():
+        numbers = [e.number for e in entries if (e.origin, e.epoch) == (origin, epoch)]
+        noted |= {(origin, epoch, *one) for one in store.read_contested(origin, epoch, numbers)}
+    return [e for e in entries if (*e.name, digest_entry(e)) not in noted] if noted else entries
 
 
 def heal(store: Store, claims: Mapping[int, Samples], rng: Random | None = None) -> Healed:
@@ -88,8 +102,8 @@ def _find_parted(store: Store, site: Site, claims: Mapping[int, Samples]) -> Ite
     common = store.read_life()["corrected"]
     for epoch, samples in claims.items():
         present = epoch == site.epoch
-        if present and epoch > 1 and site.last_number <= common:
-            continue  # an epoch that was begun by chance and not used: only a peer that lies knows of it
+        if present and _is_unused(store, site):
+            continue  # else who lies could have epochs begun without end; who does not shows its names
         noted = store.read_contested(site.origin, epoch, [number for number, _ in samples])
         verdicts = {
             number: (number, digest) in noted or _agrees(store, site, epoch, number, digest)
@@ -101,6 +115,22 @@ def _find_parted(store: Store, site: Site, claims: Mapping[int, Samples]) -> Ite
             same = (number for number, agrees in verdicts.items() if agrees and number < min(strange))
             agreed = max(same, default=0)
             yield epoch, max(agreed, common) if present else agreed
+
+
+def leave_unused(store: Store) -> bool:
+    """Begin another epoch where no name that is this life's alone was given in the present one: a copy of
+    this database gave names in it. Return whether that is so; the writers' lock must be held."""
+    if not _is_unused(store, store.read_site()):
+        return False
+    with store.snapshot():
+        begin_epoch(store)
+    remember(store)
+    return True
+
+
+def _is_unused(store: Store, site: Site) -> bool:
+    """Return whether the present epoch was begun by chance and has only names that all lives share."""
+    return site.epoch > 1 and site.last_number <= store.read_life()["corrected"]
 
 
 def _note_common(store: Store) -> None:
@@ -184,16 +214,6 @@ def _add_seen(store: Store, entries: Iterable[Entry]) -> None:
             seen = add_names(version.seen, [entry])
             versions[entry.row] = version._replace(seen=seen)
     store.write_versions(versions, dict(known))
-
-
-def claim_target(store: Store, target: Vector) -> None:
-    """Raise the vector to the target of a pull; of former epochs of this site that came back with it, to all
-    that is held: what they mean here is claimed again."""
-    held = store.read_vector()
-    store.write_vector(target)
-    raised = {c[:2] for c, n in target.items() if n > held.get(c, 0)}
-    for origin, epoch in _find_former(store, raised):
-        store.claim_epoch(origin, epoch)
 
 
 def _find_former(store: Store, epochs: Collection[tuple[str, int]]) -> set[tuple[str, int]]:

@@ -276,8 +276,8 @@ MUTATIONS = (
     Mutation(
         "R11: a vector is raised at the end of a pull",
         RECEIVER,
-        "        if head.last:\n            claim_target",
-        "        if True:\n            claim_target",
+        "        if head.last:\n            store.write_vector(target)",
+        "        if True:\n            store.write_vector(target)",
     ),
     Mutation(
         "R11: the target is that of the beginning",

@@ -395,9 +395,6 @@ class Store(Protocol):
     def lower_vector(self, origin: str, epoch: int, number: int) -> None:
         """Claim no more of an origin's epoch than up to a number."""
 
-    def claim_epoch(self, origin: str, epoch: int) -> None:
-        """Claim all that is held of an origin's epoch."""
-
     def read_named(self, names: Iterable[PassName]) -> dict[PassName, Entry]:
         """Return the entries of these names that are in the changelog."""
 
@@ -406,6 +403,9 @@ class Store(Protocol):
 
     def read_last_named(self, origin: str, epoch: int, upto: int) -> Entry | None:
         """Return the entry of the greatest number, up to a number, that is in the changelog."""
+
+    def read_last_numbers(self, origin: str) -> dict[int, int]:
+        """Return the greatest number of each epoch of an origin that is in the changelog."""
 
     def read_stretch(self, position: int) -> str:
         """Return what names the stretch of the log that a position is in, '' where that is not known."""

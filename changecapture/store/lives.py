@@ -35,15 +35,6 @@ class LifeStore(JournalStore):
             (number, origin, epoch, number),
         )
 
-    def claim_epoch(self, origin: str, epoch: int) -> None:
-        """Claim all that is held of an origin's epoch."""
-        rows = self.query(
-            f"SELECT scope, max(number) FROM {self.prefix}changelog "
-            "WHERE origin = %s AND epoch = %s GROUP BY scope",
-            (origin, epoch),
-        )
-        self.write_vector({(origin, epoch, scope): number for scope, number in rows})
-
     def read_named(self, names: Iterable[PassName]) -> dict[PassName, Entry]:
         """Return the entries of these names that are in the changelog."""
         found: dict[PassName, Entry] = {}
@@ -73,6 +64,19 @@ class LifeStore(JournalStore):
             (origin, epoch, upto),
         )
         return Entry(*rows[0]) if rows else None
+
+    def read_last_numbers(self, origin: str) -> dict[int, int]:
+        """Return the greatest number of each epoch of an origin that is in the changelog."""
+        found: dict[int, int] = {}
+        before = 2**63 - 1
+        while rows := self.query(
+            f"SELECT epoch, number FROM {self.prefix}changelog WHERE origin = %s AND epoch < %s "
+            "ORDER BY epoch DESC, number DESC LIMIT 1",
+            (origin, before),
+        ):
+            before, number = rows[0]
+            found[before] = number
+        return found
 
     # Names that were given twice
     def read_contested(self, origin: str, epoch: int, numbers: Iterable[int]) -> set[tuple[int, str]]:

@@ -9,7 +9,7 @@ from changecapture.core.codec import Batch
 from changecapture.core.scopes import Terms, name_progress
 from changecapture.core.vector import Vector, covers_vector, dump_vector, load_vector
 from changecapture.errors import OutOfStep, PeerError
-from changecapture.lives import Renamed, claim_target, rename_contested
+from changecapture.lives import Renamed, leave_unused, rename_contested
 from changecapture.store.interface import Store
 from changecapture.store.records import Met, Progress
 from changecapture.sync.request import NO_TERMS, PullRequest
@@ -75,10 +75,10 @@ def receive(
                 "the batch does not follow the last one",
                 why=f"it begins at {head.after}, the last one ended at {progress.position}",
             )
-    _check_own(store, batch)
     _check_scopes(store, batch, terms)
     _check_room(store, batch, terms)
     with store.lock():
+        _check_own(store, batch)
         return _apply(store, coming, rename_contested(store, batch), progress, met)
 
 
@@ -122,11 +122,12 @@ def _count_new(store: Store, target: Vector) -> int:
 
 def _check_own(store: Store, batch: Batch) -> None:
     """Refuse entries under our own name that we have not made: were they kept, their numbers would be
-    taken when we come to them, and nothing could be published any more."""
+    taken when we come to them, and nothing could be published any more. An epoch that we have not used is
+    left to them."""
     site = store.read_site()
     own = [e.number for e in batch.entries if (e.origin, e.epoch) == (site.origin, site.epoch)]
     claimed = [n for (o, e, _), n in batch.head.target.items() if (o, e) == (site.origin, site.epoch)]
-    if max([*own, *claimed], default=0) > site.last_number:
+    if max([*own, *claimed], default=0) > site.last_number and not leave_unused(store):
         raise PeerError(
             "the other site has changes of this one that this one has not made",
             why="this database was restored from a backup or copied, or the other site lies",
@@ -157,7 +158,7 @@ def _apply(store: Store, coming: Coming, renamed: Renamed, progress: Progress, m
         store.write_vector(renamed.claimed)
         store.write_contested(renamed.contested)
         if head.last:
-            claim_target(store, target)
+            store.write_vector(target)
 
     idle = met.mark == head.mark and _is_idle(store, progress, after, target)
     if not entries and head.last and idle:

@@ -7,6 +7,7 @@ from changecapture.core.codec import PROTOCOL, Batch, Head, encode_batch
 from changecapture.core.scopes import Scopes, Terms, load_scopes
 from changecapture.core.vector import Vector, covers_name, covers_vector, digest_vector, load_vector
 from changecapture.errors import PeerError, RetryLater
+from changecapture.lives import leave_out_contested
 from changecapture.store.interface import Store
 from changecapture.sync.request import BATCH_CHARACTERS, BATCH_ENTRIES, NO_TERMS, PullRequest
 
@@ -85,7 +86,8 @@ def _make_batch(store: Store, request: PullRequest, scopes: Scopes) -> Batch:
     after = request.after if known else 0
     resumed = known and request.end >= max(1, store.read_compaction().reached)
     end = request.end if resumed else store.last_position()
-    entries, position = _take_entries(store, since, scopes, after, end, request)
+    found, position = _take_entries(store, since, scopes, after, end, request)
+    entries = leave_out_contested(store, found)
     wanted = {(e.origin, e.epoch, e.pass_number) for e in entries}
     passes, contexts = store.read_passes(wanted), store.read_contexts(wanted)
     return Batch(

@@ -220,6 +220,23 @@ def test_cut_pull_from_a_site_that_was_restored_meanwhile_claims_nothing_that_di
     assert set(words(taker)) == {"a", "b", "c", "d", "e", "f"}
 
 
+def test_names_of_a_former_life_that_a_cut_pull_brought_are_told_in_a_greeting(home, peers, backups):
+    """They are not in the vector of the peer, and would be refused for ever."""
+    peer = peers[0]
+    write(home, "before")
+    backup = backups.make(home)
+    write(home, "lost at home")
+    write(home, "lost everywhere")
+    for _ in range(2):
+        request = replace(next_request(peer.store, home.origin), limit=1)
+        receive(peer.store, home.origin, answer(home.store, request).payload)
+    backups.restore(home, backup)
+    send(peer, home)
+    assert set(words(home)) == {"before", "lost at home"}
+    write(home, "second life")
+    settle(home, peer, whole=False)
+
+
 def test_copy_that_is_alive_beside_its_original_is_noticed_and_loses_nothing(home, peers, backups):
     peer = peers[0]
     write(home, "before")

@@ -421,6 +421,93 @@ def test_r10_copy_that_healed_and_was_renewed_still_gets_what_its_contested_name
     assert {"j": "changed at home", "h": "home", "k": "copy"}.items() <= items(c).items()
 
 
+def test_r10_copy_that_healed_tells_its_original_nothing_of_the_names_that_it_gave_up(people):
+    """Two copies of a were made sites of their own after each had given a name of a; the second learned from
+    the first what that meant there. The original, which has given none, hears of it from the second alone."""
+    a, b, c, _ = people
+    for copied, code in ((b, "first"), (c, "second")):
+        put_back(copied, a.store.dump(), None)
+        write_item(copied, "copy", code)
+    renew(b.store, "b")
+    meet_greeting(c.store, greet(b.store, "a"))
+    renew(c.store, "c")
+    send(c, a)
+    assert items(a) == {"second": "copy"}
+    assert a.store.read_site().epoch == 1
+    write_item(a, "original", "third")
+    meet(a, b, c)
+    assert items(a) == items(b) == items(c) == dict(first="copy", second="copy", third="original")
+
+
+def test_r10_copy_that_healed_claims_no_name_that_its_original_has_not_given(people):
+    """What waited in a was published by c too, under the same name, and more after it. c gave both up when b
+    had another thing by that name, and hears of the first from a again."""
+    a, b, c, _ = people
+    put_back(b, a.store.dump(), None)
+    write_item(b, "copy", "first")
+    renew(b.store, "b")
+    a.family("INSERT INTO item (code, a) VALUES ('waits', 'original')")
+    put_back(c, a.store.dump(), None)
+    write_item(c, "copy", "second")
+    meet_greeting(c.store, greet(b.store, "a"))
+    renew(c.store, "c")
+    a.publish()
+    send(a, c, a)
+    meet(a, b, c)
+    assert items(a) == items(b) == items(c) == dict(first="copy", waits="original", second="copy")
+
+
+def test_r10_contested_name_that_a_copy_claims_is_told_all_the_same(people):
+    """c gave its own up, and has the other sense from b; a, which has given none, would refuse the claim."""
+    a, b, c, _ = people
+    for copied, code in ((b, "first"), (c, "second")):
+        put_back(copied, a.store.dump(), None)
+        write_item(copied, "copy", code)
+    renew(b.store, "b")
+    meet_greeting(c.store, greet(b.store, "a"))
+    renew(c.store, "c")
+    send(b, c, a)
+    meet(a, b, c)
+    assert items(a) == items(b) == items(c) == dict(first="copy", second="copy")
+
+
+def test_r10_epoch_that_a_copy_uses_first_is_left_to_it(people):
+    """a learned from a copy that it needs another epoch, and had nothing to publish in it; then it was copied
+    once more, and that copy published."""
+    a, b, c, _ = people
+    put_back(b, a.store.dump(), None)
+    write_item(b, "copy", "first")
+    renew(b.store, "b")
+    send(a, b)
+    put_back(c, a.store.dump(), None)
+    write_item(c, "copy", "second")
+    renew(c.store, "c")
+    send(c, a)
+    assert items(a) == {"second": "copy"}
+    write_item(a, "original", "third")
+    meet(a, b, c)
+    assert items(a) == items(b) == items(c) == dict(first="copy", second="copy", third="original")
+
+
+def test_r10_names_of_a_former_life_that_a_cut_pull_brought_are_told_in_a_greeting(people):
+    """They are not in the vector of b, and a would refuse the pull that brings them for ever."""
+    a, b, *_ = people
+    write_item(a, "before")
+    backup = a.store.dump()
+    write_item(a, "lost at home", "j")
+    write_item(a, "lost everywhere", "k")
+    for _ in range(2):
+        receive(b.store, "a", batch(a, b, limit=1))
+    assert b.store.read_vector() == {}
+    put_back(a, backup, None)
+    write_item(b, "from b", "l")
+    send(b, a)
+    assert items(a) == {"i": "before", "j": "lost at home", "l": "from b"}
+    write_item(a, "second life", "m")
+    meet(a, b)
+    assert items(a) == items(b) == {"i": "before", "j": "lost at home", "l": "from b", "m": "second life"}
+
+
 def test_r10_names_that_nobody_has_any_more_are_claimed_no_more(people):
     """b had the first change in another sense, and is lost: a says nothing of that epoch, like everyone."""
     a, b, c, _ = people

@@ -27,7 +27,7 @@ from tests.support.compare import compare_readers
 from tests.support.interrupt import InterruptedStore
 from tests.support.ledger import Ledger
 from tests.support.memory import MemorySite
-from tests.support.sites import AnySite, assert_sound_log
+from tests.support.sites import AnySite, assert_sound_log, read_lives
 
 SEED = "CHANGECAPTURE_TEST_SEED"
 MINUTE = 60_000_000
@@ -234,7 +234,7 @@ class SitesMachine(RuleBasedStateMachine):
             assert site.set_aside() == [], site.set_aside()
             assert site.parked() == first.parked()
             assert set(site.parked().values()) <= self.may_stay_parked
-            assert_sound_log(site, whole=self.whole and not self.lost, present={s.origin for s in self.sites})
+            assert_sound_log(site, whole=self.whole and not self.lost, present=read_lives(self.sites))
         if self.judged:
             self.judge()
         for other in self.sites[1:]:

@@ -19,7 +19,7 @@ from tests.support.simulation.application import write
 from tests.support.simulation.clock import SimClock
 from tests.support.simulation.host import Host, State
 from tests.support.simulation.network import Network
-from tests.support.sites import assert_sound_log
+from tests.support.sites import assert_sound_log, read_lives
 
 TROUBLE_S = 5.0
 TROUBLES_PER_S = 12.0
@@ -200,12 +200,13 @@ class Simulation:
         assert self.mistakes == [], "\n".join(self.mistakes)
         sites = [host.site for host in self.hosts]
         ledger = self.ledger if self.judged else LogLedger()
+        lives = read_lives(sites)
         for site in sites:
             site.store.load_tables()
             assert site.parked() == sites[0].parked()
             assert set(site.parked().values()) <= {"reference"}
             assert site.store.query("PRAGMA foreign_key_check") == []
-            assert_sound_log(site, whole=self.whole and self.judged, present={h.origin for h in self.hosts})
+            assert_sound_log(site, whole=self.whole and self.judged, present=lives)
         ledger.check(sites, whole=self.whole)
         for site in sites[1:]:
             with sites[0].reader() as ours, site.reader() as theirs:
