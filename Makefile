@@ -2,7 +2,7 @@
 #   make setup     the virtual environment and the system's packages that the tests need
 #   make demo      three sites that find each other and converge, on servers of their own
 #   make test      every test but the long ones; ARGS='tests/unit -k clock' goes to pytest
-#   make test-all  every test, those in a browser (Chromium) too
+#   make test-all  every test, those in a browser (Chromium) too; random ones draw anew at every run
 #   make test-mysql URL=mysql://..   the same on a MySQL (or MariaDB) server of yours; see the script
 #   make mutate    break each merge rule on purpose: the tests must notice
 #   make lint      ruff, mypy and the import rules
@@ -41,7 +41,7 @@ test: $(READY)
 	@$(PYTHON) -m pytest -m 'not long' $(WORKERS) $(ARGS)
 
 test-all: $(READY) $(BROWSER)
-	@$(PYTHON) -m pytest $(WORKERS) $(ARGS)
+	@$(PYTHON) -m pytest --hypothesis-profile=new $(WORKERS) $(ARGS)
 	@$(PYTHON) scripts/mutate.py
 
 test-mysql: $(READY)

@@ -31,6 +31,11 @@ POSTGRESQL_VERSION = "CHANGECAPTURE_TEST_POSTGRESQL_VERSION"
 
 _numbers = count(1)
 
+# The same examples at every run, which judges a change then, not chance; `make test-all` asks for new ones.
+# Databases answer when they can: no deadline. A failing example is printed ready to repeat.
+hypothesis.settings.register_profile("same", deadline=None, print_blob=True, derandomize=True)
+hypothesis.settings.register_profile("new", hypothesis.settings.get_profile("same"), derandomize=False)
+
 
 class NewDatabase(Protocol):
     """Creates a database that is dropped after the test; returns its URL."""
@@ -50,9 +55,7 @@ class NewDatabase(Protocol):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Databases answer when they can: no deadline. A failing example is printed ready to repeat.
-    hypothesis.settings.register_profile("changecapture", deadline=None, print_blob=True)
-    hypothesis.settings.load_profile("changecapture")
+    hypothesis.settings.load_profile(config.getoption("--hypothesis-profile") or "same")
     # `timeout` and CI end a run with SIGTERM: leave through the fixtures, which stop the servers.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
     # A shell starts what it puts into the background with SIGINT ignored, and every process started here
