@@ -19,6 +19,7 @@ def read_late(store: Store, changes: Sequence[Change]) -> None:
     wanted: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
         looks = change.whole or change.announced is not None or change.doubted or change.twice
+        looks = looks or _find_lacking(change)
         if looks and (change.alive is not False or _is_archived_new(change)):
             wanted[change.table.name].append(change)
     for group in wanted.values():
@@ -30,20 +31,31 @@ def read_late(store: Store, changes: Sequence[Change]) -> None:
                 _keep_shown(change, late, keys)
             if change.announced is not None and not change.whole:
                 _look(change, late, keys)
-            elif (change.doubted or change.twice) and not change.whole:
+            elif not change.whole:
                 pass
             elif late is None:
                 _leave(change)
             else:
                 _take_late(change, late)
-            if change.twice and not change.whole and late is not None:
-                _take_shown(change, late)
+            if not change.whole and late is not None:
+                _take_shown(change, late, change.twice & change.columns.keys() | _find_lacking(change))
 
 
 def _is_archived_new(change: Change) -> bool:
-    """Return whether a row that nobody has heard of is archived: living rows may refer to it, and have it
+    """Return whether a row that is new to others is archived: living rows may refer to it, and have it
     shown elsewhere too."""
-    return change.whole and change.version is None and change.image is None
+    known = change.version is not None and change.version.alive
+    return change.whole and not known and change.image is None
+
+
+def _find_lacking(change: Change) -> set[str]:
+    """Return what an edit of an archived row leaves out of the groups that it writes: its application saw
+    what stands here; what others wrote since is not shown in a row that is archived."""
+    if change.whole or not change.local_key or change.version is None or change.version.alive:
+        return set()
+    references = {column.wire for column in change.table.local_references}
+    touched = [set(group) for group in change.table.groups if not change.columns.keys().isdisjoint(group)]
+    return set().union(*touched) - change.columns.keys() - references
 
 
 def _look(change: Change, late: LateRow | None, keys: Mapping[tuple[str, str], Mapping[Any, str]]) -> None:
@@ -70,10 +82,11 @@ def _keep_shown(change: Change, late: LateRow, keys: Mapping[tuple[str, str], Ma
         change.alive = None
 
 
-def _take_shown(change: Change, late: LateRow) -> None:
-    """Take of the columns that were written twice what the row shows."""
+def _take_shown(change: Change, late: LateRow, taken: set[str]) -> None:
+    """Take of these columns what the row shows."""
+    if not taken:
+        return
     named = json.loads(late.text)
-    taken = change.twice & change.columns.keys()
     change.late = values.dump({**json.loads(change.late), **{n: named[n] for n in taken & named.keys()}})
     change.columns = {n: v for n, v in change.columns.items() if n not in taken}
     change.columns.update((name, late.values[name]) for name in taken - named.keys())

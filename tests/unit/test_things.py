@@ -179,3 +179,32 @@ def test_row_whose_entity_the_application_deletes_as_it_comes_is_shown_with_that
     assert store.done
     settle(a, b)
     assert flags(b, "entity") == [("unit crew", "T")]
+
+
+def test_edit_of_an_archived_place_carries_the_place_that_its_application_saw(sites):
+    """What another site wrote of it since is merged, and not shown in a row that is archived."""
+    a, b, c = sites
+    place = Choice("", "", "camp", "", "lat", 1)
+    do(a, place, "write_place")
+    settle(*sites)
+    do(b, place, "archive_place")
+    pull(b.store, c.store)
+    do(c, place._replace(column="lon", number=2), "shift_place")
+    pull(c.store, b.store)
+    do(b, place._replace(number=3), "shift_place")
+    do(a, place, "note_place")
+    settle(*sites)
+    for site in sites:
+        assert site.family.rows("SELECT lat, lon, deleted FROM place") == [(3, 1, "F")]
+
+
+def test_row_that_is_made_anew_and_archived_in_one_pass_is_shown_as_it_is_to_what_refers_to_it(sites):
+    """It was deleted for good before: nobody has its columns any more."""
+    a, b, _ = sites
+    do(a, ANA, "write_thing")
+    do(a, ANA, "delete_thing")
+    settle(a, b)
+    do(a, ANA, "write_thing", "write_contact", "archive_entity")
+    settle(a, b)
+    for site in (a, b):
+        assert site.family.rows("SELECT instance_type, note, deleted FROM entity") == [("person", "1", "T")]
