@@ -20,7 +20,10 @@ ALIVE_ONLY = values.dump({ALIVE: True})
 
 def append_changes(store: Store, changes: Iterable[Change]) -> None:
     """Append changes as one pass, those that have an effect and can travel."""
-    _append(store, keep_large(store, [change for change in changes if _has_effect(change)]))
+    effective = [change for change in changes if _has_effect(change)]
+    translate(store, effective)
+    _widen(store, effective)
+    _append(store, keep_large(store, effective))
 
 
 def _has_effect(change: Change) -> bool:
@@ -34,8 +37,6 @@ def _append(store: Store, changes: list[Change]) -> None:
     if not changes:
         return
     author = Author(store)
-    translate(store, changes)
-    _widen(store, changes)
     unseen = store.read_unapplied([change.row for change in changes])
     # What the application did to a parked row may be what it waited for.
     store.write_parked({row: ("changed", "its application has changed it since") for row in unseen})

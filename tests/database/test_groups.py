@@ -2,6 +2,7 @@
 
 import pytest
 
+from changecapture.publish.home import LARGEST_ROW
 from tests.database.conftest import DIRECTIONS
 from tests.support.commands import run_command
 from tests.support.sites import assert_in_step, exchange
@@ -86,3 +87,22 @@ def test_row_that_is_merged_whole_is_that_of_the_latest_edit(places):
     assert shown(here) == shown(there) == [("Camp", 1, 3)]
     assert ("place", "p", "name", '"Camp"', '"Here"') in there.conflicts()
     assert "all its columns belong together" in run_command("plan", here.url, "--notes").out
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_row_that_its_group_makes_too_large_to_travel_stays_at_home(kind, new_tables, tmp_path):
+    profile = tmp_path / "notes.toml"
+    profile.write_text(
+        'extends = "generic"\n[[group]]\ntable = "note"\ncolumns = ["a", "b"]\nwhy = "one text"\n'
+    )
+    text = "text" if kind == "postgresql" else "longtext"
+    here = new_tables(
+        kind, f"CREATE TABLE note (code varchar(20) PRIMARY KEY, a {text}, b {text})", str(profile)
+    )
+    half = LARGEST_ROW // 2 + 1
+    here.family(f"INSERT INTO note VALUES ('n', repeat('a', {half}), 'b')")
+    here.publish()
+    here.family(f"UPDATE note SET b = repeat('b', {half})")
+    here.publish()
+    assert here.fetch("SELECT row_key, reason FROM {p}parked") == [("n", "large")]
+    assert here.fetch("SELECT count(*) FROM {p}changelog") == [(1,)]
