@@ -302,7 +302,8 @@ class SiteService(Service):
 
     def _received(self, site: str, received: Received) -> None:
         if received.entries:
-            self._log.info(describe(site, received.entries, received.applied, received.parked))
+            source = self.node.peers.name_site(site)
+            self._log.info(describe(source, received.entries, received.applied, received.parked))
         self._watch.received(site, received)
 
     def _heard(self, site: str) -> None:

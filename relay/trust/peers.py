@@ -141,6 +141,10 @@ class Peers:
             raise PeerError(f"{peer.label} speaks for {MAX_SITES} sites already")
         self.change(device, sites=(*peer.sites, site))
 
+    def name_site(self, site: str) -> str:
+        """Return what a person calls who speaks for a site; the site, where nobody does."""
+        return next((peer.name for peer in self._paired.values() if site in peer.sites), site)
+
     def find(self, text: str) -> Paired:
         """Return the one that a person means by a name or by the beginning of an id; raise ConfigError."""
         wanted = text.strip().lower()

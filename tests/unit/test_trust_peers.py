@@ -77,6 +77,12 @@ def test_a_site_belongs_to_the_device_that_spoke_for_it_first(state: Path):
     peers.claim(TWO, site_id("a"))
 
 
+def test_a_site_is_called_by_the_name_of_who_speaks_for_it(state: Path):
+    peers = open_peers(state, Paired(ONE, "north"))
+    peers.claim(ONE, site_id("a"))
+    assert (peers.name_site(site_id("a")), peers.name_site(site_id("b"))) == ("north", site_id("b"))
+
+
 def test_who_is_not_paired_speaks_for_no_site(state: Path):
     with pytest.raises(PeerError, match="not paired"):
         open_peers(state).claim(ONE, site_id("a"))
