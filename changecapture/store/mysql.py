@@ -4,6 +4,7 @@ Run on MariaDB 10.11 and MySQL 9.7. Where the two differ the line says so.
 """
 
 import re
+import sys
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -33,6 +34,7 @@ from changecapture.store.literals import (
     Many,
     Records,
     measure,
+    spell_coated,
     spell_long,
     spell_many,
     spell_records,
@@ -40,7 +42,7 @@ from changecapture.store.literals import (
     write_records,
 )
 from changecapture.store.log import ENTRY_HEAD
-from changecapture.store.mysql_errors import TLS, ends_transaction, map_error
+from changecapture.store.mysql_errors import PACKET, TLS, TOO_LARGE, ends_transaction, map_error
 from changecapture.store.session import LOCK_SECONDS, is_ready
 from changecapture.store.sqlstore import SqlStore
 
@@ -81,12 +83,20 @@ class _Connection(pymysql.connections.Connection):
     def __init__(self, spare: Spare, **options: Any) -> None:
         self._spare = spare
         self._sock: socket
+        self.largest = sys.maxsize
         super().__init__(**options)
 
     def _read_query_result(self, unbuffered: bool = False) -> Any:
         while self._spare and not is_ready(self._sock.fileno(), reads=True):
             self._spare.step()
         return super()._read_query_result(unbuffered)  # type: ignore[misc]
+
+    def _execute_command(self, command: int, sql: Any) -> None:
+        # As it is sent, with all that was quoted: the server would close the connection, and not say why.
+        if len(sql) + ROOM > self.largest:
+            why = f"it takes {len(sql)} bytes, max_allowed_packet is {self.largest}"
+            raise pymysql.OperationalError(TOO_LARGE, why)
+        super()._execute_command(command, sql)  # type: ignore[misc]
 
     def _create_ssl_ctx(self, sslp: Any) -> SSLContext:
         return super()._create_ssl_ctx(sslp) if sslp else _share_tls()  # type: ignore[misc]
@@ -139,9 +149,11 @@ class MySQLStore(SqlStore):
         connection.encoders[Long] = spell_long  # type: ignore[assignment]
         connection.encoders[Many] = spell_many  # type: ignore[assignment]
         connection.encoders[Records] = spell_records  # type: ignore[assignment]
+        connection.encoders[dict] = spell_coated
         with connection.cursor() as cursor:
             cursor.execute("SELECT version(), @@max_allowed_packet, @@innodb_rollback_on_timeout")
             ((version, self._largest, self._ends_on_timeout),) = cursor.fetchall()
+            connection.largest = self._largest
             self.mariadb = "mariadb" in version.lower()
         if self.mariadb:
             # SKIP LOCKED fails with error 1180 when a row is locked and the timeout is 0.
@@ -165,18 +177,6 @@ class MySQLStore(SqlStore):
 
     def _map_error(self, error: Exception) -> Exception:
         return map_error(error, self.url)
-
-    def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> int:
-        """Run a statement; return how many rows it touched. Raise DataError for one that the server does not
-        read: it would close the connection."""
-        size = len(sql) + sum(map(measure, parameters or ()))
-        if 4 * size > self._largest:
-            size += len(sql.encode()) - len(sql)
-            size += sum(len(v.encode()) - len(v) for v in parameters or () if type(v) is str)
-            if size + ROOM > self._largest:
-                why = f"it takes {size} bytes, max_allowed_packet is {self._largest}"
-                raise DataError("more than the server reads", reason="large", why=why)
-        return super().execute(sql, parameters)
 
     def _check_answer(self, cursor: Any) -> None:
         # A function whose text is longer than max_allowed_packet comes to NULL, with a warning.
@@ -257,8 +257,7 @@ class MySQLStore(SqlStore):
             if error.reason != "large":
                 raise
             # A row of the application's can be parked; what the log cannot hold would be lost.
-            mend = "raise max_allowed_packet to 64M, in the server's configuration too"
-            raise ConfigError(f"{self.url} cannot keep a change", why=error.why, mend=mend) from error
+            raise ConfigError(f"{self.url} cannot keep a change", why=error.why, mend=PACKET) from error
 
     def _insert(self, beginning: str, records: Iterable[str], ending: str = "") -> None:
         """Send records as SQL text, as many with each statement as it holds.
@@ -463,7 +462,7 @@ class MySQLStore(SqlStore):
         condition, parameters = self._matching(table, table.locator, [locator])
         self.execute(
             f"UPDATE {self._quote(table.name)} AS t SET {', '.join(sets)} WHERE {condition}",
-            [*map(self._adapt, columns, values), *parameters],
+            [*values, *parameters],
         )
 
     def _update_short(

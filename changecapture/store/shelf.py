@@ -16,6 +16,9 @@ CONFLICT_COLUMNS = (
     *("table_name", "row_key", "column_name", "kept_value", "kept_name", "kept_stamp"),
     *("lost_value", "lost_name", "lost_stamp", "found_at"),
 )
+KEPT, LOST = (CONFLICT_COLUMNS.index(name) for name in ("kept_value", "lost_value"))
+LONG_VALUES = 1_000_000
+"""Characters of the two values of a conflict: longer ones are written one after the other."""
 
 
 class ShelfStore(LogStore):
@@ -127,7 +130,18 @@ class ShelfStore(LogStore):
     def write_conflicts(self, conflicts: Sequence[tuple[Row, Conflict]]) -> None:
         """Keep values that lost."""
         now = self.read_clock() if conflicts else 0
-        self._load("conflict", CONFLICT_COLUMNS, (_conflict_row(row, c, now) for row, c in conflicts))
+        rows = [_conflict_row(row, c, now) for row, c in conflicts]
+        long = [row for row in rows if len(row[KEPT]) + len(row[LOST]) > LONG_VALUES]
+        self._load("conflict", CONFLICT_COLUMNS, [row for row in rows if row not in long])
+        for row in long:
+            # A statement holds each of them, and perhaps not both.
+            self._load("conflict", CONFLICT_COLUMNS, [(*row[:LOST], "null", *row[LOST + 1 :])])
+            names = [*CONFLICT_COLUMNS[:KEPT], "kept_name", "lost_name", "found_at"]
+            which = " AND ".join(f"{name} = %s" for name in names)
+            place = [row[CONFLICT_COLUMNS.index(name)] for name in names]
+            self.execute(
+                f"UPDATE {self.prefix}conflict SET lost_value = %s WHERE {which}", [row[LOST], *place]
+            )
 
     def read_open_conflicts(self, rows: Collection[Row]) -> list[tuple[int, Row, str, str, str]]:
         """Return (id, row, column, name of the kept value's entry, of the lost one's) of open conflicts."""

@@ -288,6 +288,50 @@ def test_change_that_the_server_cannot_keep_is_named_with_what_to_do_and_comes_t
     assert there.fetch("SELECT name, length(data) FROM file") == [("long", 1100000), ("short", 1)]
 
 
+FILE = "CREATE TABLE file (name varchar(20) PRIMARY KEY, data {})"
+
+
+def test_bytes_that_the_log_can_hold_can_be_shown(new_tables):
+    """As digits they took twice what they are, unmeasured: the server closed the connection, for ever."""
+    here, there = (
+        new_tables("postgresql", FILE.format("bytea")),
+        new_tables("mariadb", FILE.format("longblob")),
+    )
+    here.run("INSERT INTO file VALUES ('old', 'x')")
+    pull(here.store, there.store)
+    here.run("UPDATE file SET data = decode(repeat('a7', 700000), 'hex')")
+    here.run("INSERT INTO file VALUES ('new', decode(repeat('a7', 700000), 'hex')), ('short', 'x')")
+    with narrowed(there) as small:
+        pull(here.store, small)
+    shown = there.fetch("SELECT name, md5(data) FROM file ORDER BY name")
+    assert shown == here.fetch("SELECT name, md5(data) FROM file ORDER BY name")
+
+
+def test_conflict_of_two_values_that_one_statement_does_not_hold_is_kept(new_tables):
+    here, there = (
+        new_tables("postgresql", FILE.format("text")),
+        new_tables("mariadb", FILE.format("longtext")),
+    )
+    here.run("INSERT INTO file VALUES ('long', 'x')")
+    pull(here.store, there.store)
+    here.run("UPDATE file SET data = repeat('h', 600000)")
+    there.run("UPDATE file SET data = repeat('t', 600000)")
+    with narrowed(there) as small:
+        pull(here.store, small)
+    ((kept, lost),) = there.fetch("SELECT kept_value, lost_value FROM {p}conflict")
+    assert {kept, lost} == {f'"{one * 600000}"' for one in "ht"}
+
+
+def test_statement_is_measured_as_it_is_sent_and_the_connection_outlives_it(new_tables):
+    site = new_tables("mariadb", FILE.format("longblob"))
+    with narrowed(site) as small:
+        for value in (b"\xa7" * 600000, '"' * 600000):
+            with pytest.raises(DataError, match=r"more than the server reads.*max_allowed_packet") as refused:
+                small.query("SELECT length(%s)", (value,))
+            assert refused.value.reason == "large"
+        assert small.query("SELECT length(%s)", (b"x",)) == [(1,)]
+
+
 def test_value_that_is_too_long_for_the_server_is_never_published_as_null(new_tables):
     """Such a function comes to NULL, with a warning: base64 of a file is a third longer than the file."""
     site = new_tables("mariadb", "CREATE TABLE file (name varchar(20) PRIMARY KEY, data longblob)")
