@@ -10,10 +10,13 @@ from random import Random, SystemRandom
 from uuid import uuid4
 
 from changecapture.core.change import digest_entry
+from changecapture.core.wire import LARGEST
 from changecapture.memo import Remembered
 from changecapture.store.interface import Store
 
 CHANCE = 2**32
+FORGED = LARGEST // 2
+"""An epoch above it was given by who lies: a site would have had to live a million times."""
 
 
 def begin_epoch(store: Store, rng: Random | None = None) -> int:
@@ -26,7 +29,7 @@ def begin_epoch(store: Store, rng: Random | None = None) -> int:
 
 def new_epoch(store: Store, origin: str, rng: Random | None = None) -> int:
     """Return an epoch of an origin, this site or what it was a copy of, that no life of it has had."""
-    known = [c[1] for c in store.read_vector() if c[0] == origin]
+    known = [epoch for name, epoch, _ in store.read_vector() if name == origin and epoch <= FORGED]
     return max(store.read_site().epoch, *known, 1) + 1 + (rng or SystemRandom()).randrange(CHANCE)
 
 

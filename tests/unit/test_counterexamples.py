@@ -17,7 +17,8 @@ from changecapture.compact import compact
 from changecapture.core.change import ALIVE, Row
 from changecapture.core.clock import LATEST_STAMP
 from changecapture.core.scopes import Scopes, Terms
-from changecapture.epochs import renew
+from changecapture.core.wire import LARGEST
+from changecapture.epochs import begin_epoch, renew
 from changecapture.errors import PeerError, RetryLater
 from changecapture.greeting import greet
 from changecapture.greeting import meet as meet_greeting
@@ -487,6 +488,18 @@ def test_r10_epoch_that_a_copy_uses_first_is_left_to_it(people):
     write_item(a, "original", "third")
     meet(a, b, c)
     assert items(a) == items(b) == items(c) == dict(first="copy", second="copy", third="original")
+
+
+def test_r10_forged_epoch_drives_no_site_to_one_that_others_do_not_read(people):
+    a, b, c, _ = people
+    put_back(b, a.store.dump(), None)
+    b.store.begin_epoch("a", LARGEST)
+    write_item(b, "forged", "f")
+    send(b, c, a)
+    begin_epoch(a.store)
+    write_item(a, "own", "o")
+    send(a, c)
+    assert items(a) == items(c) == {"f": "forged", "o": "own"}
 
 
 def test_r10_names_of_a_former_life_that_a_cut_pull_brought_are_told_in_a_greeting(people):
