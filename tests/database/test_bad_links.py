@@ -33,8 +33,9 @@ WAITS = {
 """The relay's own, in seconds."""
 MOST = 1.3
 """Bytes over a link that is cut, by those over the same link whole."""
-HURRIED = 1.6
-"""The same where everything is ten times as fast but the processor, which a new connection costs most."""
+A_CUT = 0.1
+"""What a cut costs at the most, of those bytes. Ten times as fast is all but the processor: where that is
+busy, it takes longer and is cut more often."""
 
 
 class Pair:
@@ -96,7 +97,7 @@ def new_pair(new_site, tmp_path: Path) -> Iterator[object]:
 
 @pytest.mark.parametrize(
     ("faster", "rows", "bound_s", "most"),
-    [(10.0, 500, 90.0, HURRIED), pytest.param(1.0, 1500, 600.0, MOST, marks=pytest.mark.long)],
+    [(10.0, 500, 90.0, None), pytest.param(1.0, 1500, 600.0, MOST, marks=pytest.mark.long)],
     ids=["ten times as fast", "real"],
 )
 def test_over_a_slow_link_that_is_cut_a_backlog_costs_little_more_than_over_a_whole_one(
@@ -113,7 +114,7 @@ def test_over_a_slow_link_that_is_cut_a_backlog_costs_little_more_than_over_a_wh
     taken = carried[1].carried
     print(f"{taken} bytes with {carried[1].cuts} cuts, {taken / needed:.2f} of {needed}")
     assert carried[1].cuts > 1
-    assert taken <= most * needed
+    assert taken <= (most or 1 + A_CUT * carried[1].cuts) * needed
 
 
 @pytest.fixture
