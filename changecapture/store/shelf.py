@@ -130,10 +130,11 @@ class ShelfStore(LogStore):
     def write_conflicts(self, conflicts: Sequence[tuple[Row, Conflict]]) -> None:
         """Keep values that lost."""
         now = self.read_clock() if conflicts else 0
-        rows = [_conflict_row(row, c, now) for row, c in conflicts]
-        long = [row for row in rows if len(row[KEPT]) + len(row[LOST]) > LONG_VALUES]
-        self._load("conflict", CONFLICT_COLUMNS, [row for row in rows if row not in long])
-        for row in long:
+        rows: dict[bool, list[tuple[Any, ...]]] = {False: [], True: []}
+        for one in (_conflict_row(row, c, now) for row, c in conflicts):
+            rows[len(one[KEPT]) + len(one[LOST]) > LONG_VALUES].append(one)
+        self._load("conflict", CONFLICT_COLUMNS, rows[False])
+        for row in rows[True]:
             # A statement holds each of them, and perhaps not both.
             self._load("conflict", CONFLICT_COLUMNS, [(*row[:LOST], "null", *row[LOST + 1 :])])
             names = [*CONFLICT_COLUMNS[:KEPT], "kept_name", "lost_name", "found_at"]

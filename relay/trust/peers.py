@@ -130,7 +130,7 @@ class Peers:
             raise PeerError("this device is not paired")
         if site in peer.sites:
             return
-        other = next((p for p in self._paired.values() if site in p.sites), None)
+        other = self._find_speaker(site)
         if other is not None:
             raise PeerError(
                 f"site {site} is spoken for by {other.label}",
@@ -143,7 +143,11 @@ class Peers:
 
     def name_site(self, site: str) -> str:
         """Return what a person calls who speaks for a site; the site, where nobody does."""
-        return next((peer.name for peer in self._paired.values() if site in peer.sites), site)
+        speaker = self._find_speaker(site)
+        return site if speaker is None else speaker.name
+
+    def _find_speaker(self, site: str) -> Paired | None:
+        return next((peer for peer in self._paired.values() if site in peer.sites), None)
 
     def find(self, text: str) -> Paired:
         """Return the one that a person means by a name or by the beginning of an id; raise ConfigError."""

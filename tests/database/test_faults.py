@@ -291,12 +291,14 @@ def test_change_that_the_server_cannot_keep_is_named_with_what_to_do_and_comes_t
 FILE = "CREATE TABLE file (name varchar(20) PRIMARY KEY, data {})"
 
 
+def new_files(new_tables, postgresql, mariadb):
+    """Return two sites, one of each engine, whose files are of these types."""
+    return new_tables("postgresql", FILE.format(postgresql)), new_tables("mariadb", FILE.format(mariadb))
+
+
 def test_bytes_that_the_log_can_hold_can_be_shown(new_tables):
     """As digits they took twice what they are, unmeasured: the server closed the connection, for ever."""
-    here, there = (
-        new_tables("postgresql", FILE.format("bytea")),
-        new_tables("mariadb", FILE.format("longblob")),
-    )
+    here, there = new_files(new_tables, "bytea", "longblob")
     here.run("INSERT INTO file VALUES ('old', 'x')")
     pull(here.store, there.store)
     here.run("UPDATE file SET data = decode(repeat('a7', 700000), 'hex')")
@@ -308,10 +310,7 @@ def test_bytes_that_the_log_can_hold_can_be_shown(new_tables):
 
 
 def test_conflict_of_two_values_that_one_statement_does_not_hold_is_kept(new_tables):
-    here, there = (
-        new_tables("postgresql", FILE.format("text")),
-        new_tables("mariadb", FILE.format("longtext")),
-    )
+    here, there = new_files(new_tables, "text", "longtext")
     here.run("INSERT INTO file VALUES ('long', 'x')")
     pull(here.store, there.store)
     here.run("UPDATE file SET data = repeat('h', 600000)")

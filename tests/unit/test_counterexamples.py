@@ -422,16 +422,21 @@ def test_r10_copy_that_healed_and_was_renewed_still_gets_what_its_contested_name
     assert {"j": "changed at home", "h": "home", "k": "copy"}.items() <= items(c).items()
 
 
+def copy_twice(original, first, second):
+    """Make two sites of copies that gave the same name of the original; the second heals by the first."""
+    for copied, code in ((first, "first"), (second, "second")):
+        put_back(copied, original.store.dump(), None)
+        write_item(copied, "copy", code)
+    renew(first.store, "b")
+    meet_greeting(second.store, greet(first.store, "a"))
+    renew(second.store, "c")
+
+
 def test_r10_copy_that_healed_tells_its_original_nothing_of_the_names_that_it_gave_up(people):
     """Two copies of a were made sites of their own after each had given a name of a; the second learned from
     the first what that meant there. The original, which has given none, hears of it from the second alone."""
     a, b, c, _ = people
-    for copied, code in ((b, "first"), (c, "second")):
-        put_back(copied, a.store.dump(), None)
-        write_item(copied, "copy", code)
-    renew(b.store, "b")
-    meet_greeting(c.store, greet(b.store, "a"))
-    renew(c.store, "c")
+    copy_twice(a, b, c)
     send(c, a)
     assert items(a) == {"second": "copy"}
     assert a.store.read_site().epoch == 1
@@ -461,12 +466,7 @@ def test_r10_copy_that_healed_claims_no_name_that_its_original_has_not_given(peo
 def test_r10_contested_name_that_a_copy_claims_is_told_all_the_same(people):
     """c gave its own up, and has the other sense from b; a, which has given none, would refuse the claim."""
     a, b, c, _ = people
-    for copied, code in ((b, "first"), (c, "second")):
-        put_back(copied, a.store.dump(), None)
-        write_item(copied, "copy", code)
-    renew(b.store, "b")
-    meet_greeting(c.store, greet(b.store, "a"))
-    renew(c.store, "c")
+    copy_twice(a, b, c)
     send(b, c, a)
     meet(a, b, c)
     assert items(a) == items(b) == items(c) == dict(first="copy", second="copy")

@@ -32,6 +32,18 @@ def do(site, choice, *names):
     site.publish()
 
 
+def pull_beside(source, target, moment, choice, name):
+    """Pull; the application does a thing in the middle of it."""
+
+    def act():
+        with target.store.application():
+            assert Things(target.family).act(name, choice)
+
+    store = InterruptedStore(target.store, moment, act)
+    pull(source.store, store)
+    assert store.done
+
+
 def settle(*sites):
     """Exchange, and look at what is left in the end."""
     for _ in range(2):
@@ -102,14 +114,7 @@ def test_row_whose_entity_the_application_ends_as_it_comes_waits_for_nothing(sit
     do(a, CREW, "write_entity")
     pull(a.store, b.store)
     do(a, CREW, "write_thing")
-
-    def act():
-        with b.store.application():
-            assert Things(b.family).act(end, CREW)
-
-    store = InterruptedStore(b.store, "read_versions", act)
-    pull(a.store, store)
-    assert store.done
+    pull_beside(a, b, "read_versions", CREW, end)
     settle(a, b)
 
 
@@ -137,14 +142,7 @@ def test_row_that_no_index_keeps_one_is_looked_for_once_the_others_are_held(site
     pull(a.store, b.store)
     Things(a.family).act("note_place", top)
     do(a, CREW, "write_entity")
-
-    def act():
-        with b.store.application():
-            assert Things(b.family).act("write_thing", CREW)
-
-    store = InterruptedStore(b.store, "hold_rows", act)
-    pull(a.store, store)
-    assert store.done
+    pull_beside(a, b, "hold_rows", CREW, "write_thing")
     settle(a, b)
     assert flags(b, "entity") == [("unit crew", "F")]
 
@@ -169,14 +167,7 @@ def test_row_whose_entity_the_application_deletes_as_it_comes_is_shown_with_that
     do(a, CREW, "write_thing")
     settle(a, b)
     do(a, CREW, "write_contact")
-
-    def act():
-        with b.store.application():
-            assert Things(b.family).act("delete_entity", CREW)
-
-    store = InterruptedStore(b.store, "read_versions", act)
-    pull(a.store, store)
-    assert store.done
+    pull_beside(a, b, "read_versions", CREW, "delete_entity")
     settle(a, b)
     assert flags(b, "entity") == [("unit crew", "T")]
 
