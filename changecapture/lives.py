@@ -7,6 +7,7 @@ which contents it holds under our names. After the last number on which both agr
 - what they mean here is published anew, under new names in a new epoch, with the old stamps;
 - this site claims them no more, and so receives what they mean elsewhere: names that are free here as they
   are, contested ones under new names again, in an epoch of their own, as that life had not seen this one.
+  Those that compaction gave up are not free: whoever claims them from before is not sent them again.
 
 So whatever a contested name meant anywhere, it is in the world under a name that only it has. Nothing is
 taken back: who holds the old entries as well sees the same values with the same stamps. What was published
@@ -216,14 +217,16 @@ def _add_seen(store: Store, entries: Iterable[Entry]) -> None:
     store.write_versions(versions, dict(known))
 
 
-def _find_former(store: Store, epochs: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+def _find_former(store: Store, epochs: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
     """Return those (origin, epoch) in which this database gave names that it gives no more: former epochs of
-    this site, and those of the site that it was a copy of in which names were given twice."""
+    this site, and those of the site that it was a copy of in which names were given twice; and the last
+    contested number of each."""
     if not epochs:
-        return set()
+        return {}
     site, contested = store.read_site(), store.read_contested_epochs()
-    former = {pair for pair in epochs if pair[0] == site.origin or pair in contested}
-    return former - {(site.origin, site.epoch)}
+    former = {pair: contested.get(pair, 0) for pair in epochs if pair[0] == site.origin or pair in contested}
+    former.pop((site.origin, site.epoch), None)
+    return former
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +251,9 @@ def rename_contested(store: Store, batch: Batch, rng: Random | None = None) -> R
     dropped: set[int] = set()
     for entry in ours:
         name, digest = (entry.origin, entry.epoch, entry.number), digest_entry(entry)
-        if name in known and there[name] != digest:
+        # What is held no more and was given before the last contested name may have meant anything here.
+        given_up = name not in there and entry.number <= former[name[:2]]
+        if given_up or there.get(name, digest) != digest:
             dropped.add(id(entry))
             if (entry.number, digest) not in store.read_contested(entry.origin, entry.epoch, [entry.number]):
                 anew.append(entry)

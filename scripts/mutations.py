@@ -252,8 +252,14 @@ MUTATIONS = (
     Mutation(
         "R10: a name in its other sense gets a new one",
         LIVES,
-        "if name in known and there[name] != digest:",
-        "if False:",
+        "if given_up or there.get(name, digest) != digest:",
+        "if given_up:",
+    ),
+    Mutation(
+        "R10: a name that was given up is not free",
+        LIVES,
+        "if given_up or there.get(name, digest) != digest:",
+        "if there.get(name, digest) != digest:",
     ),
     Mutation(
         "R10: what was meant here is published anew",

@@ -416,8 +416,8 @@ class Store(Protocol):
     def read_contested(self, origin: str, epoch: int, numbers: Iterable[int]) -> set[tuple[int, str]]:
         """Return (number, digest) of what was published anew because its name was given twice."""
 
-    def read_contested_epochs(self) -> set[tuple[str, int]]:
-        """Return (origin, epoch) of names that were given twice by this database."""
+    def read_contested_epochs(self) -> dict[tuple[str, int], int]:
+        """Return (origin, epoch) of names that were given twice by this database, and the last number."""
 
     def write_contested(self, digests: Mapping[PassName, str]) -> None:
         """Note what was published anew."""

@@ -91,10 +91,12 @@ class LifeStore(JournalStore):
         )
         return {(int(number), str(digest)) for number, digest in rows}
 
-    def read_contested_epochs(self) -> set[tuple[str, int]]:
-        """Return (origin, epoch) of names that were given twice by this database."""
-        rows = self.query(f"SELECT DISTINCT origin, epoch FROM {self.prefix}contested")
-        return {(str(origin), int(epoch)) for origin, epoch in rows}
+    def read_contested_epochs(self) -> dict[tuple[str, int], int]:
+        """Return (origin, epoch) of names that were given twice by this database, and the last number."""
+        rows = self.query(
+            f"SELECT origin, epoch, max(number) FROM {self.prefix}contested GROUP BY origin, epoch"
+        )
+        return {(str(origin), int(epoch)): int(number) for origin, epoch, number in rows}
 
     def write_contested(self, digests: Mapping[PassName, str]) -> None:
         """Note what was published anew."""

@@ -1050,3 +1050,38 @@ def test_change_of_the_applier_makes_no_echo(families):
     meet(a, b)
     assert b.fetch("SELECT origin FROM {p}changelog") == [("a",)]
     assert not b.store.has_captured()
+
+
+def give_up_first_name(a, b, c):
+    """c, a copy of a that was made a site of its own, means another thing by the names that a gave and b has;
+    what a meant by the first is overtaken, and not held any more."""
+    put_back(c, a.store.dump(), None)
+    for site, codes in ((a, "ij"), (c, "kl")):
+        for code in codes:
+            write_item(site, "first", code)
+    renew(c.store, "c")
+    send(a, b)
+    b.family("UPDATE item SET a = 'second', b = 'second' WHERE code = 'i'")
+    send(b, a)
+
+
+def test_r10_name_that_compaction_gave_up_is_not_free_for_what_it_means_elsewhere(people):
+    """b claims it, and so is sent it under another name or not at all."""
+    a, b, c, _ = people
+    give_up_first_name(a, b, c)
+    for site in (a, b):
+        assert sum(step.removed for step in compact(site.store, 0, anew=True)) == 1
+    send(c, a)
+    meet(a, b, c)
+    assert items(a) == items(b) == items(c) == {"i": "second", **dict.fromkeys("jkl", "first")}
+
+
+def test_r10_name_that_compaction_gave_up_once_it_was_contested_is_not_free_either(people):
+    """The last name is the only one of that epoch which stays in the log."""
+    a, b, c, _ = people
+    give_up_first_name(a, b, c)
+    meet_greeting(a.store, greet(c.store, "a"))
+    assert sum(step.removed for step in compact(a.store, 0, anew=True)) == 2
+    send(c, a)
+    meet(a, b, c)
+    assert items(a) == items(b) == items(c) == {"i": "second", **dict.fromkeys("jkl", "first")}
