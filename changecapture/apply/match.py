@@ -2,7 +2,8 @@
 
 A row is looked for before it is inserted, and when a unique index refuses it. Two rows that one site wrote
 side by side are two to that site, whatever they say; they are never joined unasked. A site has given up the
-one if it has deleted it, or had seen it deleted when it wrote of the other.
+one if it has deleted it, or had seen it deleted when it wrote of the other. Two lives of a site of which
+neither knew what the other wrote (``lives``) are as two sites.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -117,10 +118,22 @@ def _are_side_by_side(store: Store, one: Sequence[Entry], other: Sequence[Entry]
         {(e.origin, e.epoch, e.pass_number) for e in (*one, *other) if e.origin in both}
     )
     return any(
-        not _is_given_up(last[origin], one, other, contexts)
+        _knew_both(origin, one, other, contexts)
+        and not _is_given_up(last[origin], one, other, contexts)
         and not _is_given_up(last_other[origin], other, one, contexts)
         for origin in both
     )
+
+
+def _knew_both(origin: str, one: Iterable[Entry], other: Iterable[Entry], contexts: Contexts) -> bool:
+    """Return whether a site wrote both rows in one life, knowing of the one when it wrote of the other; so it
+    may have where what it said first of either is given up by compaction."""
+    words = [
+        sorted((e for e in entries if e.origin == origin), key=lambda e: e.name) for entries in (one, other)
+    ]
+    if any(said[0].base_seen for said in words):
+        return True
+    return any(has_seen(a, b, contexts) or has_seen(b, a, contexts) for a in words[0] for b in words[1])
 
 
 def _find_living(entries: Iterable[Entry]) -> dict[str, Entry]:

@@ -19,8 +19,10 @@ from tests.property.machine.seeds import SeedsMachine
 from tests.property.machine.statements import StatementsMachine
 from tests.property.machine.things import ThingsMachine
 from tests.support import family, mapped, seeds, statements, things
+from tests.support.backups import back_up, put_back
 from tests.support.databases import run_script
-from tests.support.memory import MemorySite
+from tests.support.memory import KeptMemo, MemorySite
+from tests.support.seeds import Seeds
 from tests.support.sites import AnySite, Site
 
 KINDS = ("postgresql", "mariadb", "postgresql")
@@ -147,6 +149,58 @@ def test_row_that_its_site_saw_deleted_and_made_anew_is_joined_with_that_of_anot
         sites.delete_skill(2, "x")
         sites.exchange(2, 0)
         sites.write_skill(0, "x", "x")
+
+
+@contextmanager
+def second_life(sites: SeedsMachine, *, noticed: bool = True) -> Iterator[None]:
+    """What the first site does inside, and what others get of it, is of a life that it loses after it."""
+    first, sites.lost = sites.sites[0], True
+    first.store.memo = KeptMemo()
+    first.publish()
+    backup = back_up(first)
+    yield
+    memo = first.store.memo.reread()
+    put_back(first, backup)
+    first.store.memo = memo if noticed else KeptMemo()
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_row_that_a_site_lost_and_made_anew_is_joined_with_the_one_that_comes_back(noticed):
+    """People enter once more what a backup lacks: the two never stood side by side."""
+    with seeded() as sites:
+        with second_life(sites, noticed=noticed):
+            sites.write_skill(0, "x", "lost")
+            sites.exchange(0, 1)
+        sites.write_skill(0, "x", "once more")
+
+
+def test_rows_that_a_site_had_side_by_side_are_two_whichever_of_its_lives_wrote_of_them_last():
+    """The second is of a life that was lost; the next one wrote of the first."""
+    with seeded() as sites:
+        first = Seeds(sites.sites[0])
+        first.add("sector", "a", "Nurse")
+        with second_life(sites):
+            first.add("sector", "b", "Nurse")
+            sites.exchange(0, 1)
+        first.set("sector", "a", note="after")
+        sites.exchange(0, 1)
+        assert set(Seeds(sites.sites[1]).rows("sector")) == {"a", "b"}
+
+
+def test_rows_of_two_lives_are_two_where_what_was_said_first_of_one_is_given_up():
+    """All that is left of it is an edit of the life that was lost, which the next one did not know."""
+    with seeded() as sites:
+        first = Seeds(sites.sites[0])
+        first.add("sector", "a", "Nurse")
+        with second_life(sites):
+            for name in ("Doctor", "Nurse"):
+                first.set("sector", "a", name=name, note="lost")
+            sites.exchange(0, 1)
+            sites.compact(1)
+            assert len(sites.sites[1].entries("sector", "a")) == 1
+        first.add("sector", "b", "Nurse")
+        sites.exchange(0, 1)
+        assert set(Seeds(sites.sites[1]).rows("sector")) == {"a", "b"}
 
 
 def test_sites_with_several_lives_end_equal_in_memory(flagged):
