@@ -5,9 +5,11 @@ here, the row that it would have. ``reconcile`` and ``verify`` walk them.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from changecapture.bridge import local_rows, record_subjects
 from changecapture.core.change import Row
+from changecapture.core.pages import KEY, walk
 from changecapture.core.table import SyncedTable
 from changecapture.identify import name_rows
 from changecapture.store.sqlstore import SqlStore
@@ -15,9 +17,7 @@ from changecapture.store.sqlstore import SqlStore
 
 def read_anchors(store: SqlStore, table: SyncedTable, page: int) -> Iterator[list[Row]]:
     """Yield the anchors of the records of a table of the application, some at a time, some of them twice."""
-    after: str | None = None
-    while texts := store.read_local_keys_after(table, after, page):
-        after = texts[-1]
+    for texts in walk(partial(store.read_local_keys_after, table), str, None, page):
         yield sorted(Row(table.wire, key) for key in name_rows(store, table, texts).values())
     lens = store.mapping
     for kind, record in enumerate(lens.records if lens is not None else ()):
@@ -27,10 +27,9 @@ def read_anchors(store: SqlStore, table: SyncedTable, page: int) -> Iterator[lis
 
 def _read_living(store: SqlStore, kind: int, page: int) -> Iterator[list[Row]]:
     """Yield the anchors of the records of a kind whose root lives in the log."""
-    lens, after = store.mapping, ""
+    lens = store.mapping
     assert lens is not None
     record = lens.records[kind]
-    while known := list(store.read_alive_after(record.root.table, after, page)):
-        after = known[-1].key
+    for known in walk(partial(store.read_alive_after, record.root.table), KEY, "", page):
         subjects = record_subjects(store, lens, kind, known)
         yield sorted({local_rows(lens, subject)[record.anchor.name] for subject in subjects})

@@ -9,10 +9,12 @@ What others joined while this program did not know aliases is joined now.
 """
 
 from collections.abc import Collection, Iterable
+from functools import partial
 
 from changecapture.apply import hear_aliases, retry
 from changecapture.apply.localise import locate
 from changecapture.core.change import Row
+from changecapture.core.pages import KEY, walk
 from changecapture.core.table import SyncedTable
 from changecapture.errors import ConfigError
 from changecapture.mapping import load_mapping, read_text
@@ -61,12 +63,10 @@ def park_carried(store: SqlStore, table: SyncedTable) -> None:
             break
         _park(store, {Row(table.wire, key) for (key,) in rows})
         after = rows[-1][0]
-    after = ""
-    while known := store.read_alive_after(table.wire, after, BATCH):
+    for known in walk(partial(store.read_alive_after, table.wire), KEY, "", BATCH):
         places = locate(store, table, [row.key for row in known], lock=False)
         there = store.find_rows(table, places)
         _park(store, {row for row in known if row.key not in there})
-        after = list(known)[-1].key
 
 
 def _park(store: SqlStore, rows: set[Row]) -> None:

@@ -10,6 +10,7 @@ nothing.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -20,6 +21,7 @@ from changecapture.catchup import check_mapping, park_carried, show_carried, wri
 from changecapture.config import DatabaseURL
 from changecapture.core.change import BACKFILL
 from changecapture.core.codec import KEY_LENGTH
+from changecapture.core.pages import walk
 from changecapture.errors import ConfigError
 from changecapture.faults import explain, isolate
 from changecapture.reconcile import reconcile
@@ -303,8 +305,7 @@ def _backfill(store: SqlStore, progress: Progress) -> int:
     for table_id, key in rows:
         if store.mapping is None or store.tables[table_id].wire not in store.mapping.local_tables:
             park_carried(store, store.tables[table_id])
-        while texts := _backfill_batch(store, table_id, key):
-            key = texts[-1]
+        for texts in walk(partial(_backfill_batch, store, table_id), str, key, BACKFILL_BATCH):
             captured += len(texts)
             drain(store)
             progress("rows backfilled", min(captured, total), total)
@@ -328,7 +329,7 @@ def _count_rows(store: SqlStore, table_id: int) -> int:
     return int(store.query(f"SELECT count(*) FROM {name}")[0][0])
 
 
-def _backfill_batch(store: SqlStore, table_id: int, after: str | None) -> list[str]:
+def _backfill_batch(store: SqlStore, table_id: int, after: str | None, size: int) -> list[str]:
     """Capture the next rows in the order of the locator; return their local keys."""
     table = store.tables[table_id]
 
@@ -348,7 +349,7 @@ def _backfill_batch(store: SqlStore, table_id: int, after: str | None) -> list[s
             store.write_missed(table.name, BACKFILL, why)
             pass_by(text)
 
-    texts = store.read_local_keys_after(table, after, BACKFILL_BATCH)
+    texts = store.read_local_keys_after(table, after, size)
     if texts:
         isolate(texts, capture, set_aside)
     return texts

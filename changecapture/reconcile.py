@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from changecapture.anchors import read_anchors
@@ -25,6 +26,7 @@ from changecapture.core import values
 from changecapture.core.change import UPDATE, Row, Version
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.merge import merge_entries
+from changecapture.core.pages import KEY, walk
 from changecapture.core.table import SyncedTable
 from changecapture.errors import ConfigError, RetryLater
 from changecapture.faults import explain, isolate
@@ -133,10 +135,8 @@ def _in_step(store: SqlStore) -> Iterator[None]:
 
 def _compare_present(store: SqlStore, table: SyncedTable, look: bool) -> Iterator[Found]:
     """Compare the rows that are there, in order of their locator."""
-    after: str | None = None
-    while texts := store.read_local_keys_after(table, after, BATCH):
+    for texts in walk(partial(store.read_local_keys_after, table), str, None, BATCH):
         yield from _apart(store, table, texts, _compare_rows, look)
-        after = texts[-1]
 
 
 def _apart(
@@ -243,10 +243,8 @@ def _parse(text: str) -> Any:
 
 def _find_vanished(store: SqlStore, table: SyncedTable, look: bool) -> Iterator[Found]:
     """Look for the rows that live, in order of their keys, and are not there."""
-    after = ""
-    while known := store.read_alive_after(table.wire, after, BATCH):
-        yield from _apart(store, table, list(known), _record_vanished, look)
-        after = list(known)[-1].key
+    for rows in walk(partial(store.read_alive_after, table.wire), KEY, "", BATCH):
+        yield from _apart(store, table, rows, _record_vanished, look)
 
 
 def _record_vanished(store: SqlStore, table: SyncedTable, rows: Sequence[Row]) -> Found:

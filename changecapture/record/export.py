@@ -16,6 +16,7 @@ from changecapture.apply import drain
 from changecapture.bridge import crossing_tables
 from changecapture.core.change import ALIVE, Entry, Row
 from changecapture.core.merge import merge_entries
+from changecapture.core.pages import walk
 from changecapture.core.table import SyncedTable
 from changecapture.core.vector import dump_vector
 from changecapture.errors import ConfigError
@@ -150,10 +151,8 @@ def describe_columns(table: SyncedTable) -> dict[str, Column]:
 
 def read_records(store: SqlStore, table: SyncedTable, wanted: Wanted) -> Iterator[Record]:
     """Yield the rows of a table, in order of their keys."""
-    after = ""
     find = partial(store.read_known_keys, table.wire, deleted=wanted.deleted, since=wanted.since)
-    while keys := find(after, PAGE):
-        after = keys[-1]
+    for keys in walk(find, str, "", PAGE):
         entries = store.read_row_entries([Row(table.wire, key) for key in keys])
         names = {column.wire for column in table.columns}
         for key in keys:

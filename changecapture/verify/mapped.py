@@ -6,12 +6,14 @@ not compared here; between two of these the application's own tables are.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from changecapture.anchors import read_anchors
 from changecapture.bridge import find_changes
 from changecapture.core.change import ALIVE, Row
 from changecapture.core.merge import merge_entries
+from changecapture.core.pages import KEY, walk
 from changecapture.core.scopes import Scopes
 from changecapture.mapping.difference import Difference
 from changecapture.publish.whole import read_whole
@@ -57,10 +59,7 @@ def find_unlike(store: SqlStore) -> dict[Row, Difference]:
 
 def read_living(store: SqlStore, table: str) -> Iterator[list[Row]]:
     """Yield pages of the rows of a table that live in the log."""
-    after = ""
-    while known := list(store.read_alive_after(table, after, PAGE)):
-        after = known[-1].key
-        yield known
+    yield from walk(partial(store.read_alive_after, table), KEY, "", PAGE)
 
 
 def read_common(

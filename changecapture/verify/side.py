@@ -15,6 +15,7 @@ from changecapture.apply.localise import locate
 from changecapture.core.change import Row
 from changecapture.core.hashtree import HashTree, Prefix, hash_place, hash_row
 from changecapture.core.merge import merge_entries
+from changecapture.core.pages import walk
 from changecapture.core.scopes import EVERY, Scopes
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.core.vector import Vector
@@ -151,9 +152,8 @@ class StoreSide:
                     found.update(Row(wire, key) for key, _ in page if hash_place(wire, key) in places)
                     yield done, len(shared)
                 continue
-            table, after = self._store.tables_by_wire[wire], None
-            while texts := self._store.read_local_keys_after(table, after, PAGE):
-                after = texts[-1]
+            table = self._store.tables_by_wire[wire]
+            for texts in walk(partial(self._store.read_local_keys_after, table), str, None, PAGE):
                 keys = name_rows(self._store, table, texts).values()
                 found.update(Row(table.wire, key) for key in keys if hash_place(table.wire, key) in places)
                 yield done, len(shared)
@@ -210,9 +210,7 @@ class StoreSide:
 
 def _read_pages(store: SqlStore, table: SyncedTable) -> Iterator[list[tuple[str, dict[str, Any]]]]:
     """Yield pages of (key, values by wire name) of the rows that a table shows."""
-    after: str | None = None
-    while texts := store.read_local_keys_after(table, after, PAGE):
-        after = texts[-1]
+    for texts in walk(partial(store.read_local_keys_after, table), str, None, PAGE):
         keys = name_rows(store, table, texts)
         yield list(_read_shown(store, table, {keys[text]: text for text in texts}))
 

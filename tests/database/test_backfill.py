@@ -2,6 +2,7 @@
 
 import random
 from contextlib import closing
+from itertools import count
 from threading import Event, Thread
 
 import pytest
@@ -10,6 +11,7 @@ from changecapture.config import parse_url
 from changecapture.core.change import Row
 from changecapture.install import converge, install
 from changecapture.pair import pull
+from changecapture.store.sqlstore import SqlStore
 from tests.support.databases import run_script
 from tests.support.family import Family, script
 from tests.support.sites import Site, assert_in_step, assert_sound_log, exchange
@@ -29,9 +31,9 @@ def backfill(site, profile):
     return converge(parse_url(site.url), profile).rows
 
 
-def add_family(site, count=5):
+def add_family(site, many=5):
     """Write parents with bosses that come later, children, toys, links and lines."""
-    uuids = range(count)
+    uuids = range(many)
     write_unseen(
         site,
         *(f"INSERT INTO parent (uuid, name) VALUES ('p{n}', 'n{n}')" for n in uuids),
@@ -225,3 +227,26 @@ def test_application_goes_on_writing_beside_the_backfill(server, new_database, n
         there = new_site(kind, "family")
         exchange(here, there)
         assert assert_in_step(here, there).rows["word"] > 3000
+
+
+def test_installation_ends_beside_an_application_that_adds_a_row_for_each_look(
+    server, new_database, new_site, monkeypatch
+):
+    kind = "postgresql" if server.dialect == "postgresql" else "mariadb"
+    url = new_database(server)
+    run_script(url, script(kind))
+    read, rows = SqlStore.read_local_keys_after, count()
+    with closing(Family(url)) as application:
+
+        def look_while_it_writes(*where):
+            number = next(rows)
+            assert number < 100, "there is no end"
+            application.add_parent(f"z{number:04}")
+            return read(*where)
+
+        monkeypatch.setattr(SqlStore, "read_local_keys_after", look_while_it_writes)
+        install(parse_url(url), "generic")
+    with closing(Site(url, "generic")) as here:
+        there = new_site(kind, "family")
+        exchange(here, there)
+        assert assert_in_step(here, there).rows["parent"] == next(rows)

@@ -1,6 +1,7 @@
 """What no trigger saw is found by comparing, sent once, and nothing else is."""
 
 import json
+from itertools import count
 
 import pytest
 
@@ -254,3 +255,20 @@ def test_table_that_is_not_synced_is_refused(home):
 
 def test_found_counts_all_kinds():
     assert Found("t", 1, 2, 3).total == 6
+
+
+@pytest.mark.parametrize("walk", ["read_local_keys_after", "read_alive_after"])
+def test_comparing_ends_beside_an_application_that_adds_a_row_for_each_look(known, monkeypatch, walk):
+    here, there = known
+    read, rows = getattr(here.store, walk), count()
+
+    def look_while_it_writes(*where):
+        number = next(rows)
+        assert number < 100, "there is no end"
+        here.family.add_parent(f"z{number:04}")
+        return read(*where)
+
+    monkeypatch.setattr(here.store, walk, look_while_it_writes)
+    assert find(here) == {}
+    exchange(here, there)
+    assert_in_step(here, there)
