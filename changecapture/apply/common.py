@@ -27,14 +27,14 @@ def merge_common(
     things are deleted."""
     works = [_work_of(lens, row, more) for row, more in merging.items()]
     kin = {work.row: [Row(table, work.row.key) for table in lens.kin(work.row.table)] for work in works}
-    slow: list[Work] = []
     stirred: set[Row] = set()
     for work in works:
         work.version = versions.get(work.row)
-        if any(row in dead for row in kin[work.row]) or stirs(work):
-            stirred.update(kin[work.row])
-            slow.append(work)
-        elif not follows(work.version, work.fresh):
+        if stirs(work) or any(row in dead for row in kin[work.row]):
+            stirred.update((work.row, *kin[work.row]))
+    slow: list[Work] = []
+    for work in works:
+        if work.row in stirred or not follows(work.version, work.fresh):
             slow.append(work)
         else:
             work.decision = extend(work.version, work.fresh)

@@ -178,7 +178,7 @@ class Crossing:
                 work, columns = self._works[subject].get(part.name), wanted[part.name]
                 if work is None:
                     continue
-                anew = work.local_key is None or work.row in self.unshown
+                anew = work.local_key is None or work.row in self.unshown or work.row in stuck
                 decided = decide_row(record, part, subject.key, columns, before[part.name], anew, here)
                 if columns is None and work.local_key is None:
                     idle.append(work.row)

@@ -6,7 +6,7 @@ that differ become entries. So an edit is shipped once, and what only looks diff
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from changecapture.bridge.crossed import Crossed, ReadLocal
 from changecapture.bridge.known import common_rows, find_common_rows, know, read_known
-from changecapture.bridge.subject import Subject, hanging, local_parts, record_rows
+from changecapture.bridge.subject import Subject, find_subjects, hanging, local_parts, record_rows
 from changecapture.bridge.widths import Widths, as_shown, read_widths
 from changecapture.core.change import Row, Version
 from changecapture.mapping.difference import Difference, Known, find_difference, find_new, read_parts
@@ -258,14 +258,52 @@ def _datetime(at: int) -> str:
     return datetime.fromtimestamp(at // 1_000_000, UTC).replace(tzinfo=None).isoformat()
 
 
-def keep_crossed(store: Store, lens: Lens, found: Iterable[Crossed], made: Collection[Row] = ()) -> None:
+def keep_crossed(store: Store, lens: Lens, found: Sequence[Crossed], made: Collection[Row] = ()) -> None:
     """Keep which records the common rows hang on that an application made or moved, and list what is to be
-    shown with a record that it made, or waited for it; what it ``made`` is not to be shown any more."""
+    shown with a record that it made, or waited for it, and what other records show otherwise now; what it
+    ``made`` is not to be shown any more."""
+    due = {row for item in found for row in item.due} | _find_shared(store, lens, found)
     store.write_mapped(hanging(lens, ((item.difference.row, item.difference.columns) for item in found)))
-    due = {row for item in found for row in item.due}
     if made:
         if store.read_stuck(None, 1):
             store.forget_parked(list(made))
         waiting = set(store.read_waiting_for(list(made)))
         due |= waiting - store.read_parked(waiting)
-    store.write_parked({row: ("thing", "what it shows is back with its record") for row in due})
+    store.write_parked({row: ("thing", "what it shows has come, gone or moved") for row in due})
+
+
+def _find_shared(store: Store, lens: Lens, found: Sequence[Crossed]) -> set[Row]:
+    """Return the rows of the application that show otherwise what other records say, in common rows that
+    they share with those which the application wrote, and that came back, went or moved: of a note that is
+    a status too, the status."""
+    changes = {item.difference.row: item for item in found}
+    hung = hanging(lens, ((row, item.difference.columns) for row, item in changes.items()))
+    turned = {
+        row
+        for row, (_, change, _, version, _) in changes.items()
+        if version is not None and (row in hung or change.alive is not version.alive)
+    }
+    if not turned:
+        return set()
+    before = store.read_records(turned)
+    subjects = find_subjects(lens, {row: {before.get(row), hung.get(row)} for row in turned})
+    others = [s for s, rows in subjects.items() if any(changes[row].subject != s for row in rows)]
+    records = {subject: lens.records[subject.kind] for subject in others}
+    rows = {s: list({*own, *subjects[s]}) for s, own in find_common_rows(store, records).items()}
+    known = know(records, rows, read_known(store, {row for own in rows.values() for row in own}))
+    due: set[Row] = set()
+    for subject, record in records.items():
+        said = {row: _turn(facts, changes.get(Row(*row))) for row, facts in known[subject].items()}
+        shown, now = (put(record, read_parts(record, subject.key, each)) for each in (known[subject], said))
+        due.update(row for name, row in record_rows(record, subject.key).items() if shown[name] != now[name])
+    return due
+
+
+def _turn(facts: Known, item: Crossed | None) -> Known:
+    """Return what a row is merged to after a change, but for how late its columns were written."""
+    if item is None:
+        return facts
+    _, _, alive, columns = item.difference
+    order, known = facts.word
+    orders = {**dict.fromkeys(columns, order), **facts.orders}
+    return Known((order, known if alive is None else alive), {**facts.values, **columns}, orders)

@@ -52,8 +52,9 @@ def cross(store: Store, lens: Lens, captured: Sequence[Captured]) -> list[Change
     dirty = {row: at for row, at in dirty.items() if row not in edits or row in left}
     changed = _find_changed(store, captured, dirty.keys() - made)
     found = find_changes(store, lens, dirty, read_whole, made=made, changed=changed) if dirty else []
-    keep_crossed(store, lens, found, made)
-    return changes_of([*plain, *found])
+    every = [*plain, *found]
+    keep_crossed(store, lens, every, made)
+    return changes_of(every)
 
 
 def _find_changed(store: Store, captured: Sequence[Captured], rows: Collection[Row]) -> dict[Row, set[str]]:

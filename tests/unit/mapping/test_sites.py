@@ -67,3 +67,64 @@ def test_state_that_a_site_writes_whose_clock_is_slow_is_the_latest(pair):
     assert read_shown(another)["state", "p", 0] == "second" == read_shown(own)["state", "p", 0]
     assert find_unlike(own.store) == {}
     another.close()
+
+
+def test_status_that_was_a_note_too_goes_and_comes_back_with_that(pair):
+    eden, own = pair
+    choice = Choice("p", "p", "sms", "first")
+    for act in ("write_person", "tell", "write_note"):
+        EdenActs(eden.family).act(act, choice)
+    pull(eden.store, own.store)
+    for act, shown in (("burn", None), ("tell", "first")):
+        OwnActs(own.family).act(act, choice)
+        pull(own.store, eden.store)
+        retry(own.store)
+        assert read_shown(own).get(("state", "p", 0)) == shown == read_shown(eden).get(("note", "sp", 0))
+        assert find_unlike(own.store) == {} == own.parked()
+
+
+def test_status_that_is_a_note_too_moves_with_that(pair):
+    eden, own = pair
+    choice = Choice("p", "p", "sms", "first")
+    for act in ("write_person", "tell", "write_note"):
+        EdenActs(eden.family).act(act, choice)
+    EdenActs(eden.family).write_person(choice._replace(key="q"))
+    pull(eden.store, own.store)
+    own.family("UPDATE story SET about = 'q'")
+    pull(own.store, eden.store)
+    retry(own.store)
+    shown = read_shown(own)
+    assert [shown.get(("state", key, 0)) for key in "pq"] == [None, "first"]
+    assert find_unlike(own.store) == {} == own.parked()
+
+
+def test_row_that_waits_to_be_shown_anew_is_shown_whole_by_what_comes_before(pair):
+    eden, own = pair
+    choice = Choice("p", "p", "sms", "first")
+    for act in ("write_person", "tell", "write_note"):
+        EdenActs(eden.family).act(act, choice)
+    pull(eden.store, own.store)
+    another = MemorySite(spell(mapped.OWN, "memory"), mapping=mapped.MAPPING)
+    pull(eden.store, another.store)
+    OwnActs(another.family).see(choice)
+    pull(another.store, eden.store)
+    OwnActs(own.family).burn(choice)
+    pull(eden.store, own.store)
+    shown = read_shown(own)
+    assert [shown.get(("state", "p", number)) for number in (0, 1)] == [None, "first"]
+    assert find_unlike(own.store) == {} == own.parked()
+    another.close()
+
+
+def test_person_whose_entity_comes_with_its_end_is_known_as_gone(pair):
+    """In one batch: what is said of the person is plain, what is said of the entity is not."""
+    eden, own = pair
+    choice = Choice("p", "p", "sms", "first")
+    EdenActs(eden.family).write_person(choice)
+    eden.publish()
+    eden.family("DELETE FROM pr_entity")
+    eden.publish()
+    retry(eden.store)
+    pull(eden.store, own.store)
+    alive = "SELECT table_name, alive FROM {p}row_version ORDER BY table_name"
+    assert own.fetch(alive) == [("pr_entity", False), ("pr_person", False)] == eden.fetch(alive)
