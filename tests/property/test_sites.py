@@ -26,6 +26,8 @@ from tests.support.seeds import Seeds
 from tests.support.sites import AnySite, Site
 
 KINDS = ("postgresql", "mariadb", "postgresql")
+ROWS = ("eoo", "eoe", "ooo", "oeo")
+"""Sites in a row, of two applications (mapped_sites)."""
 
 
 @pytest.fixture
@@ -116,8 +118,9 @@ def test_sites_with_things_end_equal_in_memory(thing_profile):
     run_machine(ThingsMachine, memory_sites(things.TABLES, thing_profile), examples=40, steps=25)
 
 
-def test_sites_with_a_mapping_end_equal_in_memory():
-    run_machine(MappedMachine, mapped_sites("eoo"), examples=30, steps=25)
+@pytest.mark.parametrize("kinds", ROWS)
+def test_sites_with_a_mapping_end_equal_in_memory(kinds):
+    run_machine(MappedMachine, mapped_sites(kinds), examples=30, steps=25)
 
 
 @contextmanager
@@ -284,6 +287,6 @@ def test_sites_with_things_end_equal_for_a_long_time(real_sites, thing_profile):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kinds", ["eoo", "eoe", "ooo"])
+@pytest.mark.parametrize("kinds", ROWS)
 def test_sites_with_a_mapping_end_equal_in_memory_for_a_long_time(kinds):
     run_machine(MappedMachine, mapped_sites(kinds), examples=1000, steps=40)

@@ -228,6 +228,11 @@ class OwnActs(Acts):
                 "INSERT INTO story (code, text, about) VALUES (%s, %s, %s)", f"s{it.key}", it.text, it.key
             )
 
+    def retell(self, it: Choice) -> None:
+        """Of another person."""
+        if self.run.rows("SELECT 1 FROM people WHERE code = %s", it.other):
+            self.run("UPDATE story SET about = %s WHERE code = %s", it.other, f"s{it.key}")
+
     def burn(self, it: Choice) -> None:
         self.run("DELETE FROM story WHERE code = %s", f"s{it.key}")
 
