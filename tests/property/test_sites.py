@@ -5,12 +5,13 @@ Hundreds of runs in memory, some on real servers of both engines; thousands and 
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
+from typing import TypeVar
 
 import pytest
 
-from tests.property.machine.base import run_machine
+from tests.property.machine.base import SitesMachine, run_machine
 from tests.property.machine.families import FamilyMachine
 from tests.property.machine.lives import LivesMachine
 from tests.property.machine.mapped import MappedMachine
@@ -26,6 +27,7 @@ from tests.support.seeds import Seeds
 from tests.support.sites import AnySite, Site
 
 KINDS = ("postgresql", "mariadb", "postgresql")
+Machine = TypeVar("Machine", bound=SitesMachine)
 ROWS = ("eoo", "eoe", "ooo", "oeo")
 """Sites in a row, of two applications (mapped_sites)."""
 
@@ -124,12 +126,16 @@ def test_sites_with_a_mapping_end_equal_in_memory(kinds):
 
 
 @contextmanager
-def seeded() -> Iterator[SeedsMachine]:
-    """Give sites with skills, and look at what they come to."""
-    make = staticmethod(memory_sites(seeds.TABLES, seeds.PROFILE))
-    sites = type("Once", (SeedsMachine,), {"open_sites": make})()
+def once(machine: type[Machine], open_sites: Callable[[], list[AnySite]]) -> Iterator[Machine]:
+    """Give sites for one run, and look at what they come to."""
+    sites = type("Once", (machine,), {"open_sites": staticmethod(open_sites)})()
     yield sites
     sites.teardown()
+
+
+def seeded() -> AbstractContextManager[SeedsMachine]:
+    """Give sites with skills."""
+    return once(SeedsMachine, memory_sites(seeds.TABLES, seeds.PROFILE))
 
 
 def test_row_that_its_site_deleted_and_made_anew_is_joined_with_that_of_another():
@@ -204,6 +210,15 @@ def test_rows_of_two_lives_are_two_where_what_was_said_first_of_one_is_given_up(
         first.add("sector", "b", "Nurse")
         sites.exchange(0, 1)
         assert set(Seeds(sites.sites[1]).rows("sector")) == {"a", "b"}
+
+
+def test_what_an_application_writes_beside_a_pull_is_in_the_books():
+    """Nothing was captured when the pull began."""
+    with once(MappedMachine, mapped_sites("oeo")) as sites:
+        sites.begin(everywhere=False)
+        sites.write(2, "tell", "report", ("p1", "p1", "sms"))
+        sites.publish(0)
+        sites.write_beside_a_pull(2, 0, 10, "tell", "report", ("p1", "p1", "sms"))
 
 
 def test_sites_with_several_lives_end_equal_in_memory(flagged):

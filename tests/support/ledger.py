@@ -50,9 +50,10 @@ class Ledger:
         self._stamps: dict[Name, int] = {}
 
     @contextmanager
-    def watching(self, site: AnySite) -> Iterator[None]:
-        """Note what a site publishes inside, whoever asked it to."""
-        waits = site.store.has_captured()
+    def watching(self, site: AnySite, *, writes: bool = False) -> Iterator[None]:
+        """Note what a site publishes inside, whoever asked it to; ``writes``: what its application writes
+        inside, too."""
+        waits = writes or site.store.has_captured()
         known = self._read_known(site) if waits else frozenset()
         try:
             yield

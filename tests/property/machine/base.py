@@ -148,7 +148,7 @@ class SitesMachine(RuleBasedStateMachine):
                     with site.store.application():
                         write()
 
-            with self.both(source, to):
+            with self.both(source, to, beside=True):
                 receive(InterruptedStore(site.store, "hold_rows", act), self.sites[source].origin, batch[2])
 
     @rule(place=places)
@@ -164,11 +164,12 @@ class SitesMachine(RuleBasedStateMachine):
             retry(self.sites[place].store)
 
     @contextmanager
-    def both(self, source, to):
-        """Let two sites exchange, each by its clock."""
+    def both(self, source, to, *, beside=False):
+        """Let two sites exchange, each by its clock, perhaps ``beside`` the application of the second."""
         self.set_times(source)
         self.set_times(to)
-        with self.ledger.watching(self.sites[source]), self.ledger.watching(self.sites[to]):
+        ledger, target = self.ledger, self.sites[to]
+        with ledger.watching(self.sites[source]), ledger.watching(target, writes=beside):
             yield
 
     def pull(self, source, target):

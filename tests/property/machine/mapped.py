@@ -58,7 +58,7 @@ class MappedMachine(SitesMachine):
 
         if source != to:
             batch = self.make_batch(source, to, 20)
-            with self.both(source, to), Beside(site, moment, act, [*choice[:2]]) as beside:
+            with self.both(source, to, beside=True), Beside(site, moment, act, [*choice[:2]]) as beside:
                 receive(site.store, self.sites[source].origin, batch[2])
             if not beside.happened:
                 self.written[to].clear()
@@ -100,6 +100,8 @@ class MappedMachine(SitesMachine):
 
     def check_kept(self):
         """Whatever text lost to one whose author had not seen it is kept, wherever the two met."""
+        names = {name for site in self.sites for name in site.fetch(NAMES)}
+        assert names <= self.ledger.made.keys(), "not in the books"
         kept = {lost for site in self.sites for *_, lost in site.conflicts()}
         for row, column, made in self.ledger.list_lost() if self.whole else ():
             text = made.columns[column]
@@ -108,4 +110,5 @@ class MappedMachine(SitesMachine):
             )
 
 
+NAMES = "SELECT origin, epoch, number FROM {p}changelog"
 FIND = "SELECT 1 FROM {p}changelog WHERE columns LIKE %s"
