@@ -112,5 +112,5 @@ def _unusable(path: Path, error: OSError) -> ConfigError:
     return ConfigError(
         f"cannot keep {path}",
         why=f"{error.strerror or error}; a restored backup is noticed by it",
-        mend=f"name a directory that can be written: export {VARIABLE}=..",
+        mend=f"make room there, or name another directory: export {VARIABLE}=.., [site] state of a relay",
     )

@@ -20,6 +20,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.protocols.basic import LineOnlyReceiver
 
 from changecapture.errors import ChangeCaptureError, ConfigError
+from relay.clock import Timer, cancel
 from relay.log import Log
 from relay.orders import Orders
 from relay.trust.state import read_private, write_private
@@ -29,6 +30,8 @@ LINE_LIMIT = 1024 * 1024
 """A question of ``verify`` may carry rows."""
 REQUEST_S = 10.0
 CONNECT_S = 5.0
+AGAIN_S = 10.0
+"""Between two tries to write where it listens: a disk that is full keeps no relay from exchanging."""
 
 
 class Control:
@@ -43,6 +46,7 @@ class Control:
         self._port: Any = None
         self._token = secrets.token_hex(32)
         self._lines: set[_Line] = set()
+        self._again: Timer | None = None
 
     def start(self) -> None:
         """Listen, and write where and with which token."""
@@ -52,11 +56,20 @@ class Control:
             self._lines, self._token, self._orders, self._reactor, self._log
         )
         self._port = self._reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self._write()
+
+    def _write(self) -> None:
         where = {"port": self._port.getHost().port, "token": self._token}
-        write_private(self._path, json.dumps(where).encode())
+        try:
+            write_private(self._path, json.dumps(where).encode())
+        except ConfigError as error:
+            if self._again is None:
+                self._log.warning(f"no command reaches this relay yet: {error}")
+            self._again = self._reactor.callLater(AGAIN_S, self._write)
 
     async def stop(self) -> None:
         """Hear no more."""
+        cancel(self._again)
         if self._port is not None:
             await self._port.stopListening()
         for line in list(self._lines):

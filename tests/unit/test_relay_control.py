@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.testing import StringTransport
 
-from relay.control import FILE, REQUEST_S, Control
+from relay.control import AGAIN_S, FILE, REQUEST_S, Control
 from tests.unit.relay_fake import FakeLog, FakeReactor
 
 
@@ -49,9 +49,11 @@ class Transport(StringTransport):
 class Fixture:
     def __init__(self, directory: Path) -> None:
         self.clock, self.orders, self.transport = Reactor(), Orders(), Transport()
+        self.log, self.file = FakeLog(), directory / FILE
         orders: Any = self.orders
-        Control(directory, orders, reactor=self.clock, log=FakeLog()).start()
-        self.file = directory / FILE
+        Control(directory, orders, reactor=self.clock, log=self.log).start()
+        if not self.file.exists():
+            return
         self.token = json.loads(self.file.read_text())["token"]
         self.line = self.clock.factory.buildProtocol(None)
         self.line.makeConnection(self.transport)
@@ -88,3 +90,16 @@ def test_who_says_nothing_is_cut(tmp_path):
     f = Fixture(tmp_path)
     f.clock.advance(REQUEST_S)
     assert f.transport.aborted
+
+
+def test_a_relay_that_cannot_write_where_it_listens_says_so_once_and_tries_again(tmp_path):
+    in_the_way = tmp_path / f"{FILE}.new"
+    in_the_way.mkdir()
+    f = Fixture(tmp_path)
+    f.clock.advance(AGAIN_S)
+    assert not f.file.exists()
+    ((_, said),) = f.log.lines
+    assert "no command reaches this relay yet: cannot write" in said
+    in_the_way.rmdir()
+    f.clock.advance(AGAIN_S)
+    assert json.loads(f.file.read_text())["port"] == Port.port
