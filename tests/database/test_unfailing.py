@@ -5,6 +5,8 @@ import os
 import shutil
 
 import pytest
+from psycopg.errors import DiskFull
+from pymysql.err import OperationalError
 
 from tests.support.commands import run_command
 from tests.support.databases import fetch, is_mariadb
@@ -133,6 +135,51 @@ def test_writes_go_through_when_the_disk_of_our_tables_is_full(postgres, new_dat
     assert fetch(url, "SELECT count(*) FROM changecapture.row_version") == [(5000,)]
     application("ALTER TABLE changecapture.captured SET TABLESPACE pg_default")
     application("DROP TABLESPACE small")
+    application.close()
+
+
+def test_a_write_fails_where_the_disk_has_no_room_to_note_that_it_was_not_captured(
+    postgres, new_database, small_disk
+):
+    """The application's own table has room in the pages that it has; PostgreSQL only."""
+    url = new_database(postgres)
+    application = Family(url)
+    application("CREATE TABLE person (uuid varchar(64) NOT NULL PRIMARY KEY, name varchar(60), age integer)")
+    assert run_command("install", url, "--profile", "generic").status == 0
+    ((data,),) = fetch(url, "SHOW data_directory")
+    os.chown(small_disk, os.stat(data).st_uid, -1)
+    application(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
+    for table in ("captured", "missed"):
+        application(f"ALTER TABLE changecapture.{table} SET TABLESPACE small")
+    (small_disk / "rest").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    with pytest.raises(DiskFull):
+        application("INSERT INTO person VALUES ('a', 'Anna', 1)")
+    (small_disk / "rest").unlink()
+    assert application("INSERT INTO person VALUES ('a', 'Anna', 1)") == 1
+    assert fetch(url, "SELECT count(*) FROM changecapture.captured") == [(1,)]
+    for table in ("captured", "missed"):
+        application(f"ALTER TABLE changecapture.{table} SET TABLESPACE pg_default")
+    application("DROP TABLESPACE small")
+    application.close()
+
+
+def test_a_write_fails_where_the_table_of_what_was_missed_is_full_too(mariadb, new_database):
+    """Of an engine whose tables have a largest size, where the server says 1114; MySQL only."""
+    url = new_database(mariadb)
+    application = Family(url)
+    application("CREATE TABLE person (uuid varchar(64) NOT NULL PRIMARY KEY, name varchar(60), age integer)")
+    assert run_command("install", url, "--profile", "generic").status == 0
+    for table in ("captured", "missed"):
+        application(f"ALTER TABLE changecapture_{table} ENGINE = MyISAM, MAX_ROWS = 2, AVG_ROW_LENGTH = 1")
+    notes = ", ".join(["('person', 'I', 'before', 0)"] * 9999)
+    with pytest.raises(OperationalError, match="is full"):
+        application(
+            f"INSERT INTO changecapture_missed (table_name, operation, reason, missed_at) VALUES {notes}"
+        )
+    rows = ", ".join(f"('n{number}', 'N', {number})" for number in range(5000))
+    with pytest.raises(OperationalError, match="is full"):
+        application(f"INSERT INTO person VALUES {rows}")
+    assert fetch(url, "SELECT count(*) FROM person") == [(0,)]
     application.close()
 
 

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_2_b6176704() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_2_47928687() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 AS $changecapture$
 BEGIN
     IF current_setting('changecapture.applying', true) = 'on' THEN
@@ -124,6 +124,8 @@ BEGIN
                     VALUES ('gis_location', left(TG_OP, 1), SQLERRM, (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
                 END IF;
             EXCEPTION
+                WHEN disk_full THEN
+                    RAISE;
                 WHEN OTHERS THEN
                     NULL;
             END;
@@ -132,7 +134,7 @@ BEGIN
 END
 $changecapture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_2_b6176704_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_2_47928687_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     BEGIN
@@ -155,6 +157,8 @@ BEGIN
                     VALUES ('gis_location', left(TG_OP, 1), SQLERRM, (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
                 END IF;
             EXCEPTION
+                WHEN disk_full THEN
+                    RAISE;
                 WHEN OTHERS THEN
                     NULL;
             END;
@@ -163,11 +167,11 @@ BEGIN
 END
 $changecapture$;
 
-CREATE TRIGGER "00_changecapture_2_b6176704" AFTER INSERT OR UPDATE OR DELETE ON "public"."gis_location"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_2_b6176704();
+CREATE TRIGGER "00_changecapture_2_47928687" AFTER INSERT OR UPDATE OR DELETE ON "public"."gis_location"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_2_47928687();
 
-CREATE TRIGGER "00_changecapture_2_b6176704_truncate" BEFORE TRUNCATE ON "public"."gis_location"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_2_b6176704_truncate();
+CREATE TRIGGER "00_changecapture_2_47928687_truncate" BEFORE TRUNCATE ON "public"."gis_location"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_2_47928687_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."gis_location_history_rows"() RETURNS TABLE ("id" integer, "uuid" character varying(128), "name" character varying(128), "level" character varying(2), "parent" integer, "gis_feature_type" integer, "lat" double precision, "lon" double precision, "radius" double precision, "wkt" text, "inherited" character(1), "lat_min" double precision, "lat_max" double precision, "lon_min" double precision, "lon_max" double precision, "elevation" double precision, "addr_street" text, "addr_postcode" character varying(128), "start_date" date, "end_date" date, "comments" text, "L5" character varying(512), "L4" character varying(512), "L3" character varying(512), "L2" character varying(512), "L1" character varying(512), "L0" character varying(512), "created_on" timestamp without time zone, "modified_on" timestamp without time zone, "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$

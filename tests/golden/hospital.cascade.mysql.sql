@@ -1,9 +1,10 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_hospital_819a79ce` BEFORE DELETE ON `hospital` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_hospital_1ec43849` BEFORE DELETE ON `hospital` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR 1021, 1114 RESIGNAL;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
         GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'hospital')) THEN
@@ -12,16 +13,17 @@ BEGIN
         END IF;
     END;
     IF NOT IFNULL(@changecapture_applying, 0) AND @@foreign_key_checks THEN
-        CALL `changecapture_delete_hospital_f0e5893e`(OLD.`hospital_uuid`);
+        CALL `changecapture_delete_hospital_ec3e0c88`(OLD.`hospital_uuid`);
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_update_hospital_a31fabed` BEFORE UPDATE ON `hospital` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_update_hospital_2808e19e` BEFORE UPDATE ON `hospital` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR 1021, 1114 RESIGNAL;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
         GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'hospital')) THEN
@@ -30,11 +32,11 @@ BEGIN
         END IF;
     END;
     IF NOT IFNULL(@changecapture_applying, 0) AND @@foreign_key_checks AND NOT (BINARY OLD.`hospital_uuid` <=> BINARY NEW.`hospital_uuid`) THEN
-        CALL `changecapture_update_hospital_376f19a0`(OLD.`hospital_uuid`, NEW.`hospital_uuid`);
+        CALL `changecapture_update_hospital_2d92ae80`(OLD.`hospital_uuid`, NEW.`hospital_uuid`);
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_hospital_f0e5893e`(old_1 int(32))
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_hospital_ec3e0c88`(old_1 int(32))
 MODIFIES SQL DATA
 BEGIN
     BEGIN
@@ -54,6 +56,7 @@ BEGIN
         DECLARE EXIT HANDLER FOR SQLEXCEPTION
         BEGIN
             DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+            DECLARE EXIT HANDLER FOR 1021, 1114 RESIGNAL;
             DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
             GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
             IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'person_uuid')) THEN
@@ -83,7 +86,7 @@ BEGIN
     END;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_update_hospital_376f19a0`(old_1 int(32), new_1 int(32))
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_update_hospital_2d92ae80`(old_1 int(32), new_1 int(32))
 MODIFIES SQL DATA
 BEGIN
     BEGIN
@@ -105,6 +108,7 @@ BEGIN
         DECLARE EXIT HANDLER FOR SQLEXCEPTION
         BEGIN
             DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+            DECLARE EXIT HANDLER FOR 1021, 1114 RESIGNAL;
             DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
             GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
             IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'person_uuid')) THEN

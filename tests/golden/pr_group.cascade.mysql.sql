@@ -1,9 +1,10 @@
-CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_pr_group_5d3b2a54` BEFORE DELETE ON `pr_group` FOR EACH ROW
+CREATE DEFINER = `changecapture`@`localhost` TRIGGER `changecapture_before_delete_pr_group_ae151d70` BEFORE DELETE ON `pr_group` FOR EACH ROW
 BEGIN
     DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        DECLARE EXIT HANDLER FOR 1021, 1114 RESIGNAL;
         DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
         GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
         IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_group')) THEN
@@ -12,11 +13,11 @@ BEGIN
         END IF;
     END;
     IF NOT IFNULL(@changecapture_applying, 0) AND @@foreign_key_checks THEN
-        CALL `changecapture_delete_pr_group_45862225`(OLD.`id`);
+        CALL `changecapture_delete_pr_group_e82a23e2`(OLD.`id`);
     END IF;
 END;
 
-CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_pr_group_status_3c6a4dec`(old_1 int(11))
+CREATE DEFINER = `changecapture`@`localhost` PROCEDURE `changecapture_delete_pr_group_status_ff89fa0d`(old_1 int(11))
 MODIFIES SQL DATA
 BEGIN
     BEGIN
@@ -36,6 +37,7 @@ BEGIN
         DECLARE EXIT HANDLER FOR SQLEXCEPTION
         BEGIN
             DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+            DECLARE EXIT HANDLER FOR 1021, 1114 RESIGNAL;
             DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
             GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
             IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), 'pr_group')) THEN

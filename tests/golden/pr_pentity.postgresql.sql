@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_3_1bf640ac() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_3_39e1361c() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     IF current_setting('changecapture.applying', true) = 'on' THEN
@@ -52,6 +52,8 @@ BEGIN
                     VALUES ('pr_pentity', left(TG_OP, 1), SQLERRM, (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
                 END IF;
             EXCEPTION
+                WHEN disk_full THEN
+                    RAISE;
                 WHEN OTHERS THEN
                     NULL;
             END;
@@ -60,7 +62,7 @@ BEGIN
 END
 $changecapture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_3_1bf640ac_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_3_39e1361c_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     BEGIN
@@ -83,6 +85,8 @@ BEGIN
                     VALUES ('pr_pentity', left(TG_OP, 1), SQLERRM, (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
                 END IF;
             EXCEPTION
+                WHEN disk_full THEN
+                    RAISE;
                 WHEN OTHERS THEN
                     NULL;
             END;
@@ -91,11 +95,11 @@ BEGIN
 END
 $changecapture$;
 
-CREATE TRIGGER "00_changecapture_3_1bf640ac" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_1bf640ac();
+CREATE TRIGGER "00_changecapture_3_39e1361c" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_pentity"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_3_39e1361c();
 
-CREATE TRIGGER "00_changecapture_3_1bf640ac_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_1bf640ac_truncate();
+CREATE TRIGGER "00_changecapture_3_39e1361c_truncate" BEFORE TRUNCATE ON "public"."pr_pentity"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_3_39e1361c_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_pentity_history_rows"() RETURNS TABLE ("pe_id" integer, "uuid" character varying(128), "instance_type" character varying(512), "type" character varying(512), "pe_label" character varying(128), "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION changecapture.capture_1_263745f4() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_699e8715() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     IF current_setting('changecapture.applying', true) = 'on' THEN
@@ -79,6 +79,8 @@ BEGIN
                     VALUES ('pr_person', left(TG_OP, 1), SQLERRM, (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
                 END IF;
             EXCEPTION
+                WHEN disk_full THEN
+                    RAISE;
                 WHEN OTHERS THEN
                     NULL;
             END;
@@ -87,7 +89,7 @@ BEGIN
 END
 $changecapture$;
 
-CREATE OR REPLACE FUNCTION changecapture.capture_1_263745f4_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION changecapture.capture_1_699e8715_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $changecapture$
 BEGIN
     BEGIN
@@ -110,6 +112,8 @@ BEGIN
                     VALUES ('pr_person', left(TG_OP, 1), SQLERRM, (date_part('epoch', clock_timestamp()) * 1000000)::bigint);
                 END IF;
             EXCEPTION
+                WHEN disk_full THEN
+                    RAISE;
                 WHEN OTHERS THEN
                     NULL;
             END;
@@ -118,11 +122,11 @@ BEGIN
 END
 $changecapture$;
 
-CREATE TRIGGER "00_changecapture_1_263745f4" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
-FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_263745f4();
+CREATE TRIGGER "00_changecapture_1_699e8715" AFTER INSERT OR UPDATE OR DELETE ON "public"."pr_person"
+FOR EACH ROW EXECUTE FUNCTION changecapture.capture_1_699e8715();
 
-CREATE TRIGGER "00_changecapture_1_263745f4_truncate" BEFORE TRUNCATE ON "public"."pr_person"
-FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_263745f4_truncate();
+CREATE TRIGGER "00_changecapture_1_699e8715_truncate" BEFORE TRUNCATE ON "public"."pr_person"
+FOR EACH STATEMENT EXECUTE FUNCTION changecapture.capture_1_699e8715_truncate();
 
 CREATE OR REPLACE FUNCTION changecapture."pr_person_history_rows"() RETURNS TABLE ("id" integer, "uuid" character varying(128), "pe_id" integer, "track_id" integer, "location_id" integer, "pe_label" character varying(128), "first_name" character varying(64), "middle_name" character varying(64), "last_name" character varying(64), "gender" integer, "date_of_birth" date, "comments" text, "created_on" timestamp without time zone, "modified_on" timestamp without time zone, "changed_at" timestamptz, "deleted" boolean, "origin" text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $changecapture$

@@ -66,11 +66,13 @@ END
 -- statement: unfailing
 -- What {{unfailing}} is: a failure of ours does not become one of the application's statement, it leaves
 -- a line in missed, one a second. Passed on: lock timeout, deadlock, full lock table, interruption: they
--- concern the application's transaction.
+-- concern the application's transaction; and a disk that has no room for that line either: the change would be
+-- missing unsaid.
 DECLARE EXIT HANDLER FOR 1205, 1206, 1213, 1317 RESIGNAL;
 DECLARE EXIT HANDLER FOR SQLEXCEPTION
 BEGIN
     DECLARE reason LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    DECLARE EXIT HANDLER FOR 1021, 1114 RESIGNAL;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
     GET /*!80000 STACKED */ DIAGNOSTICS CONDITION 1 reason = MESSAGE_TEXT;
     IF NOT (@changecapture_missed <=> CONCAT(UNIX_TIMESTAMP(), {{name}})) THEN

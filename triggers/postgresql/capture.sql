@@ -84,7 +84,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION {{function}}_truncate()
 -- statement: unfailing
 -- What {{unfailing}} is: a failure of ours does not become one of the application's statement, it leaves
 -- a line in missed, one a second. Passed on: what ends the application's transaction anyway; OTHERS
--- leaves out a cancelled query. The subtransaction of each row was measured, see ARCHITECTURE.md.
+-- leaves out a cancelled query; and a disk that has no room for that line either: the change would be
+-- missing unsaid. The subtransaction of each row was measured, see ARCHITECTURE.md.
 WHEN serialization_failure THEN
     RAISE;
 WHEN OTHERS THEN
@@ -97,6 +98,8 @@ WHEN OTHERS THEN
             VALUES ({{name}}, {{operation}}, SQLERRM, {{now}});
         END IF;
     EXCEPTION
+        WHEN disk_full THEN
+            RAISE;
         WHEN OTHERS THEN
             NULL;
     END;
