@@ -13,7 +13,7 @@ import pytest
 
 from tests.property.machine.base import SitesMachine, run_machine
 from tests.property.machine.families import FamilyMachine
-from tests.property.machine.lives import LivesMachine
+from tests.property.machine.lives import LivesMachine, SeedLivesMachine
 from tests.property.machine.mapped import MappedMachine
 from tests.property.machine.people import PEOPLE, PROFILE, PeopleMachine
 from tests.property.machine.seeds import SeedsMachine
@@ -225,6 +225,10 @@ def test_sites_with_several_lives_end_equal_in_memory(flagged):
     run_machine(LivesMachine, memory_sites(PEOPLE, flagged), examples=60, steps=30)
 
 
+def test_sites_with_several_lives_that_seed_the_same_end_equal_in_memory():
+    run_machine(SeedLivesMachine, memory_sites(seeds.TABLES, seeds.PROFILE), examples=40, steps=25)
+
+
 def test_sites_with_several_lives_end_equal(real_sites, flagged):
     run_machine(LivesMachine, real_sites(PEOPLE, flagged), examples=3, steps=15)
 
@@ -259,6 +263,11 @@ def test_sites_that_seed_the_same_end_equal_in_memory_for_a_long_time():
 @pytest.mark.long
 def test_sites_with_several_lives_end_equal_in_memory_for_a_long_time(flagged):
     run_machine(LivesMachine, memory_sites(PEOPLE, flagged), examples=3000, steps=50)
+
+
+@pytest.mark.long
+def test_sites_with_several_lives_that_seed_the_same_end_equal_in_memory_for_a_long_time():
+    run_machine(SeedLivesMachine, memory_sites(seeds.TABLES, seeds.PROFILE), examples=2000, steps=40)
 
 
 @pytest.mark.long

@@ -148,7 +148,7 @@ class SitesMachine(RuleBasedStateMachine):
                     with site.store.application():
                         write()
 
-            with self.both(source, to, beside=True):
+            with suppress(*self.refusals), self.both(source, to, beside=True):
                 receive(InterruptedStore(site.store, "hold_rows", act), self.sites[source].origin, batch[2])
 
     @rule(place=places)

@@ -1,4 +1,4 @@
-"""Databases that are put back or copied, beside all that happens to people and items."""
+"""Databases that are put back or copied, beside all that happens to people and items, or to seeded rows."""
 
 from typing import Any
 
@@ -8,14 +8,15 @@ from hypothesis.stateful import rule
 from changecapture.epochs import renew
 from changecapture.errors import PeerError
 from changecapture.greeting import greet, meet
-from tests.property.machine.base import COUNT, places
+from tests.property.machine.base import COUNT, SitesMachine, places
 from tests.property.machine.people import PeopleMachine
+from tests.property.machine.seeds import SeedsMachine
 from tests.support.backups import back_up, put_back
 from tests.support.ledger import LogLedger
 from tests.support.memory import KeptMemo
 
 
-class LivesMachine(PeopleMachine):
+class Lives(SitesMachine):
     """Sites that lose a part of their past, or all of it."""
 
     refusals = (PeerError,)
@@ -54,7 +55,7 @@ class LivesMachine(PeopleMachine):
             self.replace(to, back_up(left), source in self.upgraded, KeptMemo())
             if lived:
                 self.restored.add(source)
-                self.write_item(to, "i1", "a", f"copy {self.copies}")
+                self.leave_mark(to, f"copy {self.copies}")
                 self.publish(to)
                 third = self.sites[COUNT - source - to]
                 meet(right.store, greet(third.store, left.origin))
@@ -67,8 +68,26 @@ class LivesMachine(PeopleMachine):
         (self.upgraded.add if upgraded else self.upgraded.discard)(place)
         self.lost = True
 
+    def leave_mark(self, place, text):
+        """Write what a copy writes under the name of its original."""
+        raise NotImplementedError
+
+
+class LivesMachine(Lives, PeopleMachine):
+    """People and items of several lives."""
+
+    def leave_mark(self, place, text):
+        self.write_item(place, "i1", "a", text)
+
     def judge(self):
         if self.lost:
             LogLedger().check(self.sites, whole=self.whole)
         else:
             super().judge()
+
+
+class SeedLivesMachine(Lives, SeedsMachine):
+    """Seeded rows of several lives: what was lost is entered once more."""
+
+    def leave_mark(self, place, text):
+        self.write_skill(place, "x", text)
