@@ -94,14 +94,16 @@ class Author:
         stamp: int,
         base: int,
         known: Iterable[Entry],
+        keys: Sequence[str] = (),
     ) -> list[Entry]:
         """Write columns of a row (by its name) as one who has merged ``known``, after what was said of it
-        before in this pass; return the entries."""
+        before in this pass; return the entries. ``keys``: those that it is said of, if not of all."""
         said = self._said[row]
         stamp = next_stamp(stamp, said[-1].stamp if said else 0)
         merged = merge_entries([*known, *said]) if table.groups else {}
         text = dump({**columns, **complete(table.groups, columns, merged)})
-        keys = () if columns.get(ALIVE, True) else self._store.read_members([row]).get(row, ())
+        if not keys and not columns.get(ALIVE, True):
+            keys = self._store.read_members([row]).get(row, ())
         made = self.write(row, table.scope, text, stamp=stamp, base=add_names(base, said), keys=keys)
         said += made
         return made

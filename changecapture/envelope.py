@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from changecapture.bridge import exchanged_tables
-from changecapture.core.change import ALIVE, UNSEEN, Entry
+from changecapture.core.change import ALIVE, NOTES, Entry
 from changecapture.core.merge import merge_entries, read_columns
 from changecapture.errors import ConfigError
 from changecapture.store.search import Filter
@@ -69,7 +69,7 @@ def tell(position: int, entry: Entry, applied: bool, entries: list[Entry]) -> To
 
 
 def _own(columns: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in columns.items() if name not in (ALIVE, UNSEEN)}
+    return {name: value for name, value in columns.items() if name != ALIVE and name not in NOTES}
 
 
 def to_envelope(told: Told, database: str) -> dict[str, Any]:

@@ -178,7 +178,7 @@ def join_parked(store: SqlStore, row: Row, other: str | None = None) -> tuple[Ro
         names = find_joined(store, rows)
         if len({names.get(one, one) for one in rows}) == 1:
             raise ConfigError(f"{row.key} and {rows[1].key} are one row already", mend=mend)
-        left = join(store, make_alias(row.table, row.key, rows[1].key))
+        left = join(store, [make_alias(row.table, row.key, rows[1].key)])
         name = find_joined(store, [row])[row]
     return name, name not in left
 

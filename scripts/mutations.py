@@ -20,6 +20,8 @@ BESIDE = tuple(
 
 BULK = ("tests/property/test_plain.py",)
 """What must notice that a row is written in bulk which needs a closer look."""
+FILES = ("tests/unit/test_joined_files.py",)
+"""What must notice that a file is mistaken."""
 THINGS = ("tests/unit/test_things.py",)
 """What must notice that rows which are one thing are taken for several."""
 
@@ -70,7 +72,14 @@ MUTATIONS = (
         "Order(self.stamp, self.origin, self.epoch, self.number)",
         "Order(self.stamp, self.origin, 0, 0)",
     ),
-    Mutation("@unseen is no column", MERGE, "if column == UNSEEN:", "if False:"),
+    Mutation("a note is no column", MERGE, "if column in NOTES:", "if False:"),
+    Mutation(
+        "who carries a file is not its author",
+        MERGE,
+        ".get(FROM, entry.origin)",
+        ".get('', entry.origin)",
+        FILES,
+    ),
     Mutation("an author has seen its own", MERGE, "return name.number <= author.number", "return False"),
     Mutation("an author sees not its future", MERGE, "return name.number <= author.number", "return True"),
     Mutation("another epoch is another author", MERGE, " and author.epoch == name.epoch", ""),

@@ -192,12 +192,12 @@ def _park(store: Store, entries: Sequence[Entry], error: Exception) -> Applied:
     return Applied(len(entries), 0, len(entries))
 
 
-def join(store: Store, alias: Alias) -> set[Row]:
-    """Make one row of two keys, here and everywhere; return the rows concerned that are parked now."""
+def join(store: Store, aliases: Iterable[Alias]) -> set[Row]:
+    """Make one row of two keys each, here and everywhere; return the rows concerned that are parked now."""
     with store.lock():
         drain(store)
         with store.applying():
-            works = regroup(store, {}, publish_aliases(store, [alias]))
+            works = regroup(store, {}, publish_aliases(store, aliases))
             shown = show_rows(store, works)
             prune_trees(store, shown)
     return {work.row for work in shown if work.parked is not None}

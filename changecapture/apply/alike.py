@@ -12,7 +12,7 @@ from typing import Any
 
 from changecapture.apply.localise import PLAIN_TYPES, find_fits, resolve
 from changecapture.apply.things import LIVES
-from changecapture.core.change import ALIVE, UNSEEN, Entry, Row, hash_name
+from changecapture.core.change import ALIVE, NOTES, Entry, Row, hash_name
 from changecapture.core.codec import KEY_LENGTH
 from changecapture.core.fit import Fit, find_key_fit
 from changecapture.core.merge import read_columns
@@ -132,7 +132,7 @@ def _fit_columns(
     fits = find_fits(store, table)
     found: dict[str, Column] = {}
     try:
-        if UNSEEN in given or not all(given.get(ALIVE, ())):
+        if not NOTES.isdisjoint(given) or not all(given.get(ALIVE, ())):
             return None
         for column in table.columns:
             if column.wire in given:

@@ -16,7 +16,7 @@ from changecapture.apply.things import LIVES
 from changecapture.apply.work import Work
 from changecapture.apply.write import hold_present, update_present
 from changecapture.bridge import Subject, Widths, is_cut, leave_spoilt, read_values, read_widths
-from changecapture.core.change import UNSEEN, Entry, Row, Version, add_names
+from changecapture.core.change import NOTES, Entry, Row, Version, add_names
 from changecapture.core.merge import Decision, read_columns
 from changecapture.mapping.lens import Columns, local_key
 from changecapture.mapping.model import Lens, Record
@@ -71,7 +71,7 @@ def _sort(store: Store, entries: Sequence[Entry]) -> tuple[dict[Row, Entry], dic
 
 def _is_next(version: Version, entry: Entry) -> bool:
     seen_all = version.seen == entry.base_seen and version.stamp < entry.stamp
-    return seen_all and UNSEEN not in entry.columns
+    return seen_all and not any(note in entry.columns for note in NOTES)
 
 
 def _find_edited(

@@ -13,7 +13,15 @@ from changecapture.apply.aliases import note_joined, publish_aliases
 from changecapture.apply.work import Parked, Work
 from changecapture.core.alias import make_alias
 from changecapture.core.change import ALIVE, Entry, Row
-from changecapture.core.merge import Contexts, find_last_words, has_seen, merge_entries, read_columns
+from changecapture.core.merge import (
+    Contexts,
+    find_last_words,
+    find_speaker,
+    has_seen,
+    is_hearsay,
+    merge_entries,
+    read_columns,
+)
 from changecapture.core.table import SyncedTable
 from changecapture.identify import find_joined, name_rows
 from changecapture.store.interface import Store
@@ -127,11 +135,12 @@ def _are_side_by_side(store: Store, one: Sequence[Entry], other: Sequence[Entry]
 
 def _knew_both(origin: str, one: Iterable[Entry], other: Iterable[Entry], contexts: Contexts) -> bool:
     """Return whether a site wrote both rows in one life, knowing of the one when it wrote of the other; so it
-    may have where what it said first of either is given up by compaction."""
+    may have where what it said first of either is given up by compaction, or was heard by an import."""
     words = [
-        sorted((e for e in entries if e.origin == origin), key=lambda e: e.name) for entries in (one, other)
+        sorted((e for e in entries if find_speaker(e) == origin), key=lambda e: e.name)
+        for entries in (one, other)
     ]
-    if any(said[0].base_seen for said in words):
+    if any(said[0].base_seen or any(map(is_hearsay, said)) for said in words):
         return True
     return any(has_seen(a, b, contexts) or has_seen(b, a, contexts) for a in words[0] for b in words[1])
 
@@ -142,9 +151,12 @@ def _find_living(entries: Iterable[Entry]) -> dict[str, Entry]:
 
 
 def _is_given_up(last: Entry, entries: Sequence[Entry], other: Iterable[Entry], contexts: Contexts) -> bool:
-    """Return whether the author of a row's entry had seen it deleted when it later wrote of the other."""
+    """Return whether the author of a row's entry had seen it deleted when it later wrote of the other. What
+    a site had seen of whose words an import heard is not known."""
+    if is_hearsay(last):
+        return False
     for word in other:
-        if word.origin == last.origin and word.name > last.name:
+        if word.origin == last.origin and word.name > last.name and not is_hearsay(word):
             alive = merge_entries(entry for entry in entries if has_seen(word, entry, contexts)).get(ALIVE)
             if alive is not None and not alive.value:
                 return True

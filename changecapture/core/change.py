@@ -8,6 +8,7 @@ wire column name to canonical value. Names that begin with ``@`` are ours:
 - ``@alive``   true or false: whether the row exists. It is merged like any other column.
 - ``@unseen``  a list of names (as text) that the author's context covers but that the author's
   application could not see, because they were parked there.
+- ``@from``    the site that last said so, where an import says for it that the row exists.
 """
 
 import json
@@ -19,6 +20,9 @@ from typing import Any, NamedTuple
 
 ALIVE = "@alive"
 UNSEEN = "@unseen"
+FROM = "@from"
+NOTES = frozenset((UNSEEN, FROM))
+"""What an entry says of itself, and not of its row."""
 
 INSERT = "I"
 UPDATE = "U"

@@ -9,12 +9,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from changecapture.core.change import ALIVE, UNSEEN, Entry
+from changecapture.core.change import ALIVE, FROM, NOTES, UNSEEN, Entry
 from changecapture.core.clock import LATEST_STAMP, check_stamp
 from changecapture.core.wire import LARGEST, are_texts, check_name, check_number, check_text
 
 KEY_LENGTH = 512
-_UNSEEN = f'"{UNSEEN}"'
+_NOTES = tuple(f'"{note}"' for note in NOTES)
 TABLE_LENGTH = 128
 
 
@@ -31,7 +31,7 @@ def encode_entries(entries: Iterable[Entry]) -> Iterable[str]:
 def decode_alike(lines: Sequence[str]) -> list[Entry] | None:
     """Return the entries of some lines of nothing else; None when each is to be looked at by itself."""
     text = "\n".join(lines)
-    if len(lines) % 2 or "\\u" in text or _UNSEEN in text:
+    if len(lines) % 2 or "\\u" in text or any(note in text for note in _NOTES):
         return None
     try:
         heads, columns = list(map(_read_whole, lines[::2])), list(map(_read_whole, lines[1::2]))
@@ -74,6 +74,8 @@ def decode_entry(item: Sequence[Any], text: str, columns: Any) -> Entry:
     unseen = columns.get(UNSEEN, [])
     if not (isinstance(unseen, list) and all(isinstance(name, str) for name in unseen)):
         raise ValueError(f"{UNSEEN} is not a list of names")
+    if FROM in columns:
+        check_name(columns[FROM])
     if "\\u" in text:
         dump(columns).encode()  # half of a surrogate pair can hide in an escape
     return Entry(

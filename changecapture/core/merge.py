@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from changecapture.core.change import ALIVE, UNSEEN, Entry, Name, Version, add_names
+from changecapture.core.change import ALIVE, FROM, NOTES, UNSEEN, Entry, Name, Version, add_names
 from changecapture.core.vector import Vector, covers_name
 
 Contexts = Mapping[tuple[str, int, int], Vector]
@@ -68,7 +68,7 @@ def merge_entries(entries: Iterable[Entry]) -> dict[str, Cell]:
     alive: dict[str, Cell] = {}
     for entry in entries:
         for column, value in read_columns(entry).items():
-            if column == UNSEEN:
+            if column in NOTES:
                 continue
             cells, place = (alive, entry.key) if column == ALIVE else (merged, column)
             cell = cells.get(place)
@@ -89,9 +89,21 @@ def find_overtaken(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def find_last_words(entries: Iterable[Entry]) -> dict[str, Entry]:
-    """Return of each origin the last entry in which it says whether the row exists."""
-    ordered = sorted(entries, key=lambda entry: entry.name)
-    return {entry.origin: entry for entry in ordered if ALIVE in read_columns(entry)}
+    """Return of each site the last entry in which it says whether the row exists; what an import says for it
+    counts where it has said nothing itself."""
+    words = [entry for entry in entries if ALIVE in read_columns(entry)]
+    words.sort(key=lambda entry: (not is_hearsay(entry), entry.name))
+    return {find_speaker(entry): entry for entry in words}
+
+
+def find_speaker(entry: Entry) -> str:
+    """Return the site whose word an entry is: its origin, or whom an import heard it from."""
+    return str(read_columns(entry).get(FROM, entry.origin))
+
+
+def is_hearsay(entry: Entry) -> bool:
+    """Return whether an import says for another site that a row exists."""
+    return FROM in read_columns(entry)
 
 
 def has_seen(author: Entry, other: Entry, contexts: Contexts) -> bool:
@@ -120,7 +132,7 @@ def find_conflicts(
     writers: dict[tuple[str, str], list[Cell]] = {}
     for entry in entries:
         for column, value in read_columns(entry).items():
-            if column != UNSEEN:
+            if column not in NOTES:
                 place = column, entry.key if column == ALIVE else ""
                 writers.setdefault(place, []).append(Cell(entry, value))
     found: list[Conflict] = []
@@ -177,7 +189,8 @@ def extend(version: Version | None, entries: Sequence[Entry]) -> Decision:
     values = dict(read_columns(entries[0]))
     for entry in entries[1:]:
         values.update(read_columns(entry))
-    values.pop(UNSEEN, None)
+    for note in NOTES:
+        values.pop(note, None)
     alive = bool(values.pop(ALIVE, version is not None and version.alive))
     last = entries[-1]
     seen = 0 if version is None else version.seen

@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL
 
-from changecapture.core.change import ALIVE, UNSEEN, Entry, Order, Row
+from changecapture.core.change import ALIVE, NOTES, Entry, Order, Row
 from changecapture.core.merge import read_columns
 from changecapture.mapping.lens import Columns, Parts
 from changecapture.mapping.model import Record
@@ -50,7 +50,7 @@ def merge_known(entries: Sequence[Entry]) -> Known:
         orders.update(dict.fromkeys(columns, order))
         if ALIVE in columns:
             words[entry.key] = order, bool(columns[ALIVE])
-    for name in (ALIVE, UNSEEN):
+    for name in (ALIVE, *NOTES):
         values.pop(name, None)
         orders.pop(name, None)
     # Where several keys are one row it exists while it does under any of them.
@@ -65,7 +65,7 @@ def extend_known(known: Known, entries: Sequence[Entry]) -> Known | None:
     word, values, orders = known.word, dict(known.values), dict(known.orders)
     for entry in entries:
         order, columns = entry.order, read_columns(entry)
-        if order < last or order < word[0] or not columns.get(ALIVE) or UNSEEN in columns:
+        if order < last or order < word[0] or not columns.get(ALIVE) or not NOTES.isdisjoint(columns):
             return None
         last, word = order, (order, True)
         values.update(columns)
@@ -79,7 +79,8 @@ def _know_one(entry: Entry) -> Known:
     order = entry.order
     values = dict(read_columns(entry))
     alive = values.pop(ALIVE, None)
-    values.pop(UNSEEN, None)
+    for note in NOTES:
+        values.pop(note, None)
     word = UNKNOWN.word if alive is None else (order, bool(alive))
     return Known(word, values, dict.fromkeys(values, order))
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from changecapture.core.change import Entry
+from changecapture.core.change import ALIVE, Entry
 from changecapture.core.clock import LATEST_STAMP, next_stamp
 from changecapture.core.merge import Cell, merge_entries, read_columns
 from changecapture.core.vector import Vector, covers_name
@@ -50,23 +50,29 @@ def decide(
 ) -> Decided:
     """Return what is to be written of a record.
 
-    ``entries``: all that is here of its row; ``held``: this site's vector; ``seen``: what the file's site
-    held. Raises ValueError for a stamp that is no time of now or before: it would win over all that comes.
+    ``entries``: all that is here of its row, under whichever of its keys: that the row exists is said of one,
+    that it does not of all that the record names. ``held``: this site's vector; ``seen``: what the file's
+    site held. Raises ValueError for a stamp that is no time of now or before: it would win over all that
+    comes.
     """
     merged = merge_entries(entries)
+    keys = [record.key] if record.alive else _find_living(record.keys, entries)
+    own = merge_entries(entry for entry in entries if entry.key in keys)
     said: dict[str, list[tuple[int, Any]]] = {}
     named: dict[tuple[str, int, int], Mapping[str, Any]] = {}
     for entry in entries:
         columns = read_columns(entry)
         named[entry.name] = columns
         for column, value in columns.items():
+            if column == ALIVE and entry.key not in keys:
+                continue
             said.setdefault(column, []).append((entry.stamp, value))
     ahead = now + DAY
     latest = max((entry.stamp for entry in entries), default=0)
     found = Decided()
     for column, value in record.cells.items():
         stamp, name = record.find_written(column)
-        cell = merged.get(column)
+        cell = (own if column == ALIVE else merged).get(column)
         if stamp is None:
             if cell is None or cell.value != value:
                 found.write(next_stamp(now, latest), column, value)
@@ -92,6 +98,12 @@ def decide(
         elif not edited and not _was_seen(cell.entry, seen):
             found.lost[column] = cell
     return found
+
+
+def _find_living(keys: Sequence[str], entries: Sequence[Entry]) -> Sequence[str]:
+    """Return the keys under which a row exists here; all of them where it does not."""
+    words = {key: merge_entries(entry for entry in entries if entry.key == key).get(ALIVE) for key in keys}
+    return [key for key, word in words.items() if word is not None and word.value] or keys
 
 
 def _was_seen(entry: Entry, seen: Vector) -> bool:

@@ -7,7 +7,7 @@ then renamed.
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
@@ -153,26 +153,36 @@ def read_records(store: SqlStore, table: SyncedTable, wanted: Wanted) -> Iterato
     """Yield the rows of a table, in order of their keys."""
     find = partial(store.read_known_keys, table.wire, deleted=wanted.deleted, since=wanted.since)
     for keys in walk(find, str, "", PAGE):
-        entries = store.read_row_entries([Row(table.wire, key) for key in keys])
         names = {column.wire for column in table.columns}
-        for key in keys:
-            record = merge_record(Row(table.wire, key), [e for e, _ in entries.get(Row(table.wire, key), ())])
-            if record is not None and _is_wanted(record, wanted):
+        for record in merge_records(store, [Row(table.wire, key) for key in keys]):
+            if _is_wanted(record, wanted):
                 values = {name: value for name, value in record.values.items() if name in names}
-                yield Record(record.table, key, values, record.alive, record.written, record.apart)
+                yield replace(record, values=values)
 
 
-def merge_record(row: Row, entries: Sequence[Entry]) -> Record | None:
-    """Return the record of a row, None when nothing is known of it any more."""
-    merged = merge_entries(entries)
-    if not merged:
-        return None
+def merge_records(store: SqlStore, rows: Sequence[Row]) -> list[Record]:
+    """Return the records of rows, by their names, of which anything is known still."""
+    entries, members = store.read_row_entries(rows), store.read_members(rows)
+    return [
+        _merge(row, [entry for entry, _ in entries[row]], members.get(row, ()))
+        for row in rows
+        if row in entries
+    ]
+
+
+def _merge(row: Row, entries: Sequence[Entry], keys: Sequence[str]) -> Record:
+    """``keys``: all of a joined row. The record is of one under which it exists, its name if it can be."""
+    merged, key = merge_entries(entries), row.key
+    for other in sorted(keys, reverse=True):
+        word = merge_entries(entry for entry in entries if entry.key == other).get(ALIVE)
+        if word is not None and word.value:
+            merged[ALIVE], key = word, other
     alive = merged.pop(ALIVE, None)
     cells = {**merged, **({ALIVE: alive} if alive is not None else {})}
     latest = max((cell.entry for cell in cells.values()), key=lambda entry: entry.order)
     return Record(
         row.table,
-        row.key,
+        key,
         {column: merged[column].value for column in sorted(merged)},
         alive is None or bool(alive.value),
         Written(latest.stamp, latest.name),
@@ -181,6 +191,7 @@ def merge_record(row: Row, entries: Sequence[Entry]) -> Record | None:
             for column, cell in sorted(cells.items())
             if cell.entry.name != latest.name
         },
+        [other for other in keys if other != key],
     )
 
 

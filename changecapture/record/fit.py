@@ -1,5 +1,6 @@
 """The values of a record made canonical: people and spreadsheets write times and numbers in several ways."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -27,7 +28,7 @@ def fit(table: SyncedTable, record: Record) -> Record:
     }
     if measure(dump(given)) > LARGEST_ROW:
         raise ValueError("it is too large to travel")
-    return Record(record.table, record.key, given, record.alive, record.written, record.apart, record.place)
+    return replace(record, values=given)
 
 
 def list_carried(table: SyncedTable, record: Record) -> set[str]:

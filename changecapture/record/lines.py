@@ -2,7 +2,7 @@
 
     {"changecapture":1,"instance":..,"epoch":..,"profile":..,"exported":time,"vector":{..}}
     {"table":..,"uuid":..,"instance":..,"entry":..,"stamp":time,"deleted":false,"fields":{column: value},
-     "apart":{column: [time, entry]}}
+     "apart":{column: [time, entry]},"also":[uuid]}
     {"records":n}
 
 Only table, uuid and fields are needed of a record that was written by hand.
@@ -117,7 +117,11 @@ def dump_record(record: Record) -> dict[str, Any]:
         "deleted": not record.alive,
         "fields": record.values,
     }
-    return {**line, "apart": dump_apart(record)} if record.apart else line
+    if record.apart:
+        line["apart"] = dump_apart(record)
+    if record.also:
+        line["also"] = record.also
+    return line
 
 
 def load_record(item: Mapping[str, Any], place: str) -> Record:
@@ -134,6 +138,7 @@ def load_record(item: Mapping[str, Any], place: str) -> Record:
             not deleted,
             read_written(item.get("stamp") or "", item.get("entry") or ""),
             load_apart(item.get("apart", {})),
+            load_also(item.get("also", [])),
             place,
         )
     )
@@ -150,6 +155,13 @@ def dump_apart(record: Record) -> dict[str, list[str]]:
 def load_apart(item: Any) -> dict[str, Any]:
     """Return what ``dump_apart`` wrote. Raises ValueError."""
     return {column: read_written(stamp, name) for column, (stamp, name) in item.items()}
+
+
+def load_also(item: Any) -> list[str]:
+    """Return the other keys of a row as they stand in a file. Raises ValueError."""
+    if not isinstance(item, list):
+        raise ValueError("also must be a list of uuids")
+    return item
 
 
 def dump_head(head: Head) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from changecapture.apply import apply_own, drain, retry
+from changecapture.apply import apply_own, drain, join, retry
+from changecapture.apply.aliases import why_apart
 from changecapture.author import Author
 from changecapture.bridge import crossing_tables
-from changecapture.core.change import Entry, Row, Version
+from changecapture.core.alias import make_alias
+from changecapture.core.change import ALIVE, FROM, Entry, Row, Version
 from changecapture.core.merge import Cell, Conflict
 from changecapture.core.table import SyncedTable
 from changecapture.core.vector import Vector, load_vector
@@ -179,13 +181,14 @@ def take_records(
     with store.lock():
         drain(store)
         store.refresh_tables()
+        _join(store, batch)
         named = _name(store, batch, counts)
         rows = [row for row, _, _ in named]
         entries, versions = store.read_row_entries(rows), store.read_versions(rows)
         author, conflicts = Author(store), list[tuple[Row, Conflict]]()
         held, now = store.read_vector() if lost else {}, store.read_clock()
         for row, table, record in named:
-            known = [entry for entry, _ in entries.get(row, ())]
+            known = [*(entry for entry, _ in entries.get(row, ())), *author.said(row)]
             try:
                 found = decide(record, known, held, seen, table.scope, now)
             except ValueError as error:
@@ -195,7 +198,7 @@ def take_records(
                 found.drop_older(known)
             counts.older += found.older
             if found.writes:
-                conflicts += _write(author, row, table, found, known, versions.get(row))
+                conflicts += _write(author, row, table, record, found, known, versions.get(row))
                 counts.written += 1
                 places[row] = record.place
             else:
@@ -205,20 +208,55 @@ def take_records(
     _add(loaded, counts)
 
 
+def _join(store: SqlStore, batch: Sequence[Record]) -> None:
+    """Make one row of keys that are one where the file comes from."""
+    alike = [record for record in batch if record.also and _is_joined(store, record.table)]
+    names = find_joined(store, [Row(record.table, key) for record in alike for key in record.keys])
+
+    def find_name(wire: str, key: str) -> Row:
+        return names.get(row := Row(wire, key), row)
+
+    aliases = {
+        make_alias(record.table, record.key, key)
+        for record in alike
+        for key in record.also
+        if find_name(record.table, key) != find_name(record.table, record.key)
+    }
+    if aliases:
+        join(store, aliases)
+
+
+def _is_joined(store: SqlStore, wire: str) -> bool:
+    """Return whether rows of a table can be joined here."""
+    table = store.tables_by_wire.get(wire)
+    return table is not None and wire not in crossing_tables(store) and why_apart(store, table) is None
+
+
 def _write(
     author: Author,
     row: Row,
     table: SyncedTable,
+    record: Record,
     found: Decided,
     known: Sequence[Entry],
     version: Version | None,
 ) -> list[tuple[Row, Conflict]]:
     """Say of a row what a record says; return what that replaces without its author having seen it."""
     base = 0 if version is None else version.seen
+    name = record.find_written(ALIVE).name
+    for columns in found.writes.values():
+        if table.natural and columns.get(ALIVE) and name is not None and name.origin != author.origin:
+            columns[FROM] = name.origin
     return [
         (row, Conflict(column, Cell(entry, columns[column]), found.lost[column]))
         for stamp, columns in sorted(found.writes.items())
-        for entry in author.say(table, row, columns, stamp=stamp, base=base, known=known)
+        for entry in author.say(
+            *(table, row, columns),
+            stamp=stamp,
+            base=base,
+            known=known,
+            keys=[record.key] if columns.get(ALIVE, True) else record.keys,
+        )
         for column in found.lost.keys() & columns.keys()
         if column not in table.quiet
     ]
@@ -236,8 +274,9 @@ def _add(loaded: Loaded, counts: Loaded) -> None:
 
 
 def _name(store: SqlStore, batch: Sequence[Record], loaded: Loaded) -> list[tuple[Row, SyncedTable, Record]]:
-    """Return the records that can be taken, each with its row by its name here; the last of a row counts."""
-    found: dict[Row, tuple[SyncedTable, Record]] = {}
+    """Return the records that can be taken, each with its row by its name here: several may be one row, if
+    they are not joined where the file comes from."""
+    found: dict[Row, tuple[Row, SyncedTable, Record]] = {}
     joined = find_joined(store, [Row(record.table, record.key) for record in batch])
     for record in batch:
         table = store.tables_by_wire.get(record.table)
@@ -247,14 +286,13 @@ def _name(store: SqlStore, batch: Sequence[Record], loaded: Loaded) -> list[tupl
             if record.table in crossing_tables(store):
                 raise ValueError(f"{record.table} travels as rows of Eden's: import it at an Eden")
             row = Row(record.table, record.key)
-            row = joined.get(row, row)
             if row in found:
-                raise ValueError(f"{record.key} is the same row as {found[row][1].place}")
-            found[row] = table, fit(table, record)
+                raise ValueError(f"{record.key} is the same row as {found[row][2].place}")
+            found[row] = joined.get(row, row), table, fit(table, record)
             loaded.carried |= list_carried(table, record)
         except (ValueError, ArithmeticError, TypeError) as error:
             loaded.refuse(record.place, str(error))
-    return [(row, *item) for row, item in found.items()]
+    return list(found.values())
 
 
 def _note_parked(store: SqlStore, places: dict[Row, str], loaded: Loaded) -> None:

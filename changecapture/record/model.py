@@ -1,7 +1,7 @@
 """What a record is, and the head of a file of them."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -33,7 +33,8 @@ NOW = Written()
 @dataclass(frozen=True, slots=True)
 class Record:
     """One row. ``values``: by wire name, canonical, what nobody has written left out. ``apart``: the columns,
-    ``@alive`` among them, that were written at another time than ``written``, the latest. ``place``: where it
+    ``@alive`` among them, that were written at another time than ``written``, the latest. ``also``: the row's
+    other keys, where several are one row: it exists by ``key``, or by none of them. ``place``: where it
     stands in the file, for people."""
 
     table: str
@@ -42,11 +43,17 @@ class Record:
     alive: bool = True
     written: Written = NOW
     apart: Mapping[str, Written] = field(default_factory=dict)
+    also: Sequence[str] = ()
     place: str = ""
 
     def find_written(self, column: str) -> Written:
         """Return when a column was written."""
         return self.apart.get(column, self.written)
+
+    @property
+    def keys(self) -> list[str]:
+        """Return all keys that it speaks of."""
+        return [self.key, *self.also]
 
     @property
     def cells(self) -> dict[str, Any]:
@@ -155,7 +162,8 @@ def check_record(record: Record) -> Record:
     check_text(record.table, TABLE_LENGTH)
     if not record.key:
         raise ValueError("it has no uuid")
-    check_text(record.key, KEY_LENGTH)
+    for key in record.keys:
+        check_text(key, KEY_LENGTH)
     for name, value in record.values.items():
         check_text(name, COLUMN_LENGTH)
         if name.startswith("@"):

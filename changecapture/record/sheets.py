@@ -1,11 +1,11 @@
 """Records as CSV: one file a table, in a folder or, where the name ends in .zip, in an archive.
 
-A row's own columns stand behind ours: ``@uuid``, ``@entry``, ``@stamp``, ``@deleted``, ``@apart`` (JSON, as
-in lines.py), ``@instance``. Only ``@uuid`` is needed. An empty cell is NULL. What a cell cannot say begins
-with a backslash: ``\\empty`` is empty text, ``\\absent`` a value that nobody has written, ``\\json ..`` a
-value as JSON, ``\\text ..`` a text that a spreadsheet would compute (``=1``, ``+963 11``); a text that begins
-with a backslash gets another. ``export.json`` is the head. UTF-8, commas; read with semicolons too, as
-spreadsheets write them where a comma stands in numbers.
+A row's own columns stand behind ours: ``@uuid``, ``@entry``, ``@stamp``, ``@deleted``, ``@apart`` and
+``@also`` (JSON, as in lines.py), ``@instance``. Only ``@uuid`` is needed. An empty cell is NULL. What a cell
+cannot say begins with a backslash: ``\\empty`` is empty text, ``\\absent`` a value that nobody has written,
+``\\json ..`` a value as JSON, ``\\text ..`` a text that a spreadsheet would compute (``=1``, ``+963 11``); a
+text that begins with a backslash gets another. ``export.json`` is the head. UTF-8, commas; read with
+semicolons too, as spreadsheets write them where a comma stands in numbers.
 """
 
 import csv
@@ -21,7 +21,7 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 from changecapture.core.values import dump
 from changecapture.errors import ConfigError
-from changecapture.record.lines import dump_apart, dump_head, load_apart, load_head, read_json
+from changecapture.record.lines import dump_apart, dump_head, load_also, load_apart, load_head, read_json
 from changecapture.record.model import (
     NUMERIC,
     Column,
@@ -37,7 +37,7 @@ from changecapture.record.model import (
 )
 
 HEAD = "export.json"
-OURS = ("@uuid", "@instance", "@entry", "@stamp", "@deleted", "@apart")
+OURS = ("@uuid", "@instance", "@entry", "@stamp", "@deleted", "@apart", "@also")
 ABSENT, EMPTY, AS_JSON, AS_TEXT = "\\absent", "\\empty", "\\json ", "\\text "
 FORMULAS = ("=", "+", "-", "@", "\t")
 """What a spreadsheet computes, or makes a number of, begins so."""
@@ -80,6 +80,7 @@ class SheetsForm:
             show_stamp(record.written.stamp),
             "" if record.alive else "true",
             dump(dump_apart(record)) if record.apart else "",
+            dump(record.also) if record.also else "",
         ]
         cells = [
             show_cell(column.kind, record.values[wire]) if wire in record.values else ABSENT
@@ -215,8 +216,9 @@ def _read_row(table: str, columns: list[str], cells: list[str], place: str, kind
                 values[column] = read_cell(kinds(table, column), text)
         written = read_written(ours["@stamp"], read_cell("text", ours["@entry"]) or "")
         apart = load_apart(read_json(ours["@apart"])) if ours["@apart"] else {}
+        also = load_also(read_json(ours["@also"] or "[]"))
         alive = not (ours["@deleted"].strip() and read_boolean(ours["@deleted"]))
         key = read_cell("text", ours["@uuid"]) or ""
-        return check_record(Record(table, key, values, alive, written, apart, place))
+        return check_record(Record(table, key, values, alive, written, apart, also, place))
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         return Refused(place, str(error))

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 from changecapture.core.change import ALIVE
 from changecapture.core.values import dump
 from changecapture.errors import ConfigError
-from changecapture.record.lines import read_json
+from changecapture.record.lines import load_also, read_json
 from changecapture.record.model import (
     VERSION,
     Column,
@@ -77,6 +77,7 @@ class XmlForm:
             "deleted": "" if record.alive else "true",
             "existence-stamp": show_stamp(existence.stamp),
             "existence-entry": str(existence.name or ""),
+            "also": dump(record.also) if record.also else "",
         }
         self._file.write(f"    <record{_attributes(given)}>\n")
         for column, value in record.values.items():
@@ -242,9 +243,8 @@ class _Reader:
                 self._apart[ALIVE] = read_written(stamp, given.get("existence-entry", ""))
             written = read_written(given.get("stamp", ""), given.get("entry", ""))
             alive = not read_boolean(given.get("deleted", "false"))
-            record = Record(
-                self._table, given.get("uuid", ""), self._values, alive, written, self._apart, place
-            )
+            key, also = given.get("uuid", ""), load_also(read_json(given.get("also", "[]")))
+            record = Record(self._table, key, self._values, alive, written, self._apart, also, place)
             self._found.append(check_record(record))
         except ValueError as error:
             self._found.append(Refused(place, str(error)))

@@ -17,7 +17,7 @@ from changecapture.core.catalogue import Catalogue, Engine
 from changecapture.core.spare import Spare
 from changecapture.core.table import SyncedColumn, SyncedTable
 from changecapture.dialect import postgresql as dialect
-from changecapture.errors import ConfigError, DataError, RetryLater
+from changecapture.errors import DataError, RetryLater
 from changecapture.store.columns import ROWS, Column, Spelled, is_constant, write_lines, write_objects
 from changecapture.store.log import VERSION_COLUMNS
 from changecapture.store.postgresql_errors import map_error
@@ -97,7 +97,6 @@ class PostgresStore(SqlStore):
             )
         except (TypeError, psycopg.ProgrammingError) as error:
             raise refuse_options(url, error) from error
-        _refuse_pooler(connection, url)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET client_min_messages = warning")
         connection.execute("SET extra_float_digits = 1")
@@ -304,18 +303,6 @@ class PostgresStore(SqlStore):
             (f"[{','.join(write_objects([*names, *places], [*columns, *locators]))}]",),
         )
         _check_taken(taken, len(set(local_keys)))
-
-
-def _refuse_pooler(connection: psycopg.Connection[Any], url: DatabaseURL) -> None:
-    """Raise ConfigError where another than the server answers: it has made up the process that it names."""
-    ((process,),) = connection.execute("SELECT pg_backend_pid()").fetchall()
-    if process != connection.info.backend_pid:
-        connection.close()
-        raise ConfigError(
-            f"a pooler answers at {url}, not the server itself",
-            why="what our sessions set and lock would stay in connections that the application gets next",
-            mend="write the server's own host and port in the URL",
-        )
 
 
 def _write_all(columns: Sequence[Column]) -> list[str]:

@@ -74,7 +74,8 @@ class SearchStore(CountStore):
         parked = f"SELECT row_key FROM {self.prefix}parked WHERE table_name = %s AND row_key > %s"
         first = f"ORDER BY row_key LIMIT {limit}"
         rows = self.query(
-            f"SELECT row_key FROM (({known} {first}) UNION ({parked} {first})) AS k {first}",
+            f"SELECT row_key FROM (SELECT row_key FROM ({known} {first}) AS v "
+            f"UNION SELECT row_key FROM ({parked} {first}) AS p) AS k {first}",
             (table, after) * 2,
         )
         return [key for (key,) in rows]

@@ -29,7 +29,7 @@ from changecapture.publish.change import Change
 from changecapture.publish.late import read_late
 from changecapture.publish.whole import translate
 from changecapture.reconcile import same
-from changecapture.record.export import merge_record
+from changecapture.record.export import merge_records
 from changecapture.record.load import Loaded, take_records
 from changecapture.record.model import Record
 from changecapture.store.sqlstore import SqlStore
@@ -271,6 +271,4 @@ def _explain(store: SqlStore, row: Row, shown: dict[str, Any] | None) -> str:
 
 def _merge_rows(store: SqlStore, rows: Sequence[Row]) -> list[Record]:
     names = find_joined(store, rows)
-    logged = store.read_row_entries({names.get(row, row) for row in rows})
-    found = (merge_record(row, [entry for entry, _ in entries]) for row, entries in logged.items())
-    return [record for record in found if record is not None]
+    return merge_records(store, sorted({names.get(row, row) for row in rows}))

@@ -11,7 +11,6 @@ from tests.support.applications import add_camps, create_camps, read_camps
 from tests.support.commands import run_command
 from tests.support.databases import connect_postgresql, name_of, run_script, with_name
 from tests.support.dumps import dump_installation, dump_schema
-from tests.support.pooler import Pooler
 
 PASSWORD = "camp-2"
 COMMANDS = ("plan", "install", "uninstall", "status")
@@ -270,13 +269,3 @@ def test_table_in_use_stops_an_install_that_a_second_run_completes(postgres, new
     assert run_command("install", url).status == 0
     assert dump_installation(url) == installed
     assert len(read_camps(url)) == 1
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_pooler_before_the_server(postgres, new_database, command):
-    url = create_camps(new_database(postgres))
-    port = urlsplit(url).port
-    assert port is not None
-    with Pooler(port) as pooler:
-        refused = run_command(command, url.replace(f":{port}/", f":{pooler.port}/") + "?sslmode=disable")
-    assert_refused(refused, "a pooler answers at", "write the server's own host and port in the URL")

@@ -53,6 +53,23 @@ def test_row_that_two_sites_were_seeded_with_is_one_row(camps, table):
     assert here.rows(table) == there.rows(table) == {"a": None}
 
 
+@pytest.mark.parametrize("form", ["xml", "csv"])
+def test_row_that_two_sites_were_seeded_with_is_one_row_when_they_meet_by_files(camps, tmp_path, form):
+    for camp, key in zip(camps, "ba", strict=True):
+        camp.add("skill", key, "Nurse")
+        camp.add("grade", f"{key}1", "Beginner", skill_id=key)
+        camp.add("sector", f"s{key}", "Health")
+    for number, (source, target) in enumerate((camps, camps[::-1])):
+        path = str(tmp_path / f"{number}.{form}")
+        assert run_command("export", source.site.url, path, "--format", form).status == 0
+        assert run_command("import", target.site.url, path).status == 0
+    for camp in camps:
+        assert (camp.rows("skill"), camp.rows("sector")) == ({"a": None}, {"sa": None})
+        assert set(camp.rows("grade")) == {"a1"}
+        assert camp.site.parked() == {}
+    meet(*camps)
+
+
 def test_edits_of_a_joined_row_meet_whichever_key_they_were_made_under(camps):
     here, there = camps
     here.add("skill", "b", "Nurse")

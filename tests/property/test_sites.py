@@ -13,6 +13,7 @@ import pytest
 
 from tests.property.machine.base import SitesMachine, run_machine
 from tests.property.machine.families import FamilyMachine
+from tests.property.machine.files import PeopleFilesMachine, SeedsFilesMachine, ThingsFilesMachine
 from tests.property.machine.lives import LivesMachine, SeedLivesMachine
 from tests.property.machine.mapped import MappedMachine
 from tests.property.machine.people import PEOPLE, PROFILE, PeopleMachine
@@ -27,6 +28,8 @@ from tests.support.seeds import Seeds
 from tests.support.sites import AnySite, Site
 
 KINDS = ("postgresql", "mariadb", "postgresql")
+APART = 800
+"""Files do not keep who wrote a value, and so not which of two rows of one microsecond is the later."""
 Machine = TypeVar("Machine", bound=SitesMachine)
 ROWS = ("eoo", "eoe", "ooo", "oeo")
 """Sites in a row, of two applications (mapped_sites)."""
@@ -73,12 +76,15 @@ def real_sites(postgres, mariadb) -> Iterator:
         servers[kind].drop_database(name)
 
 
-def memory_sites(tables: str, profile: str) -> Callable[[], list[AnySite]]:
-    """Make sites in memory; their clocks tick, and are all the same one."""
+def memory_sites(tables: str, profile: str, step: int = 1) -> Callable[[], list[AnySite]]:
+    """Make sites in memory; their clocks tick, and are all the same one.
+
+    ``step``: eighths of a microsecond from look to look: by 1 many a stamp is that of others too.
+    """
     script = family.spell(tables, "memory")
 
     def make() -> list[AnySite]:
-        ticks = count(1_700_000_000_000_000)
+        ticks = count(1_700_000_000_000_000, step)
         return [MemorySite(script, profile, lambda: next(ticks) // 8, origin) for origin in "abc"]
 
     return make
@@ -123,6 +129,18 @@ def test_sites_with_things_end_equal_in_memory(thing_profile):
 @pytest.mark.parametrize("kinds", ROWS)
 def test_sites_with_a_mapping_end_equal_in_memory(kinds):
     run_machine(MappedMachine, mapped_sites(kinds), examples=30, steps=25)
+
+
+def test_sites_with_people_and_files_end_equal_in_memory(flagged):
+    run_machine(PeopleFilesMachine, memory_sites(PEOPLE, flagged), examples=40, steps=20)
+
+
+def test_sites_that_seed_the_same_and_carry_files_end_equal_in_memory():
+    run_machine(SeedsFilesMachine, memory_sites(seeds.TABLES, seeds.PROFILE, APART), examples=25, steps=20)
+
+
+def test_sites_with_things_and_files_end_equal_in_memory(thing_profile):
+    run_machine(ThingsFilesMachine, memory_sites(things.TABLES, thing_profile, APART), examples=25, steps=20)
 
 
 @contextmanager
@@ -314,3 +332,18 @@ def test_sites_with_things_end_equal_for_a_long_time(real_sites, thing_profile):
 @pytest.mark.parametrize("kinds", ROWS)
 def test_sites_with_a_mapping_end_equal_in_memory_for_a_long_time(kinds):
     run_machine(MappedMachine, mapped_sites(kinds), examples=1000, steps=40)
+
+
+@pytest.mark.long
+def test_sites_with_people_and_files_end_equal_in_memory_for_a_long_time(flagged):
+    run_machine(PeopleFilesMachine, memory_sites(PEOPLE, flagged), examples=1000, steps=40)
+
+
+@pytest.mark.long
+def test_sites_that_seed_the_same_and_carry_files_end_equal_in_memory_for_a_long_time():
+    run_machine(SeedsFilesMachine, memory_sites(seeds.TABLES, seeds.PROFILE, APART), examples=500, steps=40)
+
+
+@pytest.mark.long
+def test_sites_with_things_and_files_end_equal_in_memory_for_a_long_time(thing_profile):
+    run_machine(ThingsFilesMachine, memory_sites(things.TABLES, thing_profile, APART), examples=500, steps=40)
