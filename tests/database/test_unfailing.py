@@ -114,12 +114,18 @@ def test_what_was_captured_before_the_failure_is_published(url, application, pre
     assert run_command("install", url).status == 0
 
 
-def test_writes_go_through_when_the_disk_of_our_tables_is_full(postgres, new_database, small_disk):
-    """A tablespace of their own, as a DBA may give them; PostgreSQL only."""
-    url = new_database(postgres)
+def set_up(url: str) -> Family:
+    """Return an application of one table that is synced."""
     application = Family(url)
     application("CREATE TABLE person (uuid varchar(64) NOT NULL PRIMARY KEY, name varchar(60), age integer)")
     assert run_command("install", url, "--profile", "generic").status == 0
+    return application
+
+
+def test_writes_go_through_when_the_disk_of_our_tables_is_full(postgres, new_database, small_disk):
+    """A tablespace of their own, as a DBA may give them; PostgreSQL only."""
+    url = new_database(postgres)
+    application = set_up(url)
     ((data,),) = fetch(url, "SHOW data_directory")
     os.chown(small_disk, os.stat(data).st_uid, -1)
     application(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
@@ -143,9 +149,7 @@ def test_a_write_fails_where_the_disk_has_no_room_to_note_that_it_was_not_captur
 ):
     """The application's own table has room in the pages that it has; PostgreSQL only."""
     url = new_database(postgres)
-    application = Family(url)
-    application("CREATE TABLE person (uuid varchar(64) NOT NULL PRIMARY KEY, name varchar(60), age integer)")
-    assert run_command("install", url, "--profile", "generic").status == 0
+    application = set_up(url)
     ((data,),) = fetch(url, "SHOW data_directory")
     os.chown(small_disk, os.stat(data).st_uid, -1)
     application(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
@@ -166,9 +170,7 @@ def test_a_write_fails_where_the_disk_has_no_room_to_note_that_it_was_not_captur
 def test_a_write_fails_where_the_table_of_what_was_missed_is_full_too(mariadb, new_database):
     """Of an engine whose tables have a largest size, where the server says 1114; MySQL only."""
     url = new_database(mariadb)
-    application = Family(url)
-    application("CREATE TABLE person (uuid varchar(64) NOT NULL PRIMARY KEY, name varchar(60), age integer)")
-    assert run_command("install", url, "--profile", "generic").status == 0
+    application = set_up(url)
     for table in ("captured", "missed"):
         application(f"ALTER TABLE changecapture_{table} ENGINE = MyISAM, MAX_ROWS = 2, AVG_ROW_LENGTH = 1")
     notes = ", ".join(["('person', 'I', 'before', 0)"] * 9999)
@@ -186,9 +188,7 @@ def test_a_write_fails_where_the_table_of_what_was_missed_is_full_too(mariadb, n
 def test_writes_go_through_when_the_table_that_captures_is_full(mariadb, new_database):
     """Of an engine whose tables have a largest size, where the server says 1114; MySQL only."""
     url = new_database(mariadb)
-    application = Family(url)
-    application("CREATE TABLE person (uuid varchar(64) NOT NULL PRIMARY KEY, name varchar(60), age integer)")
-    assert run_command("install", url, "--profile", "generic").status == 0
+    application = set_up(url)
     application("ALTER TABLE changecapture_captured ENGINE = MyISAM, MAX_ROWS = 2, AVG_ROW_LENGTH = 1")
     rows = ", ".join(f"('n{number}', 'N', {number})" for number in range(5000))
     assert application(f"INSERT INTO person VALUES {rows}") == 5000

@@ -20,6 +20,14 @@ def pair():
         site.close()
 
 
+def write_note(eden: MemorySite) -> Choice:
+    """Write a person, and a note that is its story and its status; return what that is about."""
+    choice = Choice("p", "p", "sms", "first")
+    for act in ("write_person", "tell", "write_note"):
+        EdenActs(eden.family).act(act, choice)
+    return choice
+
+
 def test_of_two_numbers_the_second_is_shown_where_the_application_deletes_the_first(pair):
     eden, own = pair
     choice = Choice("p", "p", "sms", "1")
@@ -71,9 +79,7 @@ def test_state_that_a_site_writes_whose_clock_is_slow_is_the_latest(pair):
 
 def test_status_that_was_a_note_too_goes_and_comes_back_with_that(pair):
     eden, own = pair
-    choice = Choice("p", "p", "sms", "first")
-    for act in ("write_person", "tell", "write_note"):
-        EdenActs(eden.family).act(act, choice)
+    choice = write_note(eden)
     pull(eden.store, own.store)
     for act, shown in (("burn", None), ("tell", "first")):
         OwnActs(own.family).act(act, choice)
@@ -85,9 +91,7 @@ def test_status_that_was_a_note_too_goes_and_comes_back_with_that(pair):
 
 def test_status_that_is_a_note_too_moves_with_that(pair):
     eden, own = pair
-    choice = Choice("p", "p", "sms", "first")
-    for act in ("write_person", "tell", "write_note"):
-        EdenActs(eden.family).act(act, choice)
+    choice = write_note(eden)
     EdenActs(eden.family).write_person(choice._replace(key="q"))
     pull(eden.store, own.store)
     own.family("UPDATE story SET about = 'q'")
@@ -100,9 +104,7 @@ def test_status_that_is_a_note_too_moves_with_that(pair):
 
 def test_row_that_waits_to_be_shown_anew_is_shown_whole_by_what_comes_before(pair):
     eden, own = pair
-    choice = Choice("p", "p", "sms", "first")
-    for act in ("write_person", "tell", "write_note"):
-        EdenActs(eden.family).act(act, choice)
+    choice = write_note(eden)
     pull(eden.store, own.store)
     another = MemorySite(spell(mapped.OWN, "memory"), mapping=mapped.MAPPING)
     pull(eden.store, another.store)
