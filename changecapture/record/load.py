@@ -210,7 +210,7 @@ def take_records(
 
 def _join(store: SqlStore, batch: Sequence[Record]) -> None:
     """Make one row of keys that are one where the file comes from."""
-    alike = [record for record in batch if record.also and _is_joined(store, record.table)]
+    alike = [record for record in batch if record.also and _can_join(store, record.table)]
     names = find_joined(store, [Row(record.table, key) for record in alike for key in record.keys])
 
     def find_name(wire: str, key: str) -> Row:
@@ -226,7 +226,7 @@ def _join(store: SqlStore, batch: Sequence[Record]) -> None:
         join(store, aliases)
 
 
-def _is_joined(store: SqlStore, wire: str) -> bool:
+def _can_join(store: SqlStore, wire: str) -> bool:
     """Return whether rows of a table can be joined here."""
     table = store.tables_by_wire.get(wire)
     return table is not None and wire not in crossing_tables(store) and why_apart(store, table) is None
