@@ -88,6 +88,12 @@ def find_overtaken(entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.name not in needed]
 
 
+def find_words(entries: Iterable[Entry]) -> dict[str, Cell]:
+    """Return for each key what was said last of whether the row exists under it."""
+    ordered = sorted(entries, key=lambda entry: entry.order)
+    return {e.key: Cell(e, read_columns(e)[ALIVE]) for e in ordered if ALIVE in read_columns(e)}
+
+
 def find_last_words(entries: Iterable[Entry]) -> dict[str, Entry]:
     """Return of each site the last entry in which it says whether the row exists; what an import says for it
     counts where it has said nothing itself."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from changecapture.core.change import ALIVE, Entry
 from changecapture.core.clock import LATEST_STAMP, next_stamp
-from changecapture.core.merge import Cell, merge_entries, read_columns
+from changecapture.core.merge import Cell, find_words, merge_entries, read_columns
 from changecapture.core.vector import Vector, covers_name
 from changecapture.record.model import Record, show_stamp
 
@@ -55,9 +55,11 @@ def decide(
     site held. Raises ValueError for a stamp that is no time of now or before: it would win over all that
     comes.
     """
-    merged = merge_entries(entries)
-    keys = [record.key] if record.alive else _find_living(record.keys, entries)
-    own = merge_entries(entry for entry in entries if entry.key in keys)
+    merged, words = merge_entries(entries), find_words(entries)
+    keys = [record.key]
+    if not record.alive:
+        keys = [key for key in record.keys if key in words and words[key].value] or record.keys
+    own = [words[key] for key in keys if key in words]
     said: dict[str, list[tuple[int, Any]]] = {}
     named: dict[tuple[str, int, int], Mapping[str, Any]] = {}
     for entry in entries:
@@ -72,7 +74,9 @@ def decide(
     found = Decided()
     for column, value in record.cells.items():
         stamp, name = record.find_written(column)
-        cell = (own if column == ALIVE else merged).get(column)
+        cell = merged.get(column)
+        if column == ALIVE:
+            cell = max(own, key=lambda word: word.entry.order, default=None)
         if stamp is None:
             if cell is None or cell.value != value:
                 found.write(next_stamp(now, latest), column, value)
@@ -98,12 +102,6 @@ def decide(
         elif not edited and not _was_seen(cell.entry, seen):
             found.lost[column] = cell
     return found
-
-
-def _find_living(keys: Sequence[str], entries: Sequence[Entry]) -> Sequence[str]:
-    """Return the keys under which a row exists here; all of them where it does not."""
-    words = {key: merge_entries(entry for entry in entries if entry.key == key).get(ALIVE) for key in keys}
-    return [key for key, word in words.items() if word is not None and word.value] or keys
 
 
 def _was_seen(entry: Entry, seen: Vector) -> bool:

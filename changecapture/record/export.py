@@ -15,7 +15,7 @@ from shutil import rmtree
 from changecapture.apply import drain
 from changecapture.bridge import crossing_tables
 from changecapture.core.change import ALIVE, Entry, Row
-from changecapture.core.merge import merge_entries
+from changecapture.core.merge import find_words, merge_entries
 from changecapture.core.pages import walk
 from changecapture.core.table import SyncedTable
 from changecapture.core.vector import dump_vector
@@ -173,10 +173,10 @@ def merge_records(store: SqlStore, rows: Sequence[Row]) -> list[Record]:
 def _merge(row: Row, entries: Sequence[Entry], keys: Sequence[str]) -> Record:
     """``keys``: all of a joined row. The record is of one under which it exists, its name if it can be."""
     merged, key = merge_entries(entries), row.key
-    for other in sorted(keys, reverse=True):
-        word = merge_entries(entry for entry in entries if entry.key == other).get(ALIVE)
-        if word is not None and word.value:
-            merged[ALIVE], key = word, other
+    living = {other: word for other, word in find_words(entries).items() if word.value} if keys else {}
+    if living:
+        key = min(living)
+        merged[ALIVE] = living[key]
     alive = merged.pop(ALIVE, None)
     cells = {**merged, **({ALIVE: alive} if alive is not None else {})}
     latest = max((cell.entry for cell in cells.values()), key=lambda entry: entry.order)
