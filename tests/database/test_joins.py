@@ -3,9 +3,11 @@
 from itertools import pairwise
 
 import pytest
+from lxml import etree
 
 from changecapture.compact import compact
 from changecapture.core.change import Row
+from changecapture.record.xml import SCHEMA
 from tests.database.conftest import DIRECTIONS
 from tests.support.commands import run_command
 from tests.support.seeds import Seeds
@@ -62,6 +64,8 @@ def test_row_that_two_sites_were_seeded_with_is_one_row_when_they_meet_by_files(
     for number, (source, target) in enumerate((camps, camps[::-1])):
         path = str(tmp_path / f"{number}.{form}")
         assert run_command("export", source.site.url, path, "--format", form).status == 0
+        if form == "xml":
+            etree.XMLSchema(etree.parse(SCHEMA)).assertValid(etree.parse(path))
         assert run_command("import", target.site.url, path).status == 0
     for camp in camps:
         assert (camp.rows("skill"), camp.rows("sector")) == ({"a": None}, {"sa": None})
